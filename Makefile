@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0
+# dm-cowstack: the module dm-cowstack.ko and the tool userspace/dmcommit.
+# "make help" tells what can be made. What the module consists of stands in Kbuild,
+# which the kernel's build reads in place of this file.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+
+# The kernel to build for: the running one where its headers are installed, else the
+# newest that has some. "make check" and "make demo" always take the latter, as the
+# kernel that their guests boot must be one that Debian has.
+GUEST_KERNEL = $(shell tests/fetch-kernel-files --release)
+RUNNING_KERNEL := $(shell uname -r)
+KERNEL ?= $(if $(wildcard /lib/modules/$(RUNNING_KERNEL)/build/Makefile),$(RUNNING_KERNEL),$(GUEST_KERNEL))
+KDIR ?= /lib/modules/$(KERNEL)/build
+
+# $(call build_module,DIRECTORY[,VARIABLE=VALUE …])
+# BTF would need a vmlinux that no header package has.
+build_module = $(MAKE) -C $(KDIR) M=$(1) CONFIG_DEBUG_INFO_BTF_MODULES= $(2) modules
+
+# A module built in another way (a fault, a checker) is built from a copy of the
+# sources, so that dm-cowstack.ko stays what it is.
+# $(call copy_sources,DIRECTORY)
+copy_sources = mkdir -p $(1) && \
+	tar -cf - --exclude='*.o' --exclude='*.ko' --exclude='*.mod*' --exclude='.*.cmd' \
+		Kbuild kernel | tar -xf - -C $(1)
+
+# Messages about a copy name the original.
+# $(call name_originals,DIRECTORY)
+name_originals = sed -u 's,$(CURDIR)/$(1)/,,g'
+
+FAULTS := 1 2 3 4 5 6 7 8 9 10
+
+.PHONY: all module tool unit check demo bench sparse warnings checkpatch \
+	fault-modules headers clean help FORCE
+
+all: module tool
+
+help:
+	@echo 'make                the module dm-cowstack.ko and the tool userspace/dmcommit'
+	@echo 'make module | tool  one of them; as in the kernel'"'"'s own build: W=1 C=1 V=1 LLVM=1 …'
+	@echo '  KERNEL=RELEASE    for a kernel whose headers are installed (KDIR=… elsewhere)'
+	@echo '  FAULT=N           the module with a rule broken, in build/fault-N/'
+	@echo 'make fault-modules  all of those'
+	@echo 'make demo           installs what is missing, builds, shows the main job in a guest'
+	@echo 'make check          installs what is missing, builds, runs every test'
+	@echo 'make unit           the tests of kernel/core in userspace'
+	@echo 'make sparse         sparse over the module'
+	@echo 'make warnings       the module with all warnings that the kernel knows (W=1)'
+	@echo 'make checkpatch     the style of all C files'
+	@echo 'make clean'
+
+# Called first by whatever needs them, for an error that says what to do.
+headers:
+	@[ -e $(KDIR)/Makefile ] || { \
+		echo "no headers of a kernel $(KERNEL) in $(KDIR): tests/install-packages installs some" >&2; \
+		exit 1; }
+
+ifdef FAULT
+module: build/fault-$(FAULT)/dm-cowstack.ko
+else
+module: headers
+	+$(call build_module,$(CURDIR))
+endif
+
+fault-modules: $(FAULTS:%=build/fault-%/dm-cowstack.ko)
+
+build/fault-%/dm-cowstack.ko: headers FORCE
+	@$(call copy_sources,$(@D))
+	+$(call build_module,$(CURDIR)/$(@D),COWSTACK_FAULT=$*)
+
+tool:
+	$(if $(wildcard userspace/Makefile),$(MAKE) -C userspace)
+
+unit:
+	$(if $(wildcard tests/unit/Makefile),$(MAKE) -C tests/unit run)
+
+check:
+	tests/install-packages
+	tests/fetch-kernel-files
+	$(MAKE) all KERNEL=$(GUEST_KERNEL)
+	tests/run -j 2
+
+demo:
+	@tests/install-packages
+	@tests/fetch-kernel-files
+	@$(MAKE) --silent all KERNEL=$(GUEST_KERNEL)
+	@if [ -x tests/demo/run ]; then tests/demo/run; else \
+		echo "no demo in this tree yet: tests/demo/run is missing" >&2; exit 1; fi
+
+bench:
+	@tests/install-packages
+	@tests/fetch-kernel-files
+	@$(MAKE) --silent all KERNEL=$(GUEST_KERNEL)
+	@if [ -x tests/benchmark/run ]; then tests/benchmark/run; else \
+		echo "no benchmark in this tree yet: tests/benchmark/run is missing" >&2; exit 1; fi
+
+# All of these print nothing but what they find.
+sparse: headers
+	@$(call copy_sources,build/sparse)
+	+@$(call build_module,$(CURDIR)/build/sparse,--silent C=2 CF="-D__CHECK_ENDIAN__") \
+		2>&1 | $(call name_originals,build/sparse)
+
+warnings: headers
+	@rm -rf build/warnings
+	@$(call copy_sources,build/warnings)
+	+@$(call build_module,$(CURDIR)/build/warnings,--silent W=1 KCFLAGS=-Werror) \
+		2>&1 | $(call name_originals,build/warnings)
+
+checkpatch:
+	@tests/checkpatch
+
+clean:
+	rm -rf build tests/unit/build
+	find . -path ./.git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
+		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '*.a' -o -name '*.order' \
+		-o -name Module.symvers \) -type f -exec rm -f {} +
+	$(if $(wildcard userspace/Makefile),$(MAKE) -C userspace clean)
+	$(if $(wildcard tests/unit/Makefile),$(MAKE) -C tests/unit clean)

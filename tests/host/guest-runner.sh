@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# The promises of tests/guest/run, on which all guest tests rely.
+set -u
+
+tests=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+. "$tests/guest/lib/tap.sh"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+run=$tests/guest/run
+
+# guest OPTION… -- LINE… [-- ARGUMENT…]: runs a script of these lines; leaves what it
+# printed in $output and its status in $status.
+guest()
+{
+	local options=()
+
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	shift
+	echo '#!/bin/bash' >"$work/script"
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		printf '%s\n' "$1" >>"$work/script"
+		shift
+	done
+	[ $# -eq 0 ] || shift
+	status=0
+	output=$("$run" "${options[@]}" "$work/script" "$@" 2>"$work/errors") || status=$?
+}
+
+truncate -s 1M "$work/first" "$work/second"
+printf 'from the host' >"$work/start"
+dd if="$work/start" of="$work/first" conv=notrunc status=none
+printf '#!/bin/sh\necho added\n' >"$work/added"
+chmod +x "$work/added"
+
+guest --disk "$work/first" --disk "$work/second" --add "$work/added" -- \
+	'head -c 13 /dev/vda; echo' \
+	'echo "from the guest" | dd of=/dev/vdb bs=512 conv=sync oflag=direct status=none' \
+	'added' \
+	'printf "%s|" "$#" "$@"; echo' \
+	'echo to stderr >&2' \
+	'[ -f /lib/cowstack-tests/tap.sh ] && cat <(echo substituted)' \
+	'dmsetup targets | grep -c -e ^linear -e ^error' \
+	'exit 3' \
+	-- 'two words' '$HOME "quoted"' "it's"
+is "$status" 3 "the script's status is ours"
+is "$output" 'from the host
+added
+3|two words|$HOME "quoted"|it'"'"'s|
+to stderr
+substituted
+2' "all that the script prints, and nothing else, comes out; disks, programs, arguments go in"
+is "$(head -c 14 "$work/second")" "from the guest" "what a guest writes to a disk is in the file"
+
+guest -- 'head -c 5000 /dev/zero | tr "\0" "\n" | cat -n; printf "the end"'
+is "$status" 0 "a script that ends well"
+is "$(wc -l <<<"$output")/${output##*[[:space:]]}" 5001/end "a long output comes whole"
+is "$(tr -dc '\r' <<<"$output" | wc -c)" 0 "line ends are left alone"
+
+guest --timeout 12 -- 'echo begun; sleep 1000'
+is "$status/$output" 124/begun "a timeout gives 124 and what was printed until then"
+
+guest -- 'echo c >/proc/sysrq-trigger; sleep 100'
+is "$status" 125 "a crash gives 125"
+like "$(cat "$work/errors")" 'Kernel panic' "the end of the kernel's log is shown then"
+
+guest -- 'echo "<4>WARNING: CPU: 0 PID: 1 at made/up.c:1" >/dev/kmsg'
+is "$status" 125 "a warning of the kernel gives 125, though the script ended well"
+
+guest -- 'poweroff -f; sleep 100'
+is "$status" 125 "no status gives 125"
+
+check_fails "a script that is not there is refused" "$run" "$work/missing"
+done_testing
