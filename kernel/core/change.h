@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Changes to volumes and chains, each a transaction of a step: what it writes
+ * to the journal, and what it does to memory once that is durable.
+ *
+ * All are prepared and applied under the metadata lock.  What applying needs is
+ * allocated when the change is prepared, so applying cannot fail.
+ */
+#ifndef COWSTACK_CORE_CHANGE_H
+#define COWSTACK_CORE_CHANGE_H
+
+#include "chain.h"
+#include "step.h"
+
+/* Edits a volume's record; called twice: on a copy to write, and on memory. */
+typedef void (*cowstack_update_fn)(struct cowstack_volume_info *info,
+				   const void *argument);
+
+struct cowstack_change {
+	struct cowstack_transaction transaction;
+	struct cowstack_metadata *md;
+	struct cowstack_volume *volume;
+	/* Applied to the volume's record in the same step; may be NULL. */
+	cowstack_update_fn update;
+	const void *argument;
+	/* What the kinds of change need; theirs alone. */
+	struct cowstack_layer *layer;	/* new, until it is applied */
+	struct cowstack_volume *new_volume;
+	struct cowstack_layer *range_top;
+	struct cowstack_layer *range_bottom;
+	struct cowstack_chain *chain;
+	char name[COWSTACK_NAME_SIZE];
+	vchunk_t first;
+	u64 count;
+	u64 chunks;
+	struct cowstack_chain *old_chain; /* to be freed after a grace period */
+	u64 freed;			/* chunks that came free */
+};
+
+/*
+ * Each prepares @c; the caller queues c->transaction for a step.  0 or a
+ * negative errno, nothing changed then.  cowstack_change_free() afterwards,
+ * whether it was applied or not.
+ */
+
+/* A volume's record changes by @update, and nothing else. */
+int cowstack_change_info(struct cowstack_change *c,
+			 struct cowstack_metadata *md,
+			 struct cowstack_volume *volume,
+			 cowstack_update_fn update, const void *argument);
+
+/* -EEXIST: id or name is taken; -EINVAL: a size or name that cannot be. */
+int cowstack_change_create_volume(struct cowstack_change *c,
+				  struct cowstack_metadata *md, volume_id_t id,
+				  u64 sectors, const char *name, u64 now);
+
+/* The volume and the layers that nothing else uses. */
+int cowstack_change_delete_volume(struct cowstack_change *c,
+				  struct cowstack_metadata *md,
+				  struct cowstack_volume *volume);
+
+/*
+ * The top is frozen and a new one takes its place.  The volume is up, its
+ * writers are held and none is in flight.  @update may be NULL.  -E2BIG: 250
+ * layers; -EEXIST: @name is taken in this chain.
+ */
+int cowstack_change_snapshot(struct cowstack_change *c,
+			     struct cowstack_metadata *md,
+			     struct cowstack_volume *volume, const char *name,
+			     u64 now, cowstack_update_fn update,
+			     const void *argument);
+
+/*
+ * The frozen layers from @bottom to @top (below which lies the destination)
+ * forget the chunks [first, first + count), all in one step.  The content is
+ * durable below.
+ */
+int cowstack_change_let_go(struct cowstack_change *c,
+			   struct cowstack_metadata *md,
+			   struct cowstack_volume *volume,
+			   struct cowstack_layer *bottom,
+			   struct cowstack_layer *top, vchunk_t first,
+			   u64 count, cowstack_update_fn update,
+			   const void *argument);
+
+/*
+ * The layers from @bottom to @top, which hold nothing any more and belong to
+ * this volume alone, leave the chain.  -EBUSY: one still holds something, or
+ * has another child; -EINVAL: they are no range below the volume's top.
+ */
+int cowstack_change_remove_layers(struct cowstack_change *c,
+				  struct cowstack_metadata *md,
+				  struct cowstack_volume *volume,
+				  struct cowstack_layer *bottom,
+				  struct cowstack_layer *top,
+				  cowstack_update_fn update,
+				  const void *argument);
+
+/* The store's device has room for @chunks now. */
+int cowstack_change_grow(struct cowstack_change *c,
+			 struct cowstack_metadata *md, u64 chunks);
+
+void cowstack_change_free(struct cowstack_change *c);
+
+/* Is @layer's map empty, but for room that was never written? */
+bool cowstack_layer_is_empty(const struct cowstack_layer *layer);
+
+#endif /* COWSTACK_CORE_CHANGE_H */

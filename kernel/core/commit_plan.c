@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "commit_plan.h"
+
+void cowstack_range_fill(struct cowstack_range *range,
+			 struct cowstack_layer *top,
+			 const struct cowstack_layer *below)
+{
+	struct cowstack_layer *layer;
+
+	range->count = 0;
+	for (layer = top; layer && layer != below; layer = layer->parent)
+		if (range->count < COWSTACK_MAX_LAYERS)
+			range->layer[range->count++] = layer;
+}
+
+/* The least page number from @number on that any layer has; false: none. */
+static bool next_page(const struct cowstack_range *range, u64 *number)
+{
+	u64 least = U64_MAX;
+	u32 i;
+
+	for (i = 0; i < range->count; i++) {
+		u64 found = *number;
+
+		if (sparse_table_next(&range->layer[i]->map.pages, &found))
+			least = min(least, found);
+	}
+	*number = least;
+	return least != U64_MAX;
+}
+
+static bool any_word(const struct cowstack_range *range, vchunk_t chunk)
+{
+	u32 i;
+
+	for (i = 0; i < range->count; i++)
+		if (chunk_map_get(&range->layer[i]->map, chunk) !=
+		    MAP_WORD_NONE)
+			return true;
+	return false;
+}
+
+bool cowstack_range_next(const struct cowstack_range *range, vchunk_t *chunk)
+{
+	u64 at = from_vchunk(*chunk);
+	u64 number = at / COWSTACK_PAGE_CHUNKS;
+
+	while (next_page(range, &number)) {
+		u64 end = (number + 1) * COWSTACK_PAGE_CHUNKS;
+
+		for (at = max(at, end - COWSTACK_PAGE_CHUNKS); at < end; at++) {
+			if (any_word(range, to_vchunk(at))) {
+				*chunk = to_vchunk(at);
+				return true;
+			}
+		}
+		number++;
+		cond_resched();
+	}
+	return false;
+}
+
+/* Which word decides each piece; returns the pieces that any word decides. */
+static u16 choose_words(const struct cowstack_geometry *g,
+			const struct cowstack_range *range, vchunk_t chunk,
+			map_word_t chosen[COWSTACK_MAX_PIECES])
+{
+	u16 open = g->full_mask;
+	u32 i, piece;
+
+	for (i = 0; i < range->count && open; i++) {
+		map_word_t word = chunk_map_get(&range->layer[i]->map, chunk);
+		u16 takes = map_word_is_zero(word) ? open :
+						     map_word_mask(word) & open;
+
+		for (piece = 0; piece < g->pieces; piece++)
+			if (takes & (1u << piece))
+				chosen[piece] = word;
+		open &= ~takes;
+	}
+	return g->full_mask & ~open;
+}
+
+static bool segment_goes_on(const struct cowstack_segment *s,
+			    const struct cowstack_segment *next)
+{
+	return s->sector + s->sectors == next->sector &&
+	       s->zero == next->zero &&
+	       (s->zero || s->place + s->sectors == next->place);
+}
+
+u32 cowstack_range_plan(const struct cowstack_geometry *g,
+			const struct cowstack_range *range, vchunk_t chunk,
+			struct cowstack_segment segments[COWSTACK_MAX_PIECES])
+{
+	map_word_t chosen[COWSTACK_MAX_PIECES];
+	u16 known = choose_words(g, range, chunk, chosen);
+	u64 start = from_vchunk(chunk) << g->chunk_shift;
+	u32 count = 0;
+	u32 piece;
+
+	for (piece = 0; piece < g->pieces; piece++) {
+		u64 offset = (u64)piece << g->piece_shift;
+		struct cowstack_segment next = {
+			.sector = start + offset,
+			.sectors = 1ULL << g->piece_shift,
+		};
+
+		if (!(known & (1u << piece)))
+			continue;
+		next.zero = !(map_word_mask(chosen[piece]) & (1u << piece));
+		if (!next.zero)
+			next.place = offset +
+				cowstack_chunk_sector(g, map_word_chunk(chosen[piece]));
+		if (count && segment_goes_on(&segments[count - 1], &next))
+			segments[count - 1].sectors += next.sectors;
+		else
+			segments[count++] = next;
+	}
+	return count;
+}
+
+u64 cowstack_range_chunks(const struct cowstack_range *range)
+{
+	vchunk_t chunk = to_vchunk(0);
+	u64 count = 0;
+
+	while (cowstack_range_next(range, &chunk)) {
+		count++;
+		chunk = to_vchunk(from_vchunk(chunk) + 1);
+	}
+	return count;
+}
+
+u64 cowstack_range_held_behind(const struct cowstack_geometry *g,
+			       const struct cowstack_range *range, u64 from)
+{
+	struct cowstack_segment segments[COWSTACK_MAX_PIECES];
+	vchunk_t chunk = cowstack_sector_chunk(g, from);
+	u64 held = 0;
+	u32 i, n;
+
+	while (cowstack_range_next(range, &chunk)) {
+		n = cowstack_range_plan(g, range, chunk, segments);
+		for (i = 0; i < n; i++)
+			if (!segments[i].zero &&
+			    segments[i].sector + segments[i].sectors > from)
+				held += segments[i].sectors;
+		chunk = to_vchunk(from_vchunk(chunk) + 1);
+	}
+	return held;
+}

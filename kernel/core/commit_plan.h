@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a commit writes: for each chunk of a range of frozen layers the newest
+ * version of every sixteenth that any of them holds, and nothing else.
+ *
+ * The layers of a range do not change while a commit runs but by the commit
+ * itself, so planning takes no lock.
+ */
+#ifndef COWSTACK_CORE_COMMIT_PLAN_H
+#define COWSTACK_CORE_COMMIT_PLAN_H
+
+#include "metadata.h"
+
+struct cowstack_range {
+	u32 count;
+	struct cowstack_layer *layer[COWSTACK_MAX_LAYERS]; /* newest first */
+};
+
+struct cowstack_segment {
+	u64 sector;			/* of the volume */
+	u64 sectors;
+	bool zero;
+	u64 place;			/* sector of the store's device */
+};
+
+/* Layers from @top down to the lowest; metadata lock held. */
+void cowstack_range_fill(struct cowstack_range *range,
+			 struct cowstack_layer *top,
+			 const struct cowstack_layer *below);
+
+/*
+ * The first chunk from *@chunk on that a layer of @range has a word for.
+ * False: there is none.
+ */
+bool cowstack_range_next(const struct cowstack_range *range, vchunk_t *chunk);
+
+/*
+ * The segments of @chunk, ascending, neighbours joined where they lie in a row.
+ * Return: how many, at most COWSTACK_MAX_PIECES.
+ */
+u32 cowstack_range_plan(const struct cowstack_geometry *g,
+			const struct cowstack_range *range, vchunk_t chunk,
+			struct cowstack_segment segments[COWSTACK_MAX_PIECES]);
+
+/* Chunks that any layer of @range has a word for. */
+u64 cowstack_range_chunks(const struct cowstack_range *range);
+
+/*
+ * Sectors of data (not of zeroes) that @range holds from sector @from on, at
+ * most one chunk's too many: what a shorter base could not take.
+ */
+u64 cowstack_range_held_behind(const struct cowstack_geometry *g,
+			       const struct cowstack_range *range, u64 from);
+
+#endif /* COWSTACK_CORE_COMMIT_PLAN_H */

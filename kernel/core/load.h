@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Opening a store: superblock, index, map pages, journal, and then the claim
+ * that everything named is named once.  Writes nothing.
+ */
+#ifndef COWSTACK_CORE_LOAD_H
+#define COWSTACK_CORE_LOAD_H
+
+#include "metadata.h"
+
+struct cowstack_reader {
+	/*
+	 * Reads @blocks metadata blocks from block @first on into @buffer.
+	 * 0 or a negative errno.  May sleep.
+	 */
+	int (*read)(struct cowstack_reader *reader, u64 first, u64 blocks,
+		    void *buffer);
+	u64 device_sectors;
+	u64 max_pages;			/* of the map, that memory has room for */
+};
+
+/* What was found, for people. */
+struct cowstack_load_report {
+	const char *why;		/* what is wrong, or NULL */
+	u64 where;			/* the block that is, or 0 */
+	u64 steps;			/* replayed */
+	u64 pages;
+	u64 words;			/* chunks known, of all layers */
+	/*
+	 * One superblock is bad or older than the other.  Whoever opens the
+	 * store for writing writes md->superblock to @other_place before
+	 * anything else: were the good one torn by the next checkpoint, the
+	 * old one would lead to blocks that have come to other use.
+	 */
+	bool other_superblock;
+	u64 other_place;
+};
+
+/**
+ * cowstack_load() - open the store that @reader reads.
+ * @md: filled on success, to be freed with cowstack_metadata_exit(); left alone
+ *      on failure
+ * @report: says what was found, also on failure
+ *
+ * Process context, may sleep.  md->nonce is the caller's to draw.
+ *
+ * Return: 0; -EINVAL: no store there; -EUCLEAN: damaged; -EOPNOTSUPP: made by a
+ * later version; -ENOMEM; -EFBIG: more map than memory; an error of @reader.
+ */
+int cowstack_load(struct cowstack_metadata *md, struct cowstack_reader *reader,
+		  struct cowstack_load_report *report);
+
+/**
+ * cowstack_format() - the superblock of an empty store.
+ *
+ * Write it to both its places, and zeroes over the whole ring before it, so
+ * that no step of an earlier store is taken for a later one of this.
+ */
+void cowstack_format(struct cowstack_superblock *sb,
+		     const struct cowstack_geometry *g, const u8 *uuid,
+		     const char *name, u64 now);
+
+#endif /* COWSTACK_CORE_LOAD_H */

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "chain.h"
+#include "metadata.h"
+
+int cowstack_metadata_init(struct cowstack_metadata *md,
+			   const struct cowstack_superblock *superblock)
+{
+	const struct cowstack_geometry *g = &superblock->geometry;
+
+	memset(md, 0, sizeof(*md));
+	md->superblock = *superblock;
+	INIT_LIST_HEAD(&md->layers);
+	INIT_LIST_HEAD(&md->volumes);
+	INIT_LIST_HEAD(&md->zombies);
+	INIT_LIST_HEAD(&md->freed_waiting);
+	init_llist_head(&md->dirty);
+	md->next_layer = 1;
+	md->next_step = superblock->tail_step;
+	md->tail_step = superblock->tail_step;
+	md->head = superblock->tail_position;
+	md->tail = superblock->tail_position;
+	/* An eighth of the ring, and no more than one large bio. */
+	md->max_step_blocks = min_t(u64, g->ring_blocks / 8,
+				    COWSTACK_MAX_STEP_BLOCKS);
+	return cowstack_allocator_init(&md->allocator,
+				       cowstack_geometry(md));
+}
+
+void cowstack_metadata_exit(struct cowstack_metadata *md)
+{
+	struct cowstack_layer *layer, *next_layer;
+	struct cowstack_volume *volume, *next_volume;
+
+	/* The allocator frees the runs that no step has taken. */
+	list_splice_tail_init(&md->freed_waiting, &md->allocator.durable);
+	kvfree(md->index);
+	list_for_each_entry_safe(volume, next_volume, &md->volumes, list) {
+		list_del(&volume->list);
+		cowstack_volume_delete(volume);
+	}
+	list_splice_tail_init(&md->zombies, &md->layers);
+	list_for_each_entry_safe(layer, next_layer, &md->layers, list) {
+		list_del(&layer->list);
+		cowstack_layer_delete(layer);
+	}
+	cowstack_allocator_exit(&md->allocator);
+}
+
+static struct cowstack_layer **layer_bucket(struct cowstack_metadata *md,
+					    layer_id_t id)
+{
+	return &md->buckets[from_layer_id(id) % COWSTACK_LAYER_BUCKETS];
+}
+
+struct cowstack_layer *cowstack_layer_find(struct cowstack_metadata *md,
+					   layer_id_t id)
+{
+	struct cowstack_layer *layer = *layer_bucket(md, id);
+
+	while (layer && layer->id != id)
+		layer = layer->hash_next;
+	return layer;
+}
+
+struct cowstack_volume *cowstack_volume_find(struct cowstack_metadata *md,
+					     volume_id_t id)
+{
+	struct cowstack_volume *volume;
+
+	list_for_each_entry(volume, &md->volumes, list)
+		if (volume->info.id == id)
+			return volume;
+	return NULL;
+}
+
+struct cowstack_volume *cowstack_volume_find_name(struct cowstack_metadata *md,
+						  const char *name)
+{
+	struct cowstack_volume *volume;
+
+	list_for_each_entry(volume, &md->volumes, list)
+		if (!strcmp(volume->info.name, name))
+			return volume;
+	return NULL;
+}
+
+unsigned int cowstack_volume_depth(const struct cowstack_volume *volume)
+{
+	const struct cowstack_layer *layer;
+	unsigned int depth = 0;
+
+	for (layer = volume->top; layer; layer = layer->parent)
+		depth++;
+	return depth;
+}
+
+struct cowstack_layer *cowstack_layer_new(struct cowstack_metadata *md,
+					  layer_id_t id)
+{
+	struct cowstack_layer *layer = kzalloc(sizeof(*layer), GFP_NOIO);
+
+	if (!layer)
+		return NULL;
+	INIT_LIST_HEAD(&layer->list);
+	layer->id = id;
+	chunk_map_init(&layer->map, layer, &md->dirty);
+	return layer;
+}
+
+void cowstack_layer_delete(struct cowstack_layer *layer)
+{
+	if (!layer)
+		return;
+	chunk_map_exit(&layer->map);
+	kfree(layer);
+}
+
+void cowstack_layer_add(struct cowstack_metadata *md,
+			struct cowstack_layer *layer)
+{
+	struct cowstack_layer **bucket = layer_bucket(md, layer->id);
+
+	layer->hash_next = *bucket;
+	*bucket = layer;
+	list_add_tail(&layer->list, &md->layers);
+	md->next_layer = max(md->next_layer, from_layer_id(layer->id) + 1);
+}
+
+void cowstack_layer_remove(struct cowstack_metadata *md,
+			   struct cowstack_layer *layer)
+{
+	struct cowstack_layer **place = layer_bucket(md, layer->id);
+
+	while (*place != layer)
+		place = &(*place)->hash_next;
+	*place = layer->hash_next;
+	cowstack_layer_set_parent(layer, NULL);
+	layer->gone = true;
+	list_move_tail(&layer->list, &md->zombies);
+}
+
+void cowstack_layer_set_parent(struct cowstack_layer *layer,
+			       struct cowstack_layer *parent)
+{
+	if (layer->parent)
+		layer->parent->children--;
+	if (parent)
+		parent->children++;
+	layer->parent = parent;
+}
+
+static void free_page_chunks(struct cowstack_metadata *md,
+			     struct cowstack_layer *layer,
+			     struct map_page *page)
+{
+	unsigned int slot;
+
+	for (slot = 0; slot < COWSTACK_PAGE_CHUNKS; slot++) {
+		map_word_t word = page->words[slot];
+
+		if (!map_word_has_chunk(word))
+			continue;
+		cowstack_allocator_free_durable(&md->allocator,
+						map_word_chunk(word), 1);
+		atomic64_dec(&layer->map.used);
+		page->words[slot] = MAP_WORD_NONE;
+	}
+}
+
+bool cowstack_zombies_free_chunks(struct cowstack_metadata *md)
+{
+	struct cowstack_layer *layer;
+	struct map_page *page;
+
+	list_for_each_entry(layer, &md->zombies, list) {
+		if (layer->reclaimed)
+			continue;
+		page = sparse_table_next(&layer->map.pages,
+					 &layer->reclaim_cursor);
+		if (page) {
+			free_page_chunks(md, layer, page);
+			layer->reclaim_cursor++;
+			return true;
+		}
+		layer->reclaimed = true;
+	}
+	return false;
+}
+
+struct cowstack_volume *cowstack_volume_new(void)
+{
+	struct cowstack_volume *volume = kzalloc(sizeof(*volume), GFP_NOIO);
+
+	if (volume)
+		INIT_LIST_HEAD(&volume->list);
+	return volume;
+}
+
+void cowstack_volume_set_top(struct cowstack_volume *volume,
+			     struct cowstack_layer *top)
+{
+	if (volume->top)
+		volume->top->children--;
+	if (top)
+		top->children++;
+	volume->top = top;
+}
+
+void cowstack_volume_add(struct cowstack_metadata *md,
+			 struct cowstack_volume *volume,
+			 struct cowstack_layer *top)
+{
+	list_add_tail(&volume->list, &md->volumes);
+	cowstack_volume_set_top(volume, top);
+}
+
+void cowstack_volume_delete(struct cowstack_volume *volume)
+{
+	if (!volume)
+		return;
+	cowstack_volume_take_down(volume);
+	kfree(volume);
+}
+
+void cowstack_volume_remove(struct cowstack_volume *volume)
+{
+	list_del_init(&volume->list);
+	cowstack_volume_set_top(volume, NULL);
+	cowstack_volume_delete(volume);
+}
+
+void cowstack_volume_set_limits(struct cowstack_metadata *md,
+				struct cowstack_volume *volume)
+{
+	u64 chunks = cowstack_chunks_of(cowstack_geometry(md),
+					volume->info.sectors);
+	struct cowstack_layer *layer;
+
+	for (layer = volume->top; layer; layer = layer->parent)
+		layer->limit = max(layer->limit, chunks);
+}
+
+u64 cowstack_volume_used(const struct cowstack_volume *volume)
+{
+	const struct cowstack_layer *layer;
+	u64 used = 0;
+
+	for (layer = volume->top; layer; layer = layer->parent)
+		used += atomic64_read(&layer->map.used);
+	return used;
+}
+
+u64 cowstack_metadata_memory(struct cowstack_metadata *md)
+{
+	const u64 page = sizeof(struct map_page) + COWSTACK_BLOCK_SIZE;
+	u64 bytes = md->allocator.bits / 8;
+	struct cowstack_volume *volume;
+	struct cowstack_layer *layer;
+
+	list_for_each_entry(layer, &md->layers, list)
+		bytes += sizeof(*layer) +
+			 atomic64_read(&layer->map.page_count) * page +
+			 atomic64_read(&layer->map.pages.nodes) *
+				 SPARSE_TABLE_NODE_BYTES;
+	list_for_each_entry(volume, &md->volumes, list)
+		bytes += cowstack_volume_index_memory(volume);
+	return bytes;
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "step.h"
+
+void cowstack_step_begin(struct cowstack_metadata *md,
+			 struct cowstack_step *step,
+			 struct disk_record_block **blocks)
+{
+	record_writer_init(&step->writer, blocks, md->max_step_blocks);
+	INIT_LIST_HEAD(&step->transactions);
+	INIT_LIST_HEAD(&step->freed);
+	step->sequence = md->next_step;
+	step->position = md->head;
+	step->blocks = 0;
+	step->complete = false;
+}
+
+void cowstack_page_mark_home(struct cowstack_metadata *md,
+			     struct map_page *page)
+{
+	if (test_and_set_bit(MAP_PAGE_HOME_DIRTY, &page->flags))
+		return;
+	page->home_next = md->home_dirty;
+	md->home_dirty = page;
+	md->home_dirty_count++;
+}
+
+/* Encodes the words of @page that are dirty; false: the step is full. */
+static bool collect_page(struct cowstack_metadata *md,
+			 struct cowstack_step *step, struct map_page *page)
+{
+	u64 first = (u64)page->number * COWSTACK_PAGE_CHUNKS;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(page->dirty); i++) {
+		unsigned long bits = page->dirty[i] ?
+					     xchg(&page->dirty[i], 0) : 0;
+
+		while (bits) {
+			unsigned int slot = i * BITS_PER_LONG + __ffs(bits);
+			map_word_t word = smp_load_acquire(&page->words[slot]);
+
+			if (!record_write_word(&step->writer,
+					       page->map->layer->id,
+					       to_vchunk(first + slot), word))
+				break;
+			bits &= bits - 1;
+		}
+		while (bits) {
+			/* What did not fit stays dirty for the next step. */
+			unsigned int slot = i * BITS_PER_LONG + __ffs(bits);
+
+			set_bit(slot, page->dirty);
+			bits &= bits - 1;
+			if (!bits)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Empties md->collecting; false: the step is full before that. */
+static bool collect_list(struct cowstack_metadata *md,
+			 struct cowstack_step *step)
+{
+	while (md->collecting) {
+		struct llist_node *node = md->collecting;
+		struct map_page *page = llist_entry(node, struct map_page,
+						    dirty_node);
+		struct llist_node *next = node->next;
+
+		if (page->map->layer->gone) {
+			WRITE_ONCE(md->collecting, next);
+			clear_bit(MAP_PAGE_QUEUED, &page->flags);
+			continue;
+		}
+		cowstack_page_mark_home(md, page);
+		if (!collect_page(md, step, page))
+			return false;
+		/*
+		 * Only now may it be queued anew; a bit set since then is seen
+		 * by the second look, one set later queues the page itself.
+		 */
+		WRITE_ONCE(md->collecting, next);
+		clear_bit(MAP_PAGE_QUEUED, &page->flags);
+		smp_mb__after_atomic();
+		if (find_next_bit(page->dirty, COWSTACK_PAGE_CHUNKS, 0) <
+		    COWSTACK_PAGE_CHUNKS)
+			map_page_queue(page);
+	}
+	return true;
+}
+
+/*
+ * A step may take words that were published while it was being made: they are
+ * true, and their data was written before they were published, so the step's
+ * PREFLUSH makes it durable with them.
+ */
+void cowstack_step_collect(struct cowstack_metadata *md,
+			   struct cowstack_step *step)
+{
+	/*
+	 * Chunks freed up to here had their words changed before, and those
+	 * words are in the list, in this step, or in an earlier one.
+	 */
+	cowstack_allocator_collect(&md->allocator, &md->freed_waiting);
+	if (!collect_list(md, step))
+		return;
+	WRITE_ONCE(md->collecting, llist_del_all(&md->dirty));
+	if (!collect_list(md, step))
+		return;
+	list_splice_tail_init(&md->freed_waiting, &step->freed);
+	step->complete = true;
+}
+
+bool cowstack_step_add(struct cowstack_step *step,
+		       struct cowstack_transaction *t)
+{
+	struct record_mark mark = record_writer_mark(&step->writer);
+
+	if (!step->complete)
+		return false;
+	if (!t->encode(t, &step->writer)) {
+		record_writer_return(&step->writer, mark);
+		return false;
+	}
+	list_move_tail(&t->list, &step->transactions);
+	return true;
+}
+
+void cowstack_block_seal(const struct cowstack_metadata *md,
+			 struct disk_record_block *block, u32 magic,
+			 mblock_t place, u64 sequence, u64 nonce, u32 used)
+{
+	struct disk_block_header *header = &block->header;
+	const size_t head = offsetof(struct disk_record_block, records);
+
+	header->magic = cpu_to_le32(magic);
+	memcpy(header->uuid, md->superblock.uuid, sizeof(header->uuid));
+	header->place = cpu_to_le64(from_mblock(place));
+	header->sequence = cpu_to_le64(sequence);
+	header->nonce = cpu_to_le64(nonce);
+	block->used = cpu_to_le32(used);
+	memset(block->records + used, 0, sizeof(block->records) - used);
+	header->crc = cpu_to_le32(cowstack_block_crc(block, head + used));
+}
+
+mblock_t cowstack_step_place(const struct cowstack_metadata *md,
+			     const struct cowstack_step *step, u32 i)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(md);
+	u64 offset;
+
+	div64_u64_rem(step->position + i, g->ring_blocks, &offset);
+	return to_mblock(from_mblock(g->ring_start) + offset);
+}
+
+void cowstack_step_seal(struct cowstack_metadata *md,
+			struct cowstack_step *step)
+{
+	struct record_writer *w = &step->writer;
+	u32 crc = 0;
+	u32 i;
+
+	step->blocks = w->count;
+	for (i = 0; i < w->count; i++)
+		crc = environment_crc32(crc, w->blocks[i]->records, w->used[i]);
+	for (i = 0; i < w->count; i++) {
+		struct disk_record_block *block = w->blocks[i];
+
+		block->number = cpu_to_le32(i);
+		block->step_blocks = cpu_to_le32(w->count);
+		block->step_crc = cpu_to_le32(crc);
+		cowstack_block_seal(md, block, COWSTACK_MAGIC_STEP,
+				    cowstack_step_place(md, step, i),
+				    step->sequence, md->nonce, w->used[i]);
+	}
+}
+
+void cowstack_step_finish(struct cowstack_metadata *md,
+			  struct cowstack_step *step,
+			  struct list_head *applied)
+{
+	struct cowstack_transaction *t, *next;
+
+	if (step->blocks) {
+		md->next_step++;
+		WRITE_ONCE(md->head, md->head + step->blocks);
+	}
+	cowstack_allocator_durable(&md->allocator, &step->freed);
+	list_for_each_entry_safe(t, next, &step->transactions, list) {
+		t->apply(t);
+		list_move_tail(&t->list, applied);
+	}
+}
