@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Bases: whether it is the one that the volume was made over, and who else uses
+ * it.  A base is any device, with nothing of ours on it, so all that can be
+ * compared is its size and a sample of its content.
+ */
+#include <linux/prandom.h>
+#include <linux/vmalloc.h>
+
+#include "arguments.h"
+#include "stack.h"
+
+enum {
+	SAMPLE_HEAD = 2 << 20,		/* bytes from the start */
+	SAMPLE_TAIL = 1 << 20,		/* and from the end */
+	SAMPLE_PLACES = 64,		/* of 4 KiB, of the volume's choosing */
+	SAMPLE_STEP = 1 << 20,		/* read at a time */
+};
+
+static int add_to_sample(struct store *store, struct block_device *bdev,
+			 u64 byte, u64 bytes, void *buffer, u32 *crc)
+{
+	int error = 0;
+
+	while (bytes && !error) {
+		u64 n = min_t(u64, bytes, SAMPLE_STEP);
+
+		error = block_io(store, bdev, REQ_OP_READ,
+				 byte >> SECTOR_SHIFT, buffer, n);
+		*crc = environment_crc32(*crc, buffer, n);
+		byte += n;
+		bytes -= n;
+	}
+	return error;
+}
+
+/* Place @i of the sample: the same for the same seed and size. */
+static u64 sample_place(u64 seed, u64 bytes, u32 i)
+{
+	u64 block = COWSTACK_BLOCK_SIZE;
+	u64 n = (seed + i) * 0x9e3779b97f4a7c15ULL;
+	u64 place;
+
+	n ^= n >> 29;
+	div64_u64_rem(n, bytes / block, &place);
+	return place * block;
+}
+
+int base_sample(struct store *store, struct block_device *bdev, u64 seed,
+		u32 *crc)
+{
+	u64 bytes = bdev_nr_sectors(bdev) << SECTOR_SHIFT;
+	u64 head = min_t(u64, bytes, SAMPLE_HEAD);
+	u64 tail = min_t(u64, bytes, SAMPLE_TAIL);
+	void *buffer = vmalloc(SAMPLE_STEP);
+	int error;
+	u32 i;
+
+	if (!buffer)
+		return -ENOMEM;
+	*crc = 0;
+	error = add_to_sample(store, bdev, 0, head, buffer, crc);
+	if (!error)
+		error = add_to_sample(store, bdev, bytes - tail, tail, buffer,
+				      crc);
+	for (i = 0; i < SAMPLE_PLACES && bytes >= COWSTACK_BLOCK_SIZE && !error;
+	     i++)
+		error = add_to_sample(store, bdev, sample_place(seed, bytes, i),
+				      COWSTACK_BLOCK_SIZE, buffer, crc);
+	vfree(buffer);
+	return error;
+}
+
+/*
+ * While a commit into the base is unfinished its content is between two states,
+ * so only the size can be compared.
+ */
+int base_check(struct stack_table *table, struct store *store,
+	       char **error_text)
+{
+	const struct cowstack_volume_info *info = &table->stack->volume->info;
+	struct block_device *bdev = table->base->bdev;
+	bool recorded = info->flags & COWSTACK_VOLUME_BASE_RECORDED;
+	bool same_size = bdev_nr_sectors(bdev) == info->base_sectors;
+	int error;
+
+	table->base_seed = recorded ? info->base_seed : get_random_u64();
+	error = base_sample(store, bdev, table->base_seed, &table->base_crc);
+	if (error) {
+		*error_text = error_text_make("base %pg cannot be read", bdev);
+		return error;
+	}
+	table->base_changed = !recorded || !same_size ||
+			      (table->base_crc != info->base_crc &&
+			       info->mixed_top == COWSTACK_BASE_LAYER);
+	if (!recorded || !table->base_changed || table->features.accept_base)
+		return 0;
+	*error_text = same_size ?
+		error_text_make("%pg is not the recorded base %s: its content differs (accept_base 1 takes it)",
+				bdev, info->base_name) :
+		error_text_make("%pg is not the recorded base %s: %llu sectors, not %llu (accept_base 1 takes it)",
+				bdev, info->base_name,
+				(u64)bdev_nr_sectors(bdev), info->base_sectors);
+	return -ESTALE;
+}
+
+static struct stack *find_base_user(struct block_device *bdev,
+			       const struct stack *but)
+{
+	struct store *store;
+	struct stack *stack;
+
+	list_for_each_entry(store, &stores, list)
+		list_for_each_entry(stack, &store->stacks, list)
+			if (stack != but && stack->base &&
+			    stack->base->bd_dev == bdev->bd_dev)
+				return stack;
+	return NULL;
+}
+
+struct stack *base_other_user(struct stack *stack, struct block_device *bdev)
+{
+	return find_base_user(bdev, stack);
+}
+
+bool base_is_in_use(struct block_device *bdev)
+{
+	return find_base_user(bdev, NULL);
+}
+
+/* The stack whose mapped device @bdev is, or NULL. */
+static struct stack *stack_of_device(struct block_device *bdev)
+{
+	struct store *store;
+	struct stack *stack;
+
+	list_for_each_entry(store, &stores, list)
+		list_for_each_entry(stack, &store->stacks, list)
+			if (dm_disk(stack->md) == bdev->bd_disk)
+				return stack;
+	return NULL;
+}
+
+bool base_lies_in_store(struct block_device *bdev, struct store *store)
+{
+	struct stack *stack;
+	int depth = 0;
+
+	while ((stack = stack_of_device(bdev)) && depth++ < 16) {
+		if (stack->store == store)
+			return true;
+		if (!stack->base)
+			break;
+		bdev = stack->base;
+	}
+	return bdev->bd_dev == store->device;
+}

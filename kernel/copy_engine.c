@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "copy_engine.h"
+
+int copy_batch_init(struct copy_batch *batch, struct store *store)
+{
+	u32 i;
+
+	memset(batch, 0, sizeof(*batch));
+	batch->store = store;
+	batch->pages = kvcalloc(COPY_BATCH_PAGES, sizeof(*batch->pages),
+				GFP_KERNEL);
+	batch->runs = kvcalloc(COPY_BATCH_RUNS, sizeof(*batch->runs),
+			       GFP_KERNEL);
+	if (!batch->pages || !batch->runs)
+		goto fail;
+	for (i = 0; i < COPY_BATCH_PAGES; i++) {
+		batch->pages[i] = alloc_page(GFP_KERNEL);
+		if (!batch->pages[i])
+			goto fail;
+	}
+	copy_batch_reset(batch);
+	return 0;
+fail:
+	copy_batch_exit(batch);
+	return -ENOMEM;
+}
+
+void copy_batch_exit(struct copy_batch *batch)
+{
+	u32 i;
+
+	for (i = 0; batch->pages && i < COPY_BATCH_PAGES; i++)
+		if (batch->pages[i])
+			__free_page(batch->pages[i]);
+	kvfree(batch->pages);
+	kvfree(batch->runs);
+	batch->pages = NULL;
+	batch->runs = NULL;
+}
+
+void copy_batch_reset(struct copy_batch *batch)
+{
+	batch->pages_used = 0;
+	batch->run_count = 0;
+	batch->bytes = 0;
+	batch->error = 0;
+	/* One for the caller, until it waits. */
+	atomic_set(&batch->pending, 1);
+	init_completion(&batch->done);
+}
+
+static void put_pending(struct copy_batch *batch)
+{
+	if (atomic_dec_and_test(&batch->pending))
+		complete(&batch->done);
+}
+
+static void note_error(struct copy_batch *batch, int error)
+{
+	/* Which one stays, of several, does not matter. */
+	if (!READ_ONCE(batch->error))
+		WRITE_ONCE(batch->error, error);
+}
+
+static void transfer_done(struct bio *bio)
+{
+	struct copy_batch *batch = bio->bi_private;
+
+	if (bio->bi_status)
+		note_error(batch, blk_status_to_errno(bio->bi_status));
+	bio_put(bio);
+	put_pending(batch);
+}
+
+/* Adds pages from byte @at of the buffer on; returns the bytes added. */
+static u64 add_buffer_pages(struct copy_batch *batch, struct bio *bio, u64 at,
+		     u64 bytes)
+{
+	u64 done = 0;
+
+	while (done < bytes) {
+		u32 offset = offset_in_page(at + done);
+		u32 len = min_t(u64, bytes - done, PAGE_SIZE - offset);
+
+		if (bio_add_page(bio, batch->pages[(at + done) >> PAGE_SHIFT],
+				 len, offset) != len)
+			break;
+		done += len;
+	}
+	return done;
+}
+
+/* Begins a transfer between the device and byte @at of the buffer. */
+static void transfer(struct copy_batch *batch, struct block_device *bdev,
+		     blk_opf_t opf, u64 sector, u64 at, u64 bytes)
+{
+	while (bytes) {
+		struct bio *bio;
+		u64 done;
+
+		bio = bio_alloc_bioset(bdev,
+				       min_t(u64, BIO_MAX_VECS,
+					     (bytes >> PAGE_SHIFT) + 2),
+				       opf, GFP_NOIO, &batch->store->bios);
+		bio->bi_iter.bi_sector = sector;
+		bio->bi_end_io = transfer_done;
+		bio->bi_private = batch;
+		done = add_buffer_pages(batch, bio, at, bytes);
+		atomic_inc(&batch->pending);
+		submit_bio(bio);
+		sector += done >> SECTOR_SHIFT;
+		at += done;
+		bytes -= done;
+	}
+}
+
+static u64 run_end(const struct copy_run *run)
+{
+	return ((u64)run->page << PAGE_SHIFT) + (run->sectors << SECTOR_SHIFT);
+}
+
+/* The run that @segment prolongs, or a new one; NULL: there is no room. */
+static struct copy_run *find_run(struct copy_batch *batch,
+				 const struct cowstack_segment *segment)
+{
+	struct copy_run *last = batch->run_count ?
+					&batch->runs[batch->run_count - 1] :
+					NULL;
+	u64 bytes = segment->zero ? 0 : segment->sectors << SECTOR_SHIFT;
+	bool joins = last && last->zero == segment->zero &&
+		     last->sector + last->sectors == segment->sector;
+	u64 start = joins ? run_end(last) :
+			    (u64)batch->pages_used << PAGE_SHIFT;
+
+	if (!segment->zero &&
+	    start + bytes > (u64)COPY_BATCH_PAGES << PAGE_SHIFT)
+		return NULL;
+	if (joins)
+		return last;
+	if (batch->run_count == COPY_BATCH_RUNS)
+		return NULL;
+	last = &batch->runs[batch->run_count++];
+	last->sector = segment->sector;
+	last->sectors = 0;
+	last->zero = segment->zero;
+	last->page = batch->pages_used;
+	return last;
+}
+
+bool copy_batch_add(struct copy_batch *batch,
+		    const struct cowstack_segment *segment)
+{
+	struct copy_run *run = find_run(batch, segment);
+	u64 bytes = segment->sectors << SECTOR_SHIFT;
+	u64 at;
+
+	if (!run)
+		return false;
+	at = run_end(run);
+	run->sectors += segment->sectors;
+	if (segment->zero)
+		return true;
+	batch->pages_used = DIV_ROUND_UP_ULL(at + bytes, PAGE_SIZE);
+	batch->bytes += bytes;
+	transfer(batch, batch->store->bdev, REQ_OP_READ, segment->place, at,
+		 bytes);
+	return true;
+}
+
+int copy_batch_wait(struct copy_batch *batch)
+{
+	put_pending(batch);
+	wait_for_completion_io(&batch->done);
+	atomic_set(&batch->pending, 1);
+	reinit_completion(&batch->done);
+	return READ_ONCE(batch->error);
+}
+
+static void write_zeroes(struct copy_batch *batch, struct block_device *bdev,
+			 const struct copy_run *run)
+{
+	/*
+	 * May unmap; where the device cannot, zeroes are written.  Never a bare
+	 * discard, which promises nothing.
+	 */
+	int error = blkdev_issue_zeroout(bdev, run->sector, run->sectors,
+					 GFP_NOIO, 0);
+
+	if (error)
+		note_error(batch, error);
+}
+
+void copy_batch_write(struct copy_batch *batch, struct block_device *bdev)
+{
+	struct blk_plug plug;
+	u32 i;
+
+	/* Plugged, so that what adjoins becomes one request. */
+	blk_start_plug(&plug);
+	for (i = 0; i < batch->run_count; i++) {
+		const struct copy_run *run = &batch->runs[i];
+
+		if (run->zero)
+			write_zeroes(batch, bdev, run);
+		else
+			transfer(batch, bdev, REQ_OP_WRITE, run->sector,
+				 (u64)run->page << PAGE_SHIFT,
+				 run->sectors << SECTOR_SHIFT);
+	}
+	blk_finish_plug(&plug);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Moves batches from the store to a destination: gathers scattered segments
+ * into memory in parallel, then writes them out large and ascending.  A batch
+ * is gathered while the one before it is being written.
+ */
+#ifndef COWSTACK_COPY_ENGINE_H
+#define COWSTACK_COPY_ENGINE_H
+
+#include "core/commit_plan.h"
+#include "store.h"
+
+enum {
+	COPY_BATCH_PAGES = 1024,	/* 4 MiB of buffer */
+	COPY_BATCH_RUNS = 1024,
+};
+
+/* Sectors in a row at the destination. */
+struct copy_run {
+	u64 sector;
+	u64 sectors;
+	bool zero;
+	u32 page;			/* of the buffer, where the run starts */
+};
+
+struct copy_batch {
+	struct store *store;
+	struct page **pages;
+	u32 pages_used;
+	struct copy_run *runs;
+	u32 run_count;
+	u64 bytes;			/* of data */
+	/* I/O under way. */
+	atomic_t pending;
+	struct completion done;
+	int error;			/* the first; set from interrupts */
+	u64 error_sector;
+};
+
+int copy_batch_init(struct copy_batch *batch, struct store *store);
+void copy_batch_exit(struct copy_batch *batch);
+void copy_batch_reset(struct copy_batch *batch);
+
+/*
+ * Adds @segment and, where it is data, begins to read it.  Process context.
+ * False: the batch is full, nothing was added.
+ */
+bool copy_batch_add(struct copy_batch *batch,
+		    const struct cowstack_segment *segment);
+
+/* Waits until what was begun has ended; its first error or 0. */
+int copy_batch_wait(struct copy_batch *batch);
+
+/* Begins to write the runs to @bdev, in ascending order. */
+void copy_batch_write(struct copy_batch *batch, struct block_device *bdev);
+
+#endif /* COWSTACK_COPY_ENGINE_H */

@@ -1,0 +1,921 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The thread that commits.
+ *
+ *   mark the base mixed (a step)
+ *   for each group of batches, ascending:
+ *       gather from the store, write to the base, flush the base
+ *       let go: one step that drops the words of all layers of the range
+ *   the layers leave the chain; the base is valid again (a step)
+ *
+ * A crash between any two of these lines loses nothing: until the let-go is
+ * durable the words lead to the store, and after it the base has the data, which
+ * was flushed before.  What was written twice is the same twice.
+ */
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+
+#include "core/fault.h"
+#include "core/throttle.h"
+#include "copy_engine.h"
+#include "job.h"
+
+enum {
+	GROUP_BYTES = 32 << 20,		/* written between two flushes */
+	GROUP_CHUNKS = 8192,
+};
+
+struct job {
+	struct stack *stack;
+	struct task_struct *thread;
+	wait_queue_head_t wait;		/* for a change of any flag below */
+	/* Protected by stack->job_lock. */
+	struct cowstack_job record;
+	bool cancelled;
+	bool finished;
+	bool still;			/* nothing of its own is under way */
+	struct cowstack_throttle throttle;
+	u64 moved;			/* bytes, since rate_since */
+	u64 rate_since;
+	u64 rate;
+	/* The thread's own. */
+	struct cowstack_layer *top;
+	struct cowstack_layer *bottom;
+	struct cowstack_range range;
+	struct copy_batch batch[2];
+	vchunk_t next;			/* to be gathered */
+	vchunk_t group_first;
+	u64 group_chunks;
+	u64 group_bytes;
+};
+
+void job_init_stack(struct stack *stack)
+{
+	mutex_init(&stack->chain_mutex);
+	spin_lock_init(&stack->job_lock);
+}
+
+static const struct cowstack_geometry *job_geometry(const struct job *job)
+{
+	return store_geometry(job->stack->store);
+}
+
+/* --- records --- */
+
+static void update_job(struct cowstack_volume_info *info, const void *argument)
+{
+	info->job = *(const struct cowstack_job *)argument;
+}
+
+static void update_begin(struct cowstack_volume_info *info,
+			 const void *argument)
+{
+	const struct cowstack_job *record = argument;
+
+	info->job = *record;
+	/* Of several that were begun the highest top counts. */
+	if (from_layer_id(record->top) > from_layer_id(info->mixed_top))
+		info->mixed_top = record->top;
+}
+
+struct finish {
+	struct cowstack_job record;
+	u64 base_sectors;
+	u32 base_crc;
+	u64 now;
+};
+
+static void update_finish(struct cowstack_volume_info *info,
+			  const void *argument)
+{
+	const struct finish *f = argument;
+
+	info->job = f->record;
+	info->base_sectors = f->base_sectors;
+	info->base_crc = f->base_crc;
+	info->flags |= COWSTACK_VOLUME_BASE_RECORDED;
+	/* A commit of less than was begun before leaves the mark. */
+	if (from_layer_id(f->record.top) >= from_layer_id(info->mixed_top)) {
+		info->mixed_top = COWSTACK_BASE_LAYER;
+		info->base_time = f->now;
+	}
+}
+
+static struct cowstack_job copy_record(struct job *job)
+{
+	struct cowstack_job record;
+
+	spin_lock_irq(&job->stack->job_lock);
+	record = job->record;
+	spin_unlock_irq(&job->stack->job_lock);
+	return record;
+}
+
+/* --- standing still --- */
+
+static bool must_end(struct job *job)
+{
+	return kthread_should_stop() || READ_ONCE(job->cancelled);
+}
+
+static void set_still(struct job *job, bool still)
+{
+	spin_lock_irq(&job->stack->job_lock);
+	job->still = still;
+	spin_unlock_irq(&job->stack->job_lock);
+	wake_up_all(&job->wait);
+}
+
+static bool may_go_on(struct job *job)
+{
+	bool go;
+
+	spin_lock_irq(&job->stack->job_lock);
+	go = !job->stack->parked;
+	if (go)
+		job->still = false;
+	spin_unlock_irq(&job->stack->job_lock);
+	return go;
+}
+
+/* Where the thread may be stopped: nothing of its own is under way. */
+static void stand_still(struct job *job)
+{
+	set_still(job, true);
+	wait_event(job->wait, may_go_on(job) || kthread_should_stop());
+}
+
+static u64 throttle_delay(struct job *job)
+{
+	u64 delay;
+
+	spin_lock_irq(&job->stack->job_lock);
+	delay = cowstack_throttle_delay(&job->throttle, ktime_get_ns());
+	spin_unlock_irq(&job->stack->job_lock);
+	return delay;
+}
+
+/* Waits as the speed says; a change of anything is looked at within 100 ms. */
+static void keep_to_speed(struct job *job)
+{
+	u64 delay;
+
+	while (!must_end(job) && (delay = throttle_delay(job))) {
+		unsigned long most = max(HZ / 10, 1);
+
+		stand_still(job);
+		wait_event_timeout(job->wait,
+				   must_end(job) || !throttle_delay(job),
+				   min(nsecs_to_jiffies(delay) + 1, most));
+	}
+}
+
+static void account(struct job *job, u64 bytes, u64 chunks)
+{
+	u64 now = ktime_get_ns();
+
+	spin_lock_irq(&job->stack->job_lock);
+	cowstack_throttle_spend(&job->throttle, bytes, now);
+	job->record.done += chunks;
+	job->moved += bytes;
+	if (now - job->rate_since > NSEC_PER_SEC / 2) {
+		job->rate = mul_u64_u64_div_u64(job->moved, NSEC_PER_SEC,
+						now - job->rate_since);
+		job->moved = 0;
+		job->rate_since = now;
+	}
+	spin_unlock_irq(&job->stack->job_lock);
+}
+
+/* --- changes --- */
+
+typedef int (*prepare_fn)(struct job *job, struct cowstack_change *c,
+			  const void *argument);
+
+/*
+ * Makes a change durable; a store that is suspended meanwhile is waited for,
+ * standing still.  Return: 0, -EINTR: the thread must end; an error.
+ */
+static int make_durable(struct job *job, prepare_fn prepare,
+			const void *argument)
+{
+	struct store *store = job->stack->store;
+	struct store_change change;
+	int error;
+
+	for (;;) {
+		mutex_lock(&job->stack->chain_mutex);
+		mutex_lock(&store->metadata_lock);
+		error = prepare(job, &change.change, argument);
+		mutex_unlock(&store->metadata_lock);
+		if (!error)
+			error = journal_commit(store, &change);
+		store_change_free(&change);
+		mutex_unlock(&job->stack->chain_mutex);
+		if (error != -EAGAIN)
+			return error;
+		stand_still(job);
+		if (kthread_should_stop())
+			return -EINTR;
+		schedule_timeout_uninterruptible(1);
+	}
+}
+
+static int prepare_begin(struct job *job, struct cowstack_change *c,
+			 const void *argument)
+{
+	return cowstack_change_info(c, &job->stack->store->metadata,
+				    job->stack->volume, update_begin,
+				    argument);
+}
+
+static int prepare_record(struct job *job, struct cowstack_change *c,
+			  const void *argument)
+{
+	return cowstack_change_info(c, &job->stack->store->metadata,
+				    job->stack->volume, update_job, argument);
+}
+
+static int prepare_let_go(struct job *job, struct cowstack_change *c,
+			  const void *argument)
+{
+	return cowstack_change_let_go(c, &job->stack->store->metadata,
+				      job->stack->volume, job->bottom,
+				      job->top, job->group_first,
+				      job->group_chunks, update_job,
+				      argument);
+}
+
+/* FAULT_DROP_IN_TWO_STEPS: the newest layer of the range alone. */
+static int prepare_let_go_newest(struct job *job, struct cowstack_change *c,
+				 const void *argument)
+{
+	return cowstack_change_let_go(c, &job->stack->store->metadata,
+				      job->stack->volume, job->top, job->top,
+				      job->group_first, job->group_chunks,
+				      update_job, argument);
+}
+
+static int prepare_finish(struct job *job, struct cowstack_change *c,
+			  const void *argument)
+{
+	return cowstack_change_remove_layers(c, &job->stack->store->metadata,
+					     job->stack->volume, job->bottom,
+					     job->top, update_finish,
+					     argument);
+}
+
+/* --- the sweep --- */
+
+static int let_go(struct job *job)
+{
+	struct cowstack_job record = copy_record(job);
+	int error = 0;
+
+	record.cursor = from_vchunk(job->group_first) + job->group_chunks;
+	if (cowstack_fault(FAULT_DROP_IN_TWO_STEPS) && job->top != job->bottom)
+		error = make_durable(job, prepare_let_go_newest, &record);
+	if (!error)
+		error = make_durable(job, prepare_let_go, &record);
+	if (error)
+		return error;
+	spin_lock_irq(&job->stack->job_lock);
+	job->record.cursor = record.cursor;
+	spin_unlock_irq(&job->stack->job_lock);
+	return 0;
+}
+
+/* What was written up to chunk @end reaches the disk, then the words go. */
+static int settle_group(struct job *job, vchunk_t end)
+{
+	int error = 0;
+
+	job->group_chunks = from_vchunk(end) - from_vchunk(job->group_first);
+	if (!job->group_chunks)
+		return 0;
+	if (!cowstack_fault(FAULT_SKIP_DESTINATION_FLUSH))
+		error = block_flush(job->stack->base);
+	if (!error && !cowstack_fault(FAULT_DROP_BEFORE_COPY))
+		error = let_go(job);
+	job->group_first = end;
+	job->group_bytes = 0;
+	return error;
+}
+
+/* The part of @segment that the base has; false: nothing of it. */
+static bool clip_segment(struct job *job, struct cowstack_segment *segment)
+{
+	u64 end = job->stack->base_sectors;
+
+	if (segment->sector >= end)
+		return false;
+	segment->sectors = min(segment->sectors, end - segment->sector);
+	return true;
+}
+
+static bool batch_has_room(const struct job *job,
+			   const struct copy_batch *batch)
+{
+	u32 pages = (job_geometry(job)->chunk_sectors >> 3) +
+		    COWSTACK_MAX_PIECES;
+
+	return batch->pages_used + pages <= COPY_BATCH_PAGES &&
+	       batch->run_count + COWSTACK_MAX_PIECES <= COPY_BATCH_RUNS;
+}
+
+/*
+ * Gathers from job->next on; returns the chunks that were found.  A batch ends
+ * where its group does, so that a let-go stays a bounded step.
+ */
+static u64 gather(struct job *job, struct copy_batch *batch)
+{
+	struct cowstack_segment segments[COWSTACK_MAX_PIECES];
+	const struct cowstack_geometry *g = job_geometry(job);
+	u64 found = 0;
+	struct blk_plug plug;
+	u32 i, n;
+
+	copy_batch_reset(batch);
+	blk_start_plug(&plug);
+	while (batch_has_room(job, batch) && found < GROUP_CHUNKS &&
+	       cowstack_range_next(&job->range, &job->next)) {
+		n = cowstack_range_plan(g, &job->range, job->next, segments);
+		for (i = 0; i < n; i++)
+			if (clip_segment(job, &segments[i]))
+				copy_batch_add(batch, &segments[i]);
+		job->next = to_vchunk(from_vchunk(job->next) + 1);
+		found++;
+	}
+	blk_finish_plug(&plug);
+	return found;
+}
+
+static int drop_unwritten(struct job *job, vchunk_t end)
+{
+	if (!cowstack_fault(FAULT_DROP_BEFORE_COPY))
+		return 0;
+	job->group_chunks = from_vchunk(end) - from_vchunk(job->group_first);
+	return let_go(job);
+}
+
+/*
+ * The store is read for one batch while the other is written.  Where the thread
+ * may have to stop, it first waits for both, and what was gathered in vain is
+ * gathered again.
+ */
+static int sweep(struct job *job)
+{
+	struct copy_batch *reading = &job->batch[0];
+	struct copy_batch *writing = &job->batch[1];
+	u64 found = gather(job, reading);
+	vchunk_t written = job->group_first;
+	int error = 0;
+
+	while (found && !error) {
+		vchunk_t end = job->next;
+		u64 chunks = found;
+
+		error = copy_batch_wait(reading);
+		if (!error)
+			error = drop_unwritten(job, end);
+		if (error)
+			break;
+		swap(reading, writing);
+		copy_batch_write(writing, job->stack->base);
+		found = gather(job, reading);
+		error = copy_batch_wait(writing);
+		if (error)
+			break;
+		written = end;
+		account(job, writing->bytes, chunks);
+		job->group_bytes += writing->bytes;
+		if (job->group_bytes >= GROUP_BYTES ||
+		    from_vchunk(end) - from_vchunk(job->group_first) >=
+			    GROUP_CHUNKS)
+			error = settle_group(job, written);
+		if (error || must_end(job) || READ_ONCE(job->stack->parked) ||
+		    throttle_delay(job)) {
+			copy_batch_wait(reading);
+			job->next = end;
+			if (!error)
+				error = settle_group(job, written);
+			keep_to_speed(job);
+			stand_still(job);
+			if (error || must_end(job))
+				return error ? error : -EINTR;
+			found = gather(job, reading);
+		}
+	}
+	copy_batch_wait(reading);
+	return error ? error : settle_group(job, written);
+}
+
+static int finish(struct job *job)
+{
+	struct stack *stack = job->stack;
+	struct finish f = {
+		.record = copy_record(job),
+		.base_sectors = stack->base_sectors,
+		.now = ktime_get_real_seconds(),
+	};
+	int error = base_sample(stack->store, stack->base,
+				stack->volume->info.base_seed, &f.base_crc);
+
+	if (error)
+		return error;
+	f.record.state = COWSTACK_JOB_COMPLETED;
+	f.record.done = f.record.total;
+	error = make_durable(job, prepare_finish, &f);
+	if (!error) {
+		spin_lock_irq(&stack->job_lock);
+		job->record = f.record;
+		spin_unlock_irq(&stack->job_lock);
+	}
+	return error;
+}
+
+static int run_commit(struct job *job)
+{
+	struct cowstack_job record;
+	u64 left = cowstack_range_chunks(&job->range);
+	int error;
+
+	spin_lock_irq(&job->stack->job_lock);
+	job->record.state = COWSTACK_JOB_RUNNING;
+	job->record.error = 0;
+	/* What an earlier run has done stays done. */
+	job->record.total = job->record.done + left;
+	record = job->record;
+	spin_unlock_irq(&job->stack->job_lock);
+	error = make_durable(job, prepare_begin, &record);
+	if (!error)
+		error = sweep(job);
+	if (!error)
+		error = finish(job);
+	return error;
+}
+
+static void record_end(struct job *job, int error)
+{
+	struct cowstack_job record;
+
+	spin_lock_irq(&job->stack->job_lock);
+	if (error == -EINTR) {
+		job->record.state = COWSTACK_JOB_CANCELLED;
+	} else {
+		job->record.state = COWSTACK_JOB_STOPPED;
+		job->record.error = -error;
+	}
+	record = job->record;
+	spin_unlock_irq(&job->stack->job_lock);
+	if (make_durable(job, prepare_record, &record))
+		pr_warn("cowstack %s: commit: its end could not be recorded\n",
+		       job->stack->name);
+}
+
+static void report_end(struct job *job, int error)
+{
+	const char *name = job->stack->name;
+
+	switch (error) {
+	case 0:
+		pr_info("cowstack %s: commit of layer %u completed\n", name,
+		       from_layer_id(job->record.top));
+		break;
+	case -EINTR:
+		pr_info("cowstack %s: commit cancelled\n", name);
+		break;
+	default:
+		pr_err("cowstack %s: commit stopped: error %d; nothing is lost, a new start goes on\n",
+		      name, error);
+	}
+	store_event(job->stack->store);
+}
+
+static int job_thread(void *data)
+{
+	struct job *job = data;
+	int error;
+
+	stand_still(job);
+	error = kthread_should_stop() ? -EINTR : run_commit(job);
+	/* A removal leaves the record running: it is taken up again. */
+	if (error && !(error == -EINTR && !READ_ONCE(job->cancelled)))
+		record_end(job, error);
+	if (!kthread_should_stop())
+		report_end(job, error);
+	spin_lock_irq(&job->stack->job_lock);
+	job->finished = true;
+	job->still = true;
+	spin_unlock_irq(&job->stack->job_lock);
+	wake_up_all(&job->wait);
+	wait_event(job->wait, kthread_should_stop());
+	return 0;
+}
+
+/* --- starting --- */
+
+static void free_job(struct job *job)
+{
+	copy_batch_exit(&job->batch[0]);
+	copy_batch_exit(&job->batch[1]);
+	kvfree(job);
+}
+
+static struct job *new_job(struct stack *stack)
+{
+	struct job *job = kvzalloc(sizeof(*job), GFP_KERNEL);
+
+	if (!job)
+		return NULL;
+	job->stack = stack;
+	init_waitqueue_head(&job->wait);
+	job->still = true;
+	if (copy_batch_init(&job->batch[0], stack->store) ||
+	    copy_batch_init(&job->batch[1], stack->store)) {
+		free_job(job);
+		return NULL;
+	}
+	return job;
+}
+
+void job_end_thread(struct stack *stack)
+{
+	struct job *job = stack->job;
+
+	if (!job)
+		return;
+	/* kthread_stop() wakes the thread wherever it waits on job->wait. */
+	kthread_stop(job->thread);
+	spin_lock_irq(&stack->job_lock);
+	stack->job = NULL;
+	spin_unlock_irq(&stack->job_lock);
+	free_job(job);
+}
+
+static bool job_is_active(struct stack *stack)
+{
+	return stack->job && !READ_ONCE(stack->job->finished);
+}
+
+/* The range of a commit into the base: all from @top down. */
+static int set_range(struct job *job, layer_id_t top)
+{
+	struct store *store = job->stack->store;
+	struct cowstack_layer *layer;
+	int error = -ENOENT;
+
+	mutex_lock(&store->metadata_lock);
+	for (layer = job->stack->volume->top->parent; layer;
+	     layer = layer->parent) {
+		if (layer->id == top) {
+			job->top = layer;
+			error = 0;
+		}
+		job->bottom = layer;
+	}
+	if (!error)
+		cowstack_range_fill(&job->range, job->top, NULL);
+	mutex_unlock(&store->metadata_lock);
+	return error;
+}
+
+/* Starts the thread of @job, whose record is durable. */
+static int run_job(struct stack *stack, struct job *job,
+		   const struct cowstack_job *record)
+{
+	u64 now = ktime_get_ns();
+	int error = set_range(job, record->top);
+
+	if (error) {
+		free_job(job);
+		return error;
+	}
+	job->record = *record;
+	job->rate_since = now;
+	cowstack_throttle_set(&job->throttle, record->speed, now);
+	job->thread = kthread_create(job_thread, job, "cowstack/%s",
+				     stack->name);
+	if (IS_ERR(job->thread)) {
+		error = PTR_ERR(job->thread);
+		free_job(job);
+		return error;
+	}
+	job_end_thread(stack);
+	spin_lock_irq(&stack->job_lock);
+	stack->job = job;
+	spin_unlock_irq(&stack->job_lock);
+	wake_up_process(job->thread);
+	return 0;
+}
+
+static int commit_info(struct stack *stack, cowstack_update_fn update,
+		       const void *argument)
+{
+	struct store *store = stack->store;
+	struct store_change change;
+	int error;
+
+	mutex_lock(&store->metadata_lock);
+	error = cowstack_change_info(&change.change, &store->metadata,
+				     stack->volume, update, argument);
+	mutex_unlock(&store->metadata_lock);
+	if (!error)
+		error = journal_commit(store, &change);
+	store_change_free(&change);
+	return error;
+}
+
+/* The write gate is closed by the caller. */
+static int freeze_top(struct stack *stack, const char *name,
+		      cowstack_update_fn update, const void *argument,
+		      struct store_change *change)
+{
+	struct store *store = stack->store;
+	int error;
+
+	mutex_lock(&store->metadata_lock);
+	error = cowstack_change_snapshot(&change->change, &store->metadata,
+					 stack->volume, name,
+					 ktime_get_real_seconds(), update,
+					 argument);
+	mutex_unlock(&store->metadata_lock);
+	return error ? error : journal_commit(store, change);
+}
+
+static void open_gate(struct stack *stack)
+{
+	io_gate_open(&stack->writes);
+	defer_admit_writes(stack);
+}
+
+int stack_snapshot(struct stack *stack, const char *name,
+		   cowstack_update_fn update, const void *argument)
+{
+	struct store_change change = { };
+	int error;
+
+	mutex_lock(&stack->chain_mutex);
+	io_gate_close(&stack->writes);
+	error = freeze_top(stack, name, update, argument, &change);
+	open_gate(stack);
+	store_change_free(&change);
+	mutex_unlock(&stack->chain_mutex);
+	return error;
+}
+
+/* What lies behind a shorter base's end could not be written there. */
+static int check_base_end(struct stack *stack, struct cowstack_layer *top)
+{
+	struct store *store = stack->store;
+	struct cowstack_range *range;
+	u64 held;
+
+	if (stack->base_sectors >= stack->volume->info.sectors)
+		return 0;
+	range = kmalloc(sizeof(*range), GFP_KERNEL);
+	if (!range)
+		return -ENOMEM;
+	mutex_lock(&store->metadata_lock);
+	cowstack_range_fill(range, top, NULL);
+	held = cowstack_range_held_behind(store_geometry(store), range,
+					  stack->base_sectors);
+	mutex_unlock(&store->metadata_lock);
+	kfree(range);
+	if (!held)
+		return 0;
+	pr_err("cowstack %s: commit start: the base ends at sector %llu, the layers hold %llu sectors behind it\n",
+	      stack->name, stack->base_sectors, held);
+	return -ENOSPC;
+}
+
+static void update_nothing_to_copy(struct cowstack_volume_info *info,
+				   const void *argument)
+{
+	const struct finish *f = argument;
+
+	info->job = f->record;
+	if (info->mixed_top == COWSTACK_BASE_LAYER)
+		info->base_time = f->now;
+}
+
+/* With nothing to copy the base is, as it stands, the volume. */
+static int complete_at_once(struct stack *stack, struct cowstack_job *record)
+{
+	struct finish f;
+
+	record->state = COWSTACK_JOB_COMPLETED;
+	f.record = *record;
+	f.now = ktime_get_real_seconds();
+	return commit_info(stack, update_nothing_to_copy, &f);
+}
+
+/*
+ * Decides what the commit takes, with no write in flight: a snapshot of the top,
+ * or, where that is empty or writes wait for room, the frozen layers.
+ */
+static int begin_with_snapshot(struct stack *stack, struct cowstack_job *record)
+{
+	struct cowstack_volume *volume = stack->volume;
+	struct cowstack_layer *newest = volume->top->parent;
+	struct store_change change = { };
+	int error;
+
+	mutex_lock(&stack->chain_mutex);
+	io_gate_close(&stack->writes);
+	if (cowstack_layer_is_empty(volume->top) ||
+	    (newest && atomic64_read(&stack->store->parked_writes))) {
+		open_gate(stack);
+		mutex_unlock(&stack->chain_mutex);
+		if (!newest)
+			return complete_at_once(stack, record);
+		record->top = newest->id;
+		error = check_base_end(stack, newest);
+		return error ? error : commit_info(stack, update_job, record);
+	}
+	record->top = volume->top->id;
+	error = check_base_end(stack, volume->top);
+	if (!error)
+		error = freeze_top(stack, NULL, update_job, record, &change);
+	open_gate(stack);
+	store_change_free(&change);
+	mutex_unlock(&stack->chain_mutex);
+	return error;
+}
+
+static int check_start(struct stack *stack)
+{
+	struct stack *other = base_other_user(stack, stack->base);
+
+	if (stack->features.read_only_base) {
+		pr_err("cowstack %s: commit start: the base was opened read-only\n",
+		      stack->name);
+		return -EROFS;
+	}
+	if (other) {
+		pr_err("cowstack %s: commit start: the base is also that of %s\n",
+		      stack->name, other->name);
+		return -EBUSY;
+	}
+	if (job_is_active(stack)) {
+		pr_err("cowstack %s: commit start: a job is running\n", stack->name);
+		return -EBUSY;
+	}
+	return store_is_rw(stack->store) ? 0 : -EROFS;
+}
+
+static bool job_can_go_on(const struct cowstack_job *record)
+{
+	return record->kind == COWSTACK_JOB_COMMIT &&
+	       (record->state == COWSTACK_JOB_STOPPED ||
+		record->state == COWSTACK_JOB_PAUSED ||
+		record->state == COWSTACK_JOB_RUNNING);
+}
+
+int job_start(struct stack *stack, const struct job_options *options)
+{
+	struct cowstack_job record = stack->volume->info.job;
+	struct job *job;
+	int error = check_start(stack);
+
+	if (error)
+		return error;
+	job = new_job(stack);
+	if (!job)
+		return -ENOMEM;
+	if (job_can_go_on(&record)) {
+		if (options->speed_given)
+			record.speed = options->speed;
+		record.state = COWSTACK_JOB_RUNNING;
+		error = commit_info(stack, update_job, &record);
+	} else {
+		memset(&record, 0, sizeof(record));
+		record.kind = COWSTACK_JOB_COMMIT;
+		record.state = COWSTACK_JOB_RUNNING;
+		record.speed = options->speed;
+		error = begin_with_snapshot(stack, &record);
+	}
+	store_event(stack->store);
+	if (error || record.state == COWSTACK_JOB_COMPLETED) {
+		free_job(job);
+		return error;
+	}
+	return run_job(stack, job, &record);
+}
+
+int job_cancel(struct stack *stack)
+{
+	struct cowstack_job record = stack->volume->info.job;
+
+	if (job_is_active(stack)) {
+		WRITE_ONCE(stack->job->cancelled, true);
+		wake_up_all(&stack->job->wait);
+		return 0;
+	}
+	if (!job_can_go_on(&record))
+		return -ENOENT;
+	record.state = COWSTACK_JOB_CANCELLED;
+	return commit_info(stack, update_job, &record);
+}
+
+int job_set_speed(struct stack *stack, u64 speed)
+{
+	struct job *job = stack->job;
+
+	if (!job_is_active(stack))
+		return -ENOENT;
+	spin_lock_irq(&stack->job_lock);
+	job->record.speed = speed;
+	cowstack_throttle_set(&job->throttle, speed, ktime_get_ns());
+	spin_unlock_irq(&stack->job_lock);
+	wake_up_all(&job->wait);
+	return 0;
+}
+
+void job_get_status(struct stack *stack, struct job_status *status)
+{
+	status->rate = 0;
+	spin_lock_irq(&stack->job_lock);
+	if (stack->job) {
+		status->record = stack->job->record;
+		if (!stack->job->finished)
+			status->rate = stack->job->rate;
+	} else {
+		status->record = stack->volume->info.job;
+	}
+	spin_unlock_irq(&stack->job_lock);
+}
+
+void job_take_up(struct stack *stack)
+{
+	struct cowstack_job record = stack->volume->info.job;
+	struct job *job;
+
+	if (record.kind != COWSTACK_JOB_COMMIT ||
+	    record.state != COWSTACK_JOB_RUNNING || stack->job)
+		return;
+	if (!stack->features.resume_commit || stack->features.read_only_base) {
+		record.state = COWSTACK_JOB_PAUSED;
+		if (commit_info(stack, update_job, &record))
+			pr_warn("cowstack %s: commit: could not be paused\n", stack->name);
+		return;
+	}
+	job = new_job(stack);
+	if (!job || run_job(stack, job, &record))
+		pr_err("cowstack %s: commit: could not be taken up again: start it anew\n",
+		      stack->name);
+	else
+		pr_info("cowstack %s: commit of layer %u goes on\n", stack->name,
+		       from_layer_id(record.top));
+}
+
+/* --- parking --- */
+
+void job_park(struct stack *stack)
+{
+	struct job *job;
+
+	/* Nobody starts or frees a job meanwhile. */
+	lockdep_assert_held(&stack->store->message_mutex);
+	spin_lock_irq(&stack->job_lock);
+	stack->parked++;
+	job = stack->job;
+	spin_unlock_irq(&stack->job_lock);
+	if (!job)
+		return;
+	wake_up_all(&job->wait);
+	wait_event(job->wait, READ_ONCE(job->still));
+}
+
+void job_unpark(struct stack *stack)
+{
+	struct job *job;
+
+	spin_lock_irq(&stack->job_lock);
+	stack->parked--;
+	job = stack->job;
+	spin_unlock_irq(&stack->job_lock);
+	if (job)
+		wake_up_all(&job->wait);
+}
+
+void jobs_park(struct store *store)
+{
+	struct stack *stack;
+
+	lockdep_assert_held(&store->message_mutex);
+	list_for_each_entry(stack, &store->stacks, list)
+		job_park(stack);
+}
+
+void jobs_resume(struct store *store)
+{
+	struct stack *stack;
+
+	list_for_each_entry(stack, &store->stacks, list) {
+		job_unpark(stack);
+		/* A stack that came up meanwhile could not do it itself. */
+		if (stack->target && !stack->suspended)
+			job_take_up(stack);
+	}
+}

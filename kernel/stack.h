@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A stack in core: a volume that is up.  Found in its store by volume id, shared
+ * by all tables of one mapped device, and used by the I/O path.
+ */
+#ifndef COWSTACK_STACK_H
+#define COWSTACK_STACK_H
+
+#include "core/chain.h"
+#include "io_gate.h"
+#include "range_lock.h"
+#include "store.h"
+
+struct job;
+
+struct stack_features {
+	u32 commit_base;
+	u32 auto_commit;
+	u32 resume_commit;
+	u32 read_only_base;
+	u32 accept_base;
+};
+
+struct stack {
+	struct list_head list;		/* in store.stacks; stores_mutex */
+	unsigned int users;		/* tables; stores_mutex */
+	struct store *store;
+	struct mapped_device *md;
+	struct cowstack_volume *volume;
+	struct dm_target *target;	/* of the live table; stores_mutex */
+	char name[DM_NAME_LEN];		/* for logs */
+	bool suspended;			/* stores_mutex */
+	bool pushing_back;		/* a noflush suspend: nothing is parked */
+
+	/* Set at resume, while no bio is in flight. */
+	struct block_device *base;
+	u64 base_sectors;
+	u64 length;			/* sectors of the live table */
+	struct stack_features features;
+
+	struct io_gate writes;		/* closed for a snapshot */
+	struct bio_list held_writes;	/* behind it; store.held_lock */
+	struct range_lock_table ranges;
+
+	/*
+	 * Held over each change of the chain and the grace period after it: a
+	 * slot must not come to another layer before (core/chain.h).
+	 */
+	struct mutex chain_mutex;
+	struct job *job;		/* message_mutex; see job.h */
+	spinlock_t job_lock;		/* what of it others look at */
+	unsigned int parked;		/* job_park() less job_unpark() */
+};
+
+/* One table of a stack. */
+struct stack_table {
+	struct stack *stack;
+	struct dm_dev *base;
+	struct dm_dev *store_dev;
+	struct stack_features features;
+	bool base_changed;		/* accept_base: another than recorded */
+	u32 base_crc;
+	u64 base_seed;
+};
+
+/* Per-bio data. */
+struct cowstack_io {
+	struct stack *stack;
+	struct list_head parked;
+	unsigned long parked_at;	/* jiffies */
+	int drain;			/* SRCU index, -1: not in a section */
+	bool in_gate;
+	bool locked;			/* range lock held */
+	bool step_after;		/* acknowledged when a step is durable */
+	bool stepped;
+	/* A write into sixteenths that are to enter the mask; or NULL. */
+	struct cowstack_layer *layer;
+	u64 sector;			/* of the volume */
+	u64 sectors;
+	dchunk_t chunk;			/* of the first; the rest follow it */
+	struct range_lock lock;
+	struct step_waiter waiter;
+	struct work_struct work;
+};
+
+static inline struct cowstack_io *bio_io(struct bio *bio)
+{
+	return dm_per_bio_data(bio, sizeof(struct cowstack_io));
+}
+
+static inline struct bio *io_bio(struct cowstack_io *io)
+{
+	return dm_bio_from_per_bio_data(io, sizeof(struct cowstack_io));
+}
+
+/* --- stack.c; stores_mutex held --- */
+struct stack *stack_find(struct store *store, volume_id_t id);
+struct stack *stack_open(struct store *store, struct mapped_device *md,
+			 volume_id_t id, char **error_text);
+void stack_put(struct stack *stack);
+
+/* --- stack_target.c --- */
+int stack_target_register(void);
+void stack_target_unregister(void);
+
+/* --- io_map.c --- */
+
+/* Maps @bio, whose sector is the volume's.  Return: DM_MAPIO_*. */
+int io_map(struct stack *stack, struct bio *bio);
+
+/* @bio has ended; as a target's end_io.  Any context. */
+int io_end(struct bio *bio, blk_status_t *error);
+
+/* Maps and submits a bio that was deferred; process context. */
+void io_map_deferred(struct bio *bio);
+
+/* Leaves all that @io holds; any context. */
+void io_leave(struct cowstack_io *io);
+
+/* Enters the drain section; false: the store is suspended. */
+bool io_enter_drain(struct cowstack_io *io);
+
+/* Has @io's bio ended with @error?  Completes it. */
+void io_complete(struct cowstack_io *io, int error);
+
+/* Room for the chunks of [io->sector, +io->sectors), range lock held. */
+int io_admit(struct cowstack_io *io, gfp_t gfp);
+
+/* Words enter the masks for what io_admit() gave room to. */
+void io_publish(struct cowstack_io *io);
+
+/* Makes the pages that @sector's words need.  0, -ENOMEM, -ENOSPC. */
+int io_add_pages(struct stack *stack, struct cowstack_layer *layer, u64 sector,
+		 gfp_t gfp);
+
+/* Sectors from @sector on that the worker can take as one write. */
+u64 io_deferrable_sectors(const struct cowstack_geometry *g, u64 sector,
+			  u64 sectors);
+
+/* --- io_defer.c; any context --- */
+void defer_bio(struct store *store, struct bio *bio);
+void defer_hold(struct store *store, struct bio *bio);
+void defer_postpone(struct store *store, struct bio *bio);
+void defer_hold_write(struct stack *stack, struct bio *bio);
+/* There is no room: waits, or fails, as the store's on_full says. */
+void defer_park(struct store *store, struct bio *bio);
+/* The write gate is open again. */
+void defer_admit_writes(struct stack *stack);
+/* A noflush suspend: parked bios of @stack go back to dm. */
+void defer_push_back(struct stack *stack);
+
+/* --- io_slow.c; process context --- */
+void io_fill_piece(struct cowstack_io *io);
+void io_zero_range(struct cowstack_io *io);
+
+/* --- base.c --- */
+
+/*
+ * Checks @table's base against what the volume's record says.  0; -ESTALE: it
+ * is another; an I/O error.  May sleep, reads the base.
+ */
+int base_check(struct stack_table *table, struct store *store,
+	       char **error_text);
+int base_sample(struct store *store, struct block_device *bdev, u64 seed,
+		u32 *crc);
+/* The live stack other than @stack that uses @bdev as its base, or NULL. */
+struct stack *base_other_user(struct stack *stack, struct block_device *bdev);
+/* Is @bdev the base of any live stack?  stores_mutex held, as for all of these. */
+bool base_is_in_use(struct block_device *bdev);
+/* Does @bdev lie in @store, through stacks of ours? */
+bool base_lies_in_store(struct block_device *bdev, struct store *store);
+
+/* --- message.c, status.c --- */
+int store_message(struct store *store, unsigned int argc, char **argv,
+		  char *result, unsigned int maxlen);
+int stack_message(struct stack *stack, unsigned int argc, char **argv,
+		  char *result, unsigned int maxlen);
+void store_status(struct store *store, char *result, unsigned int maxlen);
+void stack_status(struct stack *stack, char *result, unsigned int maxlen);
+
+#endif /* COWSTACK_STACK_H */

@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The target "cowstack": a volume that is up.
+ *
+ *   <start> <length> cowstack <base dev> <cowstore dev> <volume id>
+ *           [<#feature words> <word>…]
+ */
+#include "arguments.h"
+#include "job.h"
+#include "stack.h"
+
+#define STACK_FEATURE(field) .name = #field, \
+	.offset = offsetof(struct stack_features, field)
+
+static const struct feature stack_feature_list[] = {
+	{ .name = "layer", .not_built = true },
+	{ .name = "commit_base", .not_built = true },
+	{ STACK_FEATURE(accept_base), .max = 1, .once = true },
+	{ .name = "auto_commit", .not_built = true },
+	{ STACK_FEATURE(resume_commit), .max = 1, .normal = 1 },
+	{ STACK_FEATURE(read_only_base), .max = 1, .fixed = true },
+	{ .name = "promote", .not_built = true },
+	{ .name = "allow_shared_base", .not_built = true },
+};
+
+static const struct feature_table stack_feature_table = {
+	stack_feature_list, ARRAY_SIZE(stack_feature_list),
+};
+
+/* The live store behind the cowstore device, or an errno with a text. */
+static struct store *find_live_store(struct dm_target *ti, const char *path,
+				     struct dm_dev *dev)
+{
+	struct mapped_device *md = dm_get_md(dev->bdev->bd_dev);
+	struct store *store = NULL;
+
+	if (md) {
+		store = store_find(md);
+		dm_put(md);
+	}
+	if (!store || !store->active) {
+		ti->error = error_text_make("%s is no cowstore that is up",
+					    path);
+		return ERR_PTR(-ENODEV);
+	}
+	if (store->mode == STORE_FAIL) {
+		ti->error = error_text_make("%s has failed", path);
+		return ERR_PTR(-EIO);
+	}
+	return store;
+}
+
+static int check_base_device(struct dm_target *ti, struct stack_table *table,
+			     const char *path)
+{
+	struct block_device *bdev = table->base->bdev;
+	struct store *store = table->stack->store;
+
+	if (!table->features.read_only_base && bdev_read_only(bdev)) {
+		ti->error = error_text_make("base %s is read-only (read_only_base 1 takes it)",
+					    path);
+		return -EROFS;
+	}
+	if (store_find_device(bdev->bd_dev)) {
+		ti->error = error_text_make("base %s is a store", path);
+		return -EBUSY;
+	}
+	if (base_lies_in_store(bdev, store)) {
+		ti->error = error_text_make("base %s lies in the stack's own store",
+					    path);
+		return -ELOOP;
+	}
+	return 0;
+}
+
+static int get_base(struct dm_target *ti, struct stack_table *table,
+		    const char *path)
+{
+	int error;
+
+	error = dm_get_device(ti, path,
+			      table->features.read_only_base ?
+				      BLK_OPEN_READ :
+				      BLK_OPEN_READ | BLK_OPEN_WRITE,
+			      &table->base);
+	if (error) {
+		ti->error = error == -EROFS || error == -EACCES ?
+			error_text_make("base %s is read-only (read_only_base 1 takes it)",
+					path) :
+			error_text_make("cannot open base %s", path);
+		return error;
+	}
+	error = check_base_device(ti, table, path);
+	if (!error)
+		error = base_check(table, table->stack->store, &ti->error);
+	if (error)
+		dm_put_device(ti, table->base);
+	return error;
+}
+
+static int check_length(struct dm_target *ti, const struct stack *stack)
+{
+	u64 sectors = stack->volume->info.sectors;
+
+	if (ti->len <= sectors)
+		return 0;
+	ti->error = error_text_make("length %llu is more than the volume's %llu sectors",
+				    (u64)ti->len, sectors);
+	return -EINVAL;
+}
+
+static void set_target_limits(struct dm_target *ti)
+{
+	ti->num_flush_bios = 1;
+	ti->flush_supported = true;
+	ti->num_discard_bios = 1;
+	ti->discards_supported = true;
+	ti->num_write_zeroes_bios = 1;
+	ti->per_io_data_size = sizeof(struct cowstack_io);
+}
+
+static int build_stack(struct dm_target *ti, struct stack_table *table,
+		       char **argv)
+{
+	struct store *store;
+	u64 id;
+	int error;
+
+	if (parse_number(argv[2], &id) || id >> COWSTACK_VOLUME_ID_BITS) {
+		ti->error = error_text_make("bad volume id %s", argv[2]);
+		return -EINVAL;
+	}
+	error = dm_get_device(ti, argv[1], dm_table_get_mode(ti->table),
+			      &table->store_dev);
+	if (error) {
+		ti->error = error_text_make("cannot open cowstore %s", argv[1]);
+		return error;
+	}
+	store = find_live_store(ti, argv[1], table->store_dev);
+	if (IS_ERR(store)) {
+		error = PTR_ERR(store);
+		goto put_store_dev;
+	}
+	table->stack = stack_open(store, dm_table_get_md(ti->table),
+				  to_volume_id(id), &ti->error);
+	if (IS_ERR(table->stack)) {
+		error = PTR_ERR(table->stack);
+		goto put_store_dev;
+	}
+	error = check_length(ti, table->stack);
+	if (!error)
+		error = get_base(ti, table, argv[0]);
+	if (!error)
+		return 0;
+	stack_put(table->stack);
+put_store_dev:
+	dm_put_device(ti, table->store_dev);
+	return error;
+}
+
+static int stack_ctr(struct dm_target *ti, unsigned int argc, char **argv)
+{
+	struct stack_table *table;
+	int error;
+
+	if (argc < 3) {
+		ti->error = "cowstack wants: <base dev> <cowstore dev> <volume id> [<#feature words> <word>...]";
+		return -EINVAL;
+	}
+	table = kzalloc(sizeof(*table), GFP_KERNEL);
+	if (!table) {
+		ti->error = "no memory";
+		return -ENOMEM;
+	}
+	mutex_lock(&stores_mutex);
+	error = features_parse(&stack_feature_table, argc - 3, argv + 3,
+			       &table->features, &ti->error);
+	if (!error)
+		error = build_stack(ti, table, argv);
+	mutex_unlock(&stores_mutex);
+	if (error) {
+		kfree(table);
+		return error;
+	}
+	set_target_limits(ti);
+	ti->private = table;
+	return 0;
+}
+
+static void stack_dtr(struct dm_target *ti)
+{
+	struct stack_table *table = ti->private;
+	struct stack *stack = table->stack;
+
+	mutex_lock(&stores_mutex);
+	if (stack->target == ti)
+		stack->target = NULL;
+	stack_put(stack);
+	mutex_unlock(&stores_mutex);
+	dm_put_device(ti, table->base);
+	dm_put_device(ti, table->store_dev);
+	kfree(table);
+}
+
+static int stack_map(struct dm_target *ti, struct bio *bio)
+{
+	struct stack_table *table = ti->private;
+
+	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
+	return io_map(table->stack, bio);
+}
+
+static int stack_end_io(struct dm_target *ti, struct bio *bio,
+			blk_status_t *error)
+{
+	return io_end(bio, error);
+}
+
+/* --- suspend and resume --- */
+
+/* A noflush suspend: nothing may wait inside, not even for room. */
+static void stack_presuspend(struct dm_target *ti)
+{
+	struct stack_table *table = ti->private;
+
+	if (dm_noflush_suspending(ti)) {
+		WRITE_ONCE(table->stack->pushing_back, true);
+		defer_push_back(table->stack);
+	}
+}
+
+static void stack_presuspend_undo(struct dm_target *ti)
+{
+	struct stack_table *table = ti->private;
+
+	WRITE_ONCE(table->stack->pushing_back, false);
+}
+
+/* No bio of a user is in flight any more; ours end too.  May run twice. */
+static void stack_postsuspend(struct dm_target *ti)
+{
+	struct stack_table *table = ti->private;
+	struct stack *stack = table->stack;
+	struct store *store = stack->store;
+
+	mutex_lock(&stores_mutex);
+	if (stack->target != ti || stack->suspended) {
+		mutex_unlock(&stores_mutex);
+		return;
+	}
+	stack->suspended = true;
+	mutex_lock(&store->message_mutex);
+	job_park(stack);
+	mutex_unlock(&store->message_mutex);
+	/* What was written without a flush is made durable while there is one. */
+	if (store_is_rw(store) && !READ_ONCE(store->suspended))
+		journal_flush(store);
+	mutex_unlock(&stores_mutex);
+}
+
+struct identity {
+	u64 sectors;
+	u64 seed;
+	u32 crc;
+	char name[COWSTACK_NAME_SIZE];
+};
+
+static void update_identity(struct cowstack_volume_info *info,
+			    const void *argument)
+{
+	const struct identity *identity = argument;
+
+	info->base_sectors = identity->sectors;
+	info->base_seed = identity->seed;
+	info->base_crc = identity->crc;
+	info->flags |= COWSTACK_VOLUME_BASE_RECORDED;
+	memcpy(info->base_name, identity->name, sizeof(info->base_name));
+}
+
+/* The first write on behalf of a stack: never before its first resume. */
+static int record_base(struct stack_table *table)
+{
+	struct store *store = table->stack->store;
+	struct identity identity = {
+		.sectors = bdev_nr_sectors(table->base->bdev),
+		.seed = table->base_seed,
+		.crc = table->base_crc,
+	};
+	struct store_change change;
+	int error;
+
+	snprintf(identity.name, sizeof(identity.name), "%pg",
+		 table->base->bdev);
+	mutex_lock(&store->metadata_lock);
+	error = cowstack_change_info(&change.change, &store->metadata,
+				     table->stack->volume, update_identity,
+				     &identity);
+	mutex_unlock(&store->metadata_lock);
+	if (!error)
+		error = journal_commit(store, &change);
+	store_change_free(&change);
+	return error;
+}
+
+static int stack_preresume(struct dm_target *ti)
+{
+	struct stack_table *table = ti->private;
+	struct stack *stack = table->stack;
+	int error = 0;
+
+	mutex_lock(&stores_mutex);
+	copy_device_name(stack->md, stack->name);	/* it may be renamed */
+	if (table->base_changed) {
+		error = record_base(table);
+		if (error)
+			pr_err("cowstack %s: the base could not be recorded: error %d\n",
+			      stack->name, error);
+		else
+			table->base_changed = false;
+	}
+	if (!error) {
+		stack->base = table->base->bdev;
+		stack->base_sectors = bdev_nr_sectors(table->base->bdev);
+		stack->length = ti->len;
+		stack->features = table->features;
+		stack->target = ti;
+	}
+	mutex_unlock(&stores_mutex);
+	return error;
+}
+
+static void stack_resume(struct dm_target *ti)
+{
+	struct stack_table *table = ti->private;
+	struct stack *stack = table->stack;
+
+	mutex_lock(&stores_mutex);
+	WRITE_ONCE(stack->pushing_back, false);
+	mutex_lock(&stack->store->message_mutex);
+	if (stack->suspended) {
+		stack->suspended = false;
+		job_unpark(stack);
+	}
+	if (!stack->store->suspended)
+		job_take_up(stack);
+	mutex_unlock(&stack->store->message_mutex);
+	mutex_unlock(&stores_mutex);
+}
+
+/* --- the rest --- */
+
+static void stack_target_status(struct dm_target *ti, status_type_t type,
+				unsigned int flags, char *result,
+				unsigned int maxlen)
+{
+	struct stack_table *table = ti->private;
+	struct stack *stack = table->stack;
+	size_t sz = 0;
+
+	switch (type) {
+	case STATUSTYPE_INFO:
+		stack_status(stack, result, maxlen);
+		break;
+	case STATUSTYPE_TABLE:
+		DMEMIT("%s %s %u", table->base->name, table->store_dev->name,
+		       from_volume_id(stack->volume->info.id));
+		features_print(&stack_feature_table, &table->features, result,
+			       sz, maxlen);
+		break;
+	case STATUSTYPE_IMA:
+		DMEMIT_TARGET_NAME_VERSION(ti->type);
+		DMEMIT(",base_device=%s,cowstore=%s,volume=%u;",
+		       table->base->name, table->store_dev->name,
+		       from_volume_id(stack->volume->info.id));
+		break;
+	}
+}
+
+static int set_feature(struct stack_table *table, const char *name,
+		       const char *value)
+{
+	char *error_text;
+	int error;
+
+	mutex_lock(&stores_mutex);
+	error = features_set(&stack_feature_table, &table->features, name,
+			     value, &error_text);
+	if (error)
+		pr_err("cowstack %s: set: %s\n", table->stack->name, error_text);
+	else
+		table->stack->features = table->features;
+	mutex_unlock(&stores_mutex);
+	return error;
+}
+
+static int stack_target_message(struct dm_target *ti, unsigned int argc,
+				char **argv, char *result, unsigned int maxlen)
+{
+	struct stack_table *table = ti->private;
+
+	if (argc == 3 && !strcmp(argv[0], "set"))
+		return set_feature(table, argv[1], argv[2]);
+	return stack_message(table->stack, argc, argv, result, maxlen);
+}
+
+static int stack_iterate_devices(struct dm_target *ti,
+				 iterate_devices_callout_fn fn, void *data)
+{
+	struct stack_table *table = ti->private;
+	sector_t most = bdev_nr_sectors(table->base->bdev);
+
+	/* The base may be shorter than we are, and begins at its start. */
+	return fn(ti, table->base, 0, min(ti->len, most), data);
+}
+
+static void stack_io_hints(struct dm_target *ti, struct queue_limits *limits)
+{
+	struct stack_table *table = ti->private;
+	struct store *store = table->stack->store;
+	unsigned int chunk = store_geometry(store)->chunk_sectors
+			     << SECTOR_SHIFT;
+	unsigned int logical = bdev_logical_block_size(store->bdev);
+
+	/* The store's device is not ours to iterate: its sectors still count. */
+	limits->logical_block_size = max(limits->logical_block_size, logical);
+	limits->physical_block_size = max(limits->physical_block_size,
+					  limits->logical_block_size);
+	limits->io_min = max(limits->io_min, limits->logical_block_size);
+	limits->discard_granularity = chunk;
+	/* 4 GiB: a bound on what one bio keeps a worker busy with. */
+	limits->max_discard_sectors = 1 << 23;
+	limits->max_hw_discard_sectors = 1 << 23;
+}
+
+static struct target_type stack_target = {
+	.name = "cowstack",
+	.version = { 1, 0, 0 },
+	.module = THIS_MODULE,
+	.ctr = stack_ctr,
+	.dtr = stack_dtr,
+	.map = stack_map,
+	.end_io = stack_end_io,
+	.presuspend = stack_presuspend,
+	.presuspend_undo = stack_presuspend_undo,
+	.postsuspend = stack_postsuspend,
+	.preresume = stack_preresume,
+	.resume = stack_resume,
+	.status = stack_target_status,
+	.message = stack_target_message,
+	.iterate_devices = stack_iterate_devices,
+	.io_hints = stack_io_hints,
+};
+
+int stack_target_register(void)
+{
+	return dm_register_target(&stack_target);
+}
+
+void stack_target_unregister(void)
+{
+	dm_unregister_target(&stack_target);
+}

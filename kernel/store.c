@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/random.h>
+
+#include "arguments.h"
+#include "core/load.h"
+#include "stack.h"
+
+DEFINE_MUTEX(stores_mutex);
+LIST_HEAD(stores);
+
+struct store *store_find(struct mapped_device *md)
+{
+	struct store *store;
+
+	list_for_each_entry(store, &stores, list)
+		if (store->md == md)
+			return store;
+	return NULL;
+}
+
+struct store *store_find_device(dev_t device)
+{
+	struct store *store;
+
+	list_for_each_entry(store, &stores, list)
+		if (store->device == device)
+			return store;
+	return NULL;
+}
+
+void copy_device_name(struct mapped_device *md, char name[DM_NAME_LEN])
+{
+	if (dm_copy_name_and_uuid(md, name, NULL))
+		strscpy(name, dm_device_name(md), DM_NAME_LEN);
+}
+
+/* --- loading --- */
+
+struct device_reader {
+	struct cowstack_reader reader;
+	struct store *store;
+	struct block_device *bdev;
+};
+
+static int read_device(struct cowstack_reader *reader, u64 first, u64 blocks,
+		       void *buffer)
+{
+	struct device_reader *r = container_of(reader, struct device_reader,
+					       reader);
+
+	/* Range-checked here once more, whatever the caller believes. */
+	if (first > reader->device_sectors / COWSTACK_BLOCK_SECTORS ||
+	    blocks > reader->device_sectors / COWSTACK_BLOCK_SECTORS - first)
+		return -EUCLEAN;
+	return block_io(r->store, r->bdev, REQ_OP_READ | REQ_META,
+			first * COWSTACK_BLOCK_SECTORS, buffer,
+			blocks * COWSTACK_BLOCK_SIZE);
+}
+
+/* A map may take half of the machine's memory. */
+static u64 most_pages(void)
+{
+	return (u64)totalram_pages() * PAGE_SIZE / 2 /
+	       (COWSTACK_BLOCK_SIZE + sizeof(struct map_page) +
+		COWSTACK_PAGE_CHUNKS);
+}
+
+static int load_store(struct store *store, struct block_device *bdev,
+		      char **error_text)
+{
+	struct device_reader r = {
+		.reader.read = read_device,
+		.reader.device_sectors = bdev_nr_sectors(bdev),
+		.reader.max_pages = most_pages(),
+		.store = store,
+		.bdev = bdev,
+	};
+	struct cowstack_load_report report;
+	int error = cowstack_load(&store->metadata, &r.reader, &report);
+
+	if (error) {
+		*error_text = error_text_make("%pg: %s (block %llu)", bdev,
+					      report.why ? report.why :
+							   "cannot be read",
+					      report.where);
+		return error;
+	}
+	store->mend_superblock = report.other_superblock;
+	store->mend_place = report.other_place;
+	if (report.other_superblock)
+		pr_warn("cowstack %s: one superblock of %pg is damaged or old: it is written anew at resume\n",
+		       store->name, bdev);
+	get_random_bytes(&store->metadata.nonce,
+			 sizeof(store->metadata.nonce));
+	pr_info("cowstack %s: %llu steps replayed, %llu map pages, %llu chunks known\n",
+	       store->name, report.steps, report.pages, report.words);
+	return 0;
+}
+
+static void init_store(struct store *store, struct mapped_device *md,
+		       struct block_device *bdev)
+{
+	store->users = 1;
+	store->md = md;
+	store->device = bdev->bd_dev;
+	store->bdev = bdev;
+	store->suspended = true;
+	copy_device_name(md, store->name);
+	INIT_LIST_HEAD(&store->list);
+	INIT_LIST_HEAD(&store->stacks);
+	spin_lock_init(&store->mode_lock);
+	mutex_init(&store->message_mutex);
+	mutex_init(&store->metadata_lock);
+	init_waitqueue_head(&store->resumed);
+	store_event_init(store);
+}
+
+static void free_store(struct store *store)
+{
+	defer_exit(store);
+	reclaim_exit(store);
+	checkpoint_exit(store);
+	journal_exit(store);
+	cowstack_metadata_exit(&store->metadata);
+	bioset_exit(&store->bios);
+	kfree(store);
+}
+
+static int start_threads(struct store *store)
+{
+	int error = journal_init(store);
+
+	if (!error)
+		error = checkpoint_init(store);
+	if (!error)
+		error = reclaim_init(store);
+	if (!error)
+		error = defer_init(store);
+	return error;
+}
+
+/* The first write to a store; see other_place in core/load.h. */
+int store_mend_superblock(struct store *store)
+{
+	struct disk_superblock *block;
+	int error;
+
+	if (!store->mend_superblock)
+		return 0;
+	block = kmalloc(sizeof(*block), GFP_KERNEL);
+	if (!block)
+		return -ENOMEM;
+	cowstack_superblock_encode(&store->metadata.superblock,
+				   store->mend_place, block);
+	error = block_io(store, store->bdev,
+			 REQ_OP_WRITE | REQ_META | REQ_PREFLUSH | REQ_FUA,
+			 store->mend_place * COWSTACK_BLOCK_SECTORS, block,
+			 sizeof(*block));
+	kfree(block);
+	if (!error)
+		store->mend_superblock = false;
+	return error;
+}
+
+struct store *store_open(struct mapped_device *md, struct block_device *bdev,
+			 char **error_text)
+{
+	struct store *store = kzalloc(sizeof(*store), GFP_KERNEL);
+	int error;
+
+	lockdep_assert_held(&stores_mutex);
+	*error_text = "no memory for a store";
+	if (!store)
+		return ERR_PTR(-ENOMEM);
+	init_store(store, md, bdev);
+	error = bioset_init(&store->bios, 64, 0, BIOSET_NEED_BVECS);
+	if (error)
+		goto free;
+	error = load_store(store, bdev, error_text);
+	if (error)
+		goto exit_bios;
+	error = start_threads(store);
+	if (error) {
+		*error_text = "no memory for a store's threads";
+		free_store(store);
+		return ERR_PTR(error);
+	}
+	list_add_tail(&store->list, &stores);
+	return store;
+
+exit_bios:
+	bioset_exit(&store->bios);
+free:
+	kfree(store);
+	return ERR_PTR(error);
+}
+
+int store_check_device(struct store *store, struct block_device *bdev)
+{
+	struct disk_superblock *block = kmalloc(COWSTACK_BLOCK_SIZE,
+						GFP_KERNEL);
+	struct cowstack_superblock sb;
+	const char *why;
+	int error;
+
+	if (!block)
+		return -ENOMEM;
+	error = block_io(store, bdev, REQ_OP_READ | REQ_META,
+			 COWSTACK_SUPERBLOCK_A * COWSTACK_BLOCK_SECTORS, block,
+			 COWSTACK_BLOCK_SIZE);
+	if (!error)
+		error = cowstack_superblock_decode(&sb, block,
+						   COWSTACK_SUPERBLOCK_A,
+						   bdev_nr_sectors(bdev), &why);
+	if (!error && memcmp(sb.uuid, store->metadata.superblock.uuid,
+			     sizeof(sb.uuid)))
+		error = -ESTALE;
+	kfree(block);
+	return error;
+}
+
+void store_put(struct store *store)
+{
+	lockdep_assert_held(&stores_mutex);
+	if (--store->users)
+		return;
+	list_del_init(&store->list);
+	/* The event's work takes the mutex and looks at the store. */
+	mutex_unlock(&stores_mutex);
+	cancel_work_sync(&store->event_work);
+	free_store(store);
+	mutex_lock(&stores_mutex);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A store in core: one for each device that a live or preloaded cowstore table
+ * names, shared by all tables of that cowstore and by all its stacks.
+ *
+ * Lock order (a → b: b may be taken while a is held):
+ *
+ *   stores_mutex → store.message_mutex → stack.chain_mutex
+ *        → store.metadata_lock
+ *        → step_lock, held_lock, range lock buckets, allocator.lock
+ *
+ * metadata_lock may be held over memory allocation (NOIO), never over I/O or a
+ * wait for a grace period.  The spinlocks are never held together.
+ *
+ * Threads, each a workqueue of the store's own (WQ_MEM_RECLAIM), so that none
+ * waits for a bio that it would have to finish itself:
+ *
+ *   journal     one durable step after the other
+ *   checkpoint  pages home, superblocks
+ *   deferred    bios that map() could not answer: fills of partial sixteenths,
+ *               held, parked and postponed bios
+ *   discard     users' discards and write-zeroes
+ *   reclaim     chunks on their way to be free: drain, discard
+ *
+ * and a thread per running job (job.c).
+ */
+#ifndef COWSTACK_STORE_H
+#define COWSTACK_STORE_H
+
+#include <linux/bio.h>
+#include <linux/dm-ioctl.h>
+#include <linux/mempool.h>
+#include <linux/srcu.h>
+#include <linux/workqueue.h>
+
+#include "compat/compat.h"
+#include "core/change.h"
+#include "core/checkpoint.h"
+
+enum store_mode {
+	STORE_RW,
+	STORE_RO,			/* no new metadata can be written */
+	STORE_FAIL,
+};
+
+enum { ON_FULL_QUEUE, ON_FULL_ERROR };
+
+struct store_features {
+	u32 on_full;
+	u32 no_space_timeout;		/* seconds, 0: wait for ever */
+	u32 discard_passdown;
+};
+
+/* Told when the next durable step is done (or can never be). */
+struct step_waiter {
+	struct list_head list;
+	void (*done)(struct step_waiter *waiter, int error);
+};
+
+/* A change that is to be made durable, and who waits for it. */
+struct store_change {
+	struct cowstack_change change;
+	struct completion *completion;
+	int error;
+};
+
+struct store {
+	struct list_head list;		/* stores_mutex */
+	unsigned int users;		/* tables and stacks; stores_mutex */
+	struct mapped_device *md;	/* whose store this is */
+	struct dm_target *target;	/* of the live table, or NULL */
+	char name[DM_NAME_LEN];		/* of the cowstore device, for logs */
+	dev_t device;
+	struct block_device *bdev;	/* while @active */
+	struct store_features features;
+	struct list_head stacks;	/* stores_mutex */
+
+	enum store_mode mode;		/* one way; mode_lock */
+	spinlock_t mode_lock;
+	bool mend_superblock;		/* the one at mend_place is bad or old */
+	u64 mend_place;
+	bool active;			/* a live table was resumed once */
+	bool suspended;			/* read by map() under drain */
+
+	struct mutex message_mutex;
+	struct mutex metadata_lock;
+	struct cowstack_metadata metadata;
+
+	/* Bios that use chunks of the store; see reclaim.c. */
+	struct srcu_struct drain;
+
+	/* journal_io.c; step_lock protects the lists and flags. */
+	spinlock_t step_lock;
+	struct list_head step_waiters;
+	struct list_head step_changes;	/* cowstack_transaction */
+	bool step_running;
+	bool step_stopped;		/* suspended: nothing new starts */
+	bool words_lost;		/* a step failed: flushes fail from now on */
+	wait_queue_head_t step_idle;
+	struct workqueue_struct *journal_wq;
+	struct work_struct step_work;
+	struct delayed_work step_timer;
+	struct cowstack_step step;
+	struct disk_record_block **step_blocks;
+	struct bio_set bios;
+
+	/* checkpoint_io.c */
+	struct workqueue_struct *checkpoint_wq;
+	struct work_struct checkpoint_work;
+	struct cowstack_checkpoint checkpoint;
+	bool checkpoint_running;	/* metadata_lock */
+	wait_queue_head_t ring_room;
+	u8 *checkpoint_buffer;
+
+	/* io_defer.c; held_lock protects the lists. */
+	spinlock_t held_lock;
+	struct bio_list held;		/* until the store is resumed */
+	struct bio_list postponed;	/* until the journal has room */
+	struct list_head parked;	/* struct cowstack_io, wait for room */
+	bool out_of_space;
+	wait_queue_head_t resumed;
+	struct work_struct event_work;
+	struct workqueue_struct *defer_wq;
+	struct workqueue_struct *discard_wq;
+	struct delayed_work parked_timer;
+	mempool_t piece_buffers;
+
+	/* reclaim.c */
+	struct workqueue_struct *reclaim_wq;
+	struct work_struct reclaim_work;
+
+	/* Statistics. */
+	atomic64_t steps;
+	atomic64_t step_blocks_written;
+	atomic64_t flushes_served;
+	atomic64_t checkpoints;
+	atomic64_t discarded;		/* chunks */
+	atomic64_t parked_writes;	/* now */
+	atomic64_t fills;		/* partial sixteenths completed */
+};
+
+extern struct mutex stores_mutex;
+extern struct list_head stores;
+
+static inline const struct cowstack_geometry *
+store_geometry(const struct store *store)
+{
+	return &store->metadata.superblock.geometry;
+}
+
+/* --- store.c; stores_mutex held --- */
+
+/**
+ * store_find() - the store of cowstore device @md, or NULL.
+ */
+struct store *store_find(struct mapped_device *md);
+struct store *store_find_device(dev_t device);
+
+/**
+ * store_open() - load the store that lies on @bdev.
+ *
+ * May sleep, reads the device.  On failure *error_text names what is wrong.
+ *
+ * Return: the store with one user, or an ERR_PTR.
+ */
+struct store *store_open(struct mapped_device *md, struct block_device *bdev,
+			 char **error_text);
+
+/* Checks that @bdev holds the store that @store is: 0 or an errno. */
+int store_check_device(struct store *store, struct block_device *bdev);
+
+/* The name that @md has now, for logs.  Process context. */
+void copy_device_name(struct mapped_device *md, char name[DM_NAME_LEN]);
+
+/* Writes a superblock that is bad or old anew; 0 or an errno.  May sleep. */
+int store_mend_superblock(struct store *store);
+
+/* Gives one user's hold back; the last one frees the store. */
+void store_put(struct store *store);
+
+/* --- store_target.c --- */
+int store_target_register(void);
+void store_target_unregister(void);
+
+/* --- journal_io.c --- */
+int journal_init(struct store *store);
+void journal_exit(struct store *store);
+
+/* Queues @waiter for the next step; any context. */
+void journal_wait(struct store *store, struct step_waiter *waiter);
+
+/**
+ * journal_commit() - make @change durable and apply it.
+ *
+ * Process context; waits for the step, not for more.  The change was prepared
+ * by the caller under metadata_lock, who frees it with store_change_free().
+ *
+ * Return: 0, -EAGAIN (store suspended), -EROFS (mode), -EIO.
+ */
+int journal_commit(struct store *store, struct store_change *change);
+
+/* Waits for a grace period where the change replaced a chain. */
+void store_change_free(struct store_change *change);
+
+/*
+ * A step that makes durable what was published; process context.  -EAGAIN: the
+ * store is suspended.
+ */
+int journal_flush(struct store *store);
+
+/* A step now, though nobody waits for it; process context. */
+void journal_kick(struct store *store);
+
+/* Must a flush that comes now wait for a step?  Any context. */
+bool journal_is_dirty(struct store *store);
+
+/* No step begins from the return on; those asked for before are done. */
+void journal_stop(struct store *store);
+void journal_start(struct store *store);
+
+/* Is the ring so full that new words must wait for the checkpoint? */
+bool journal_is_full(struct store *store);
+
+/* --- checkpoint_io.c --- */
+int checkpoint_init(struct store *store);
+void checkpoint_exit(struct store *store);
+/* metadata_lock held, no step under way.  Starts one if it is time. */
+void checkpoint_consider(struct store *store, bool now);
+void checkpoint_wait(struct store *store);
+
+/* --- io_defer.c --- */
+int defer_init(struct store *store);
+void defer_exit(struct store *store);
+/* Room was made, or will never be: parked writes try again.  Any context. */
+void defer_admit_parked(struct store *store);
+/* The ring has room again: postponed writes try again. */
+void defer_admit_postponed(struct store *store);
+/* The store goes on after a suspend: held bios try again. */
+void defer_admit_held(struct store *store);
+
+/* --- reclaim.c --- */
+int reclaim_init(struct store *store);
+void reclaim_exit(struct store *store);
+/* Chunks may be on their way to be free; any context. */
+void reclaim_kick(struct store *store);
+void reclaim_wait(struct store *store);
+
+/* --- failure_mode.c --- */
+
+/* Metadata cannot be written: no new allocation from here on.  Any context. */
+void store_set_ro(struct store *store, const char *why, int error);
+void store_set_fail(struct store *store, const char *why);
+static inline bool store_is_rw(const struct store *store)
+{
+	return READ_ONCE(store->mode) == STORE_RW;
+}
+
+const char *store_mode_name(enum store_mode mode);
+void store_event_init(struct store *store);
+void store_event(struct store *store);
+void store_set_out_of_space(struct store *store, bool full);
+
+/* --- block_io.c: synchronous I/O of our own; process context --- */
+
+/* One transfer between @sector of @bdev and memory (any kind); 0 or -errno. */
+int block_io(struct store *store, struct block_device *bdev, blk_opf_t opf,
+	     u64 sector, void *buffer, size_t bytes);
+int block_flush(struct block_device *bdev);
+
+#endif /* COWSTACK_STORE_H */

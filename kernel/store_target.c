@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The target "cowstore": control and status of a store.
+ *
+ *   0 <sectors> cowstore <store dev> [<#feature words> <word>…]
+ */
+#include "arguments.h"
+#include "job.h"
+#include "stack.h"
+
+static const char * const on_full_words[] = {
+	[ON_FULL_QUEUE] = "queue", [ON_FULL_ERROR] = "error",
+};
+
+#define STORE_FEATURE(field) .name = #field, \
+	.offset = offsetof(struct store_features, field)
+
+static const struct feature store_feature_list[] = {
+	{ .name = "high_watermark", .not_built = true },
+	{ .name = "low_watermark", .not_built = true },
+	{ .name = "keep_hot", .not_built = true },
+	{ STORE_FEATURE(on_full), .words = on_full_words,
+	  .max = ON_FULL_ERROR },
+	{ STORE_FEATURE(no_space_timeout), .max = 86400, .normal = 60 },
+	{ STORE_FEATURE(discard_passdown), .max = 1, .normal = 1 },
+};
+
+static const struct feature_table store_feature_table = {
+	store_feature_list, ARRAY_SIZE(store_feature_list),
+};
+
+/* A table of a cowstore. */
+struct store_table {
+	struct store *store;
+	struct dm_dev *dev;
+	struct store_features features;
+};
+
+/* The device of an object that is there already must hold the same store. */
+static int hand_over(struct dm_target *ti, struct store *store,
+		     struct block_device *bdev)
+{
+	int error = store_check_device(store, bdev);
+
+	if (error) {
+		ti->error = error == -ESTALE ?
+				    "device holds another store than this cowstore's" :
+				    "device does not hold this cowstore's store";
+		return error == -ESTALE ? -EINVAL : error;
+	}
+	store->users++;
+	return 0;
+}
+
+static int find_or_open(struct dm_target *ti, struct store_table *table)
+{
+	struct mapped_device *md = dm_table_get_md(ti->table);
+	struct block_device *bdev = table->dev->bdev;
+	struct store *store = store_find(md);
+
+	if (store) {
+		table->store = store;
+		return hand_over(ti, store, bdev);
+	}
+	store = store_find_device(bdev->bd_dev);
+	if (store) {
+		ti->error = error_text_make("%pg is the store of %s already",
+					    bdev, store->name);
+		return -EBUSY;
+	}
+	if (base_is_in_use(bdev)) {
+		ti->error = error_text_make("%pg is a stack's base", bdev);
+		return -EBUSY;
+	}
+	store = store_open(md, bdev, &ti->error);
+	if (IS_ERR(store))
+		return PTR_ERR(store);
+	table->store = store;
+	return 0;
+}
+
+static int get_store_device(struct dm_target *ti, const char *path,
+			    struct store_table *table)
+{
+	int error = dm_get_device(ti, path, dm_table_get_mode(ti->table),
+				  &table->dev);
+
+	if (error) {
+		ti->error = error_text_make("cannot open store device %s",
+					    path);
+		return error;
+	}
+	if (bdev_read_only(table->dev->bdev)) {
+		ti->error = error_text_make("store device %s is read-only",
+					    path);
+		error = -EROFS;
+	} else if (ti->begin ||
+		   ti->len > bdev_nr_sectors(table->dev->bdev)) {
+		ti->error = error_text_make("table must start at 0 and be no longer than %s",
+					    path);
+		error = -EINVAL;
+	}
+	if (error)
+		dm_put_device(ti, table->dev);
+	return error;
+}
+
+static int store_ctr(struct dm_target *ti, unsigned int argc, char **argv)
+{
+	struct store_table *table;
+	int error;
+
+	if (argc < 1) {
+		ti->error = "cowstore wants: <store dev> [<#feature words> <word>...]";
+		return -EINVAL;
+	}
+	table = kzalloc(sizeof(*table), GFP_KERNEL);
+	if (!table) {
+		ti->error = "no memory";
+		return -ENOMEM;
+	}
+	mutex_lock(&stores_mutex);
+	error = features_parse(&store_feature_table, argc - 1, argv + 1,
+			       &table->features, &ti->error);
+	if (error)
+		goto free;
+	error = get_store_device(ti, argv[0], table);
+	if (error)
+		goto free;
+	error = find_or_open(ti, table);
+	if (error)
+		goto put_device;
+	mutex_unlock(&stores_mutex);
+	ti->private = table;
+	return 0;
+
+put_device:
+	dm_put_device(ti, table->dev);
+free:
+	mutex_unlock(&stores_mutex);
+	kfree(table);
+	return error;
+}
+
+static void store_dtr(struct dm_target *ti)
+{
+	struct store_table *table = ti->private;
+	struct store *store = table->store;
+
+	mutex_lock(&stores_mutex);
+	if (store->target == ti) {
+		/* The live table goes without another of ours in its place. */
+		store->target = NULL;
+		store->active = false;
+		if (!list_empty(&store->stacks))
+			store_set_fail(store, "table is gone");
+		defer_admit_held(store);
+	}
+	store_put(store);
+	mutex_unlock(&stores_mutex);
+	dm_put_device(ti, table->dev);
+	kfree(table);
+}
+
+static int store_map(struct dm_target *ti, struct bio *bio)
+{
+	/* Control and status only. */
+	return DM_MAPIO_KILL;
+}
+
+/*
+ * What users wait for is finished, nothing new begins, and no bio of ours is on
+ * the device any more.  May run twice.
+ */
+static void store_postsuspend(struct dm_target *ti)
+{
+	struct store_table *table = ti->private;
+	struct store *store = table->store;
+
+	mutex_lock(&stores_mutex);
+	if (store->target != ti || READ_ONCE(store->suspended)) {
+		mutex_unlock(&stores_mutex);
+		return;
+	}
+	mutex_lock(&store->message_mutex);
+	jobs_park(store);
+	mutex_unlock(&store->message_mutex);
+	WRITE_ONCE(store->suspended, true);
+	/* Pairs with io_enter_drain(): later bios see the flag. */
+	synchronize_srcu_expedited(&store->drain);
+	if (store_is_rw(store))
+		journal_flush(store);
+	journal_stop(store);
+	reclaim_wait(store);
+	checkpoint_wait(store);
+	mutex_unlock(&stores_mutex);
+}
+
+static int store_preresume(struct dm_target *ti)
+{
+	struct store_table *table = ti->private;
+	struct store *store = table->store;
+	int error;
+
+	mutex_lock(&stores_mutex);
+	copy_device_name(store->md, store->name);	/* it may be renamed */
+	store->bdev = table->dev->bdev;
+	store->device = table->dev->bdev->bd_dev;
+	error = store_mend_superblock(store);
+	if (error) {
+		pr_err("cowstack %s: superblock cannot be written: error %d\n",
+		      store->name, error);
+	} else {
+		store->features = table->features;
+		store->target = ti;
+	}
+	mutex_unlock(&stores_mutex);
+	return error;
+}
+
+static void store_resume(struct dm_target *ti)
+{
+	struct store_table *table = ti->private;
+	struct store *store = table->store;
+
+	mutex_lock(&stores_mutex);
+	store->active = true;
+	journal_start(store);
+	WRITE_ONCE(store->suspended, false);
+	wake_up_all(&store->resumed);
+	defer_admit_held(store);
+	mutex_lock(&store->message_mutex);
+	jobs_resume(store);
+	mutex_unlock(&store->message_mutex);
+	reclaim_kick(store);
+	mutex_unlock(&stores_mutex);
+}
+
+static void store_target_status(struct dm_target *ti, status_type_t type,
+				unsigned int flags, char *result,
+				unsigned int maxlen)
+{
+	struct store_table *table = ti->private;
+	size_t sz = 0;
+
+	switch (type) {
+	case STATUSTYPE_INFO:
+		store_status(table->store, result, maxlen);
+		break;
+	case STATUSTYPE_TABLE:
+		DMEMIT("%s", table->dev->name);
+		features_print(&store_feature_table, &table->features, result,
+			       sz, maxlen);
+		break;
+	case STATUSTYPE_IMA:
+		DMEMIT_TARGET_NAME_VERSION(ti->type);
+		DMEMIT(",store_device=%s,uuid=%pUb;", table->dev->name,
+		       table->store->metadata.superblock.uuid);
+		break;
+	}
+}
+
+static int store_target_message(struct dm_target *ti, unsigned int argc,
+				char **argv, char *result, unsigned int maxlen)
+{
+	struct store_table *table = ti->private;
+	char *error_text;
+	int error;
+
+	if (argc == 3 && !strcmp(argv[0], "set")) {
+		mutex_lock(&stores_mutex);
+		error = features_set(&store_feature_table, &table->features,
+				     argv[1], argv[2], &error_text);
+		if (error)
+			pr_err("cowstack %s: set: %s\n", table->store->name, error_text);
+		else
+			table->store->features = table->features;
+		mutex_unlock(&stores_mutex);
+		if (!error)
+			defer_admit_parked(table->store);
+		return error;
+	}
+	return store_message(table->store, argc, argv, result, maxlen);
+}
+
+static int store_iterate_devices(struct dm_target *ti,
+				 iterate_devices_callout_fn fn, void *data)
+{
+	struct store_table *table = ti->private;
+
+	return fn(ti, table->dev, 0, ti->len, data);
+}
+
+static struct target_type store_target = {
+	.name = "cowstore",
+	.features = DM_TARGET_SINGLETON | DM_TARGET_ALWAYS_WRITEABLE,
+	.version = { 1, 0, 0 },
+	.module = THIS_MODULE,
+	.ctr = store_ctr,
+	.dtr = store_dtr,
+	.map = store_map,
+	.postsuspend = store_postsuspend,
+	.preresume = store_preresume,
+	.resume = store_resume,
+	.status = store_target_status,
+	.message = store_target_message,
+	.iterate_devices = store_iterate_devices,
+};
+
+int store_target_register(void)
+{
+	return dm_register_target(&store_target);
+}
+
+void store_target_unregister(void)
+{
+	dm_unregister_target(&store_target);
+}
