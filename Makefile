@@ -31,7 +31,7 @@ name_originals = sed -u 's,$(CURDIR)/$(1)/,,g'
 
 FAULTS := 1 2 3 4 5 6 7 8 9 10
 
-.PHONY: all module tool unit check demo bench sparse warnings checkpatch \
+.PHONY: all module tool unit guest-programs check demo bench sparse warnings checkpatch \
 	fault-modules headers clean help FORCE
 
 all: module tool
@@ -71,6 +71,15 @@ build/fault-%/dm-cowstack.ko: headers FORCE
 
 tool:
 	$(if $(wildcard userspace/Makefile),$(MAKE) -C userspace)
+
+# Programs that tests run in a guest.
+GUEST_PROGRAMS := $(patsubst tests/guest/programs/%.c,build/tests/%,$(wildcard tests/guest/programs/*.c))
+
+guest-programs: $(GUEST_PROGRAMS)
+
+build/tests/%: tests/guest/programs/%.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -Wall -Wextra -Werror -pthread -o $@ $<
 
 unit:
 	$(if $(wildcard tests/unit/Makefile),$(MAKE) -C tests/unit run)

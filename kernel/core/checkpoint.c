@@ -242,6 +242,11 @@ int cowstack_checkpoint_make_index(struct cowstack_metadata *md,
 	int error;
 	u64 i;
 
+	if (cowstack_fault(FAULT_CHECKPOINT_LIVE_PAGE)) {
+		/* As if the images were as of now, whatever has come since. */
+		cp->tail_step = md->next_step;
+		cp->tail = md->head;
+	}
 	for (i = 0; i < cp->layer_count; i++) {
 		error = add_layer_pages(cp, cp->layers[i]);
 		if (error)
@@ -256,11 +261,6 @@ void cowstack_checkpoint_superblock(struct cowstack_metadata *md,
 	mblock_t first = cp->superblock.index_first;
 	u64 blocks = cp->superblock.index_blocks;
 
-	if (cowstack_fault(FAULT_CHECKPOINT_LIVE_PAGE)) {
-		/* As if the images were as of now, whatever has come since. */
-		cp->tail_step = md->next_step;
-		cp->tail = md->head;
-	}
 	cp->superblock = md->superblock;
 	cp->superblock.sequence++;
 	cp->superblock.index_first = first;

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0
+# Devices for tests, made of null_blk and removed with the guest. Sourced by bash.
+
+# make_disk NAME MB [ATTRIBUTE=VALUE]…: /dev/NAME, memory-backed, with discard
+make_disk()
+{
+	local directory=/sys/kernel/config/nullb/$1 setting
+
+	modprobe null_blk nr_devices=0
+	mkdir "$directory"
+	echo 1 >"$directory/memory_backed"
+	echo 1 >"$directory/discard"
+	echo "$2" >"$directory/size"
+	for setting in "${@:3}"; do
+		echo "${setting#*=}" >"$directory/${setting%%=*}"
+	done
+	echo 1 >"$directory/power"
+}
+
+remove_disk()
+{
+	rmdir "/sys/kernel/config/nullb/$1"
+}
+
+sectors_of()
+{
+	blockdev --getsz "$1"
+}
+
+# attach_store NAME DEVICE [FEATURE…]
+attach_store()
+{
+	dmsetup create "$1" --table \
+		"0 $(sectors_of "$2") cowstore $2${3:+ $(($# - 2)) ${*:3}}"
+}
+
+# stack_line VOLUME-ID SECTORS BASE STORE [FEATURE…]
+stack_line()
+{
+	echo "0 $2 cowstack $3 /dev/mapper/$4 $1${5:+ $(($# - 4)) ${*:5}}"
+}
+
+# status_field DEVICE N: word N of the status, counted behind the target's name
+status_field()
+{
+	dmsetup status "$1" | cut -d' ' -f$((3 + $2))
+}
+
+# status_value DEVICE KEY: of the statistics at the line's end
+status_value()
+{
+	dmsetup status "$1" | tr ' ' '\n' | grep -A1 -x "$2" | tail -n 1
+}
+
+# wait_for_job DEVICE: until it is not running; prints the state
+wait_for_job()
+{
+	local i state
+
+	for ((i = 0; i < 600; i++)); do
+		state=$(status_field "$1" 7)
+		[ "$state" = running ] || [ "$state" = queued ] || break
+		sleep 0.2
+	done
+	echo "$state"
+}

@@ -1,0 +1,205 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guest: --memory 1024 --cpus 2 --timeout 600 --add build/tests/mirror_io
+# Tables, status, messages, suspend, reload, resume, removal; bad input.
+. /lib/cowstack-tests/tap.sh
+. /lib/cowstack-tests/devices.sh
+
+modprobe dm-cowstack
+make_disk ssd 256
+make_disk ssd2 64
+make_disk base 32
+make_disk base2 32
+make_disk shadow 32
+size=$((32 * 2048))
+
+# refuses TEXT COMMAND…: fails, and the kernel log's new lines hold TEXT
+refuses()
+{
+	local text=$1
+
+	shift
+	dmesg -c >/dev/null
+	if "$@" 2>/dev/null; then
+		not_ok "refused: $*"
+	elif dmesg | grep -qF -- "$text"; then
+		ok "refused with \"$text\""
+	else
+		not_ok "refused with \"$text\""
+		diag "$(dmesg)"
+	fi
+}
+
+table_refused()
+{
+	refuses "$1" dmsetup create bad --table "$2"
+}
+
+message_refused()
+{
+	local text=$1 device=$2
+
+	shift 2
+	refuses "cowstack $device: $text" dmsetup message "$device" 0 "$@"
+}
+
+dmcommit format /dev/ssd --name st >/dev/null
+dmcommit format /dev/ssd2 --name st2 >/dev/null
+
+# --- bad tables ---
+table_refused "wants" "0 $size cowstore"
+table_refused "cannot open store device /dev/none" "0 $size cowstore /dev/none"
+table_refused "no store" "0 $size cowstore /dev/base"
+table_refused "unknown feature foo" "0 $size cowstore /dev/ssd 2 foo 1"
+table_refused "feature keep_hot is not built yet" "0 $size cowstore /dev/ssd 2 keep_hot 1"
+table_refused "on_full: bad value maybe" "0 $size cowstore /dev/ssd 2 on_full maybe"
+table_refused "wrong count of feature words 3" "0 $size cowstore /dev/ssd 3 on_full queue"
+table_refused "no longer than" "0 $((size * 16)) cowstore /dev/ssd"
+blockdev --setro /dev/ssd2
+table_refused "read-only" "0 $size cowstore /dev/ssd2"
+blockdev --setrw /dev/ssd2
+
+attach_store st /dev/ssd on_full error no_space_timeout 7
+is "$(dmsetup table st | cut -d' ' -f5-)" "4 on_full error no_space_timeout 7" \
+	"the store's table prints what was said"
+table_refused "is the store of st already" "0 $size cowstore /dev/ssd"
+table_refused "is no cowstore that is up" "0 $size cowstack /dev/base /dev/ssd2 1"
+table_refused "has no volume 1" "$(stack_line 1 "$size" /dev/base st)"
+
+# --- messages to the store ---
+message_refused "frobnicate: unknown message" st frobnicate
+message_refused "create_volume: wrong number of words" st create_volume 1
+message_refused "create_volume: bad volume id x" st create_volume x 100
+message_refused "create_volume: bad volume id 16777216" st create_volume 16777216 100
+message_refused "create_volume: bad size 0" st create_volume 1 0
+message_refused "create_volume: bad name a:b" st create_volume 1 100 a:b
+message_refused "clone_volume: not built yet" st clone_volume 2 1 1
+message_refused "set: feature high_watermark is not built yet" st set high_watermark 50
+message_refused "set: unknown feature foo" st set foo 1
+check "a volume is made" dmsetup message st 0 create_volume 1 "$size" v
+message_refused "create_volume: id or name is taken" st create_volume 1 100 other
+message_refused "create_volume: id or name is taken" st create_volume 2 100 v
+message_refused "resize_volume: 100 sectors is less" st resize_volume 1 100
+message_refused "delete_volume: volume 9: no such volume" st delete_volume 9
+
+# --- bad stacks ---
+table_refused "bad volume id x" "$(stack_line x "$size" /dev/base st)"
+table_refused "more than the volume" "$(stack_line 1 $((size + 1)) /dev/base st)"
+table_refused "cannot open base /dev/none" "$(stack_line 1 "$size" /dev/none st)"
+table_refused "base /dev/ssd is a store" "$(stack_line 1 "$size" /dev/ssd st)"
+table_refused "feature promote is not built yet" "$(stack_line 1 "$size" /dev/base st promote 1)"
+blockdev --setro /dev/base
+table_refused "is read-only" "$(stack_line 1 "$size" /dev/base st)"
+blockdev --setrw /dev/base
+dmsetup create v --table "$(stack_line 1 "$size" /dev/base st)"
+table_refused "volume 1 is up already, as v" "$(stack_line 1 "$size" /dev/base st)"
+message_refused "delete_volume: volume 1: a table of v names it" st delete_volume 1
+dmsetup message st 0 create_volume 2 "$size" w
+table_refused "lies in the stack's own store" "$(stack_line 2 "$size" /dev/mapper/v st)"
+table_refused "is a stack's base" "0 $size cowstore /dev/base"
+
+# --- messages to the stack ---
+message_refused "commit start: top: not built yet" v commit start top 1
+message_refused "commit start: unknown word quickly" v commit start quickly 1
+message_refused "commit start: speed: bad rate much" v commit start speed much
+message_refused "commit pause: not built yet" v commit pause
+message_refused "commit cancel: there is no job" v commit cancel
+message_refused "commit speed: there is no job" v commit speed 1M
+message_refused "drop: layer 77: no such layer" v drop 77
+message_refused "drop: layer 1 is the top" v drop 1
+message_refused "stream: not built yet" v stream start
+message_refused "snapshot: bad name a/b" v snapshot a/b
+
+# --- tables load again, I/O goes on ---
+reload()
+{
+	dmsetup suspend $2 "$1" && dmsetup table "$1" | dmsetup reload "$1" &&
+		dmsetup resume "$1"
+}
+
+dd if=/dev/base of=/dev/shadow bs=1M oflag=direct 2>/dev/null
+# A background run of reloads and suspends of stack and store.
+disturb()
+{
+	while sleep 0.3; do
+		reload v || return
+		reload v --noflush || return
+		reload st || return
+		dmsetup message v 0 snapshot >/dev/null
+	done
+}
+disturb &
+disturber=$!
+check "content under suspend, reload, resume and snapshots" \
+	mirror_io /dev/mapper/v /dev/shadow 7 600 4 coarse
+check "nothing failed beside it" kill "$disturber"
+wait "$disturber" 2>/dev/null
+dmsetup resume st 2>/dev/null
+dmsetup resume v 2>/dev/null
+
+# --- removal order, a suspended store ---
+check_fails "a store under a stack is busy" dmsetup remove --noudevsync st
+dmsetup suspend st
+message_refused "snapshot: the store is suspended" v snapshot
+dmsetup resume st
+
+# --- a wrong base ---
+layers=$(dmsetup message v 0 layers)
+dmsetup remove v
+dd if=/dev/urandom of=/dev/base2 bs=1M count=1 oflag=direct 2>/dev/null
+table_refused "is not the recorded base" "$(stack_line 1 "$size" /dev/base2 st)"
+check "accept_base takes it" dmsetup create v --table "$(stack_line 1 "$size" /dev/base2 st accept_base 1)"
+is "$(dmsetup table v | wc -w)" 6 "accept_base is said once"
+dmsetup remove v
+table_refused "is not the recorded base" "$(stack_line 1 "$size" /dev/base st)"
+dmsetup create v --table "$(stack_line 1 "$size" /dev/base st accept_base 1)"
+is "$(dmsetup message v 0 layers)" "$layers" "the layers are what they were"
+
+# --- commit, cancel, speed ---
+dd if=/dev/urandom of=/dev/mapper/v bs=1M count=16 oflag=direct 2>/dev/null
+dmsetup message v 0 commit start speed 256K
+is "$(status_field v 7)" running "a throttled commit runs"
+message_refused "commit start: a job is running" v commit start
+message_refused "drop: a job is running" v drop 1
+dmsetup message v 0 commit cancel
+is "$(wait_for_job v)" cancelled "it is cancelled"
+is "$(status_field v 6)" mixed "which leaves the base mixed"
+check "content is as before the cancel" cmp -n $((16 << 20)) /dev/mapper/v /dev/mapper/v
+dmsetup message v 0 commit start speed 256K
+dmsetup remove v
+dmsetup create v --table "$(stack_line 1 "$size" /dev/base st)"
+is "$(status_field v 7)" running "a commit goes on by itself after a removal"
+dmsetup message v 0 commit speed 0
+is "$(wait_for_job v)" completed "and completes"
+is "$(status_field v 6)" valid "the base is valid"
+check "the base alone is the volume" cmp /dev/base /dev/mapper/v
+
+# --- many volumes, resize, delete ---
+for i in 11 12 13 14 15 16; do
+	dmsetup message st 0 create_volume "$i" "$size" "m$i"
+	dmsetup create "m$i" --table "$(stack_line "$i" "$size" /dev/base2 st)"
+	dd if=/dev/urandom of="/dev/mapper/m$i" bs=64k count=4 seek="$i" oflag=direct 2>/dev/null
+done
+is "$(dmsetup message st 0 volumes | wc -l)" 8 "eight volumes"
+message_refused "commit start: the base is also that of" m11 commit start
+for i in 11 12 13 14 15 16; do
+	dmsetup remove "m$i"
+	dmsetup message st 0 delete_volume "$i"
+done
+sleep 2
+is "$(dmsetup message st 0 volumes | wc -l)" 2 "two are left"
+dmsetup message st 0 resize_volume 2 $((size * 2))
+dmsetup create w --table "$(stack_line 2 $((size * 2)) /dev/base2 st)"
+is "$(sectors_of /dev/mapper/w)" $((size * 2)) "a volume has grown"
+dd if=/dev/urandom of=/dev/mapper/w bs=64k count=2 seek=$((size * 512 / 65536 + 3)) oflag=direct 2>/dev/null
+message_refused "commit start: the base ends at sector $size, the layers hold 256 sectors" w commit start
+
+# --- loss of the table ---
+dmsetup remove w
+dmsetup remove --force st 2>/dev/null
+is "$(status_field v 1)" Fail "a store that lost its table fails its stacks"
+dmsetup remove v
+dmsetup remove st 2>/dev/null
+check "the module unloads" rmmod dm_cowstack
+check "and the store is clean" dmcommit check /dev/ssd
+done_testing
