@@ -96,16 +96,16 @@ int base_check(struct stack_table *table, struct store *store,
 	if (!recorded || !table->base_changed || table->features.accept_base)
 		return 0;
 	*error_text = same_size ?
-		error_text_make("%pg is not the recorded base %s: its content differs (accept_base 1 takes it)",
+		error_text_make("%pg is not the recorded base %s: content differs; see accept_base",
 				bdev, info->base_name) :
-		error_text_make("%pg is not the recorded base %s: %llu sectors, not %llu (accept_base 1 takes it)",
+		error_text_make("%pg is not the recorded base %s: %llu sectors, not %llu",
 				bdev, info->base_name,
 				(u64)bdev_nr_sectors(bdev), info->base_sectors);
 	return -ESTALE;
 }
 
 static struct stack *find_base_user(struct block_device *bdev,
-			       const struct stack *but)
+				    const struct stack *but)
 {
 	struct store *store;
 	struct stack *stack;

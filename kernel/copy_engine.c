@@ -74,7 +74,7 @@ static void transfer_done(struct bio *bio)
 
 /* Adds pages from byte @at of the buffer on; returns the bytes added. */
 static u64 add_buffer_pages(struct copy_batch *batch, struct bio *bio, u64 at,
-		     u64 bytes)
+			    u64 bytes)
 {
 	u64 done = 0;
 

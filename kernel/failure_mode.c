@@ -62,7 +62,7 @@ void store_set_ro(struct store *store, const char *why, int error)
 {
 	if (lower_mode(store, STORE_RO)) {
 		pr_err("cowstack %s: %s (error %d): store is read-only from now on\n",
-		      store->name, why, error);
+		       store->name, why, error);
 		wake_up_all(&store->ring_room);
 		defer_admit_parked(store);
 	}
@@ -81,7 +81,7 @@ void store_set_out_of_space(struct store *store, bool full)
 	WRITE_ONCE(store->out_of_space, full);
 	if (full)
 		pr_warn("cowstack %s: no room: writes that need any %s\n", store->name,
-		       store->features.on_full == ON_FULL_ERROR ?
+			store->features.on_full == ON_FULL_ERROR ?
 			       "fail" : "wait (commit a layer, or grow the store)");
 	else
 		pr_info("cowstack %s: there is room again\n", store->name);

@@ -219,7 +219,7 @@ static void parked_timer_fn(struct work_struct *work)
 		take_parked(store, &taken, is_too_old, &timeout);
 	if (!list_empty(&taken))
 		pr_warn("cowstack %s: no room was made for %lu s: writes fail with ENOSPC (a stack that must be suspended now: dmsetup suspend --noflush)\n",
-		       store->name, timeout / HZ);
+			store->name, timeout / HZ);
 	list_for_each_entry_safe(io, next, &taken, parked) {
 		list_del_init(&io->parked);
 		io_complete(io, -ENOSPC);

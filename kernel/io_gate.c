@@ -60,6 +60,7 @@ static bool is_empty(struct io_gate *gate)
 
 	for_each_possible_cpu(cpu)
 		sum += READ_ONCE(*per_cpu_ptr(gate->inside, cpu));
+	/* What they did shows after the counts; pairs with io_gate_leave(). */
 	smp_rmb();
 	return !sum;
 }

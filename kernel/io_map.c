@@ -230,8 +230,8 @@ int io_add_pages(struct stack *stack, struct cowstack_layer *layer, u64 sector,
 		 gfp_t gfp)
 {
 	struct store *store = stack->store;
-	u64 number = chunk_map_page_number(cowstack_sector_chunk(
-		store_geometry(store), sector));
+	vchunk_t chunk = cowstack_sector_chunk(store_geometry(store), sector);
+	u64 number = chunk_map_page_number(chunk);
 	struct map_page *page;
 	bool added;
 

@@ -470,7 +470,7 @@ static void record_end(struct job *job, int error)
 	spin_unlock_irq(&job->stack->job_lock);
 	if (make_durable(job, prepare_record, &record))
 		pr_warn("cowstack %s: commit: its end could not be recorded\n",
-		       job->stack->name);
+			job->stack->name);
 }
 
 static void report_end(struct job *job, int error)
@@ -480,14 +480,14 @@ static void report_end(struct job *job, int error)
 	switch (error) {
 	case 0:
 		pr_info("cowstack %s: commit of layer %u completed\n", name,
-		       from_layer_id(job->record.top));
+			from_layer_id(job->record.top));
 		break;
 	case -EINTR:
 		pr_info("cowstack %s: commit cancelled\n", name);
 		break;
 	default:
 		pr_err("cowstack %s: commit stopped: error %d; nothing is lost, a new start goes on\n",
-		      name, error);
+		       name, error);
 	}
 	store_event(job->stack->store);
 }
@@ -685,7 +685,7 @@ static int check_base_end(struct stack *stack, struct cowstack_layer *top)
 	if (!held)
 		return 0;
 	pr_err("cowstack %s: commit start: the base ends at sector %llu, the layers hold %llu sectors behind it\n",
-	      stack->name, stack->base_sectors, held);
+	       stack->name, stack->base_sectors, held);
 	return -ENOSPC;
 }
 
@@ -749,12 +749,12 @@ static int check_start(struct stack *stack)
 
 	if (stack->features.read_only_base) {
 		pr_err("cowstack %s: commit start: the base was opened read-only\n",
-		      stack->name);
+		       stack->name);
 		return -EROFS;
 	}
 	if (other) {
 		pr_err("cowstack %s: commit start: the base is also that of %s\n",
-		      stack->name, other->name);
+		       stack->name, other->name);
 		return -EBUSY;
 	}
 	if (job_is_active(stack)) {
@@ -863,10 +863,10 @@ void job_take_up(struct stack *stack)
 	job = new_job(stack);
 	if (!job || run_job(stack, job, &record))
 		pr_err("cowstack %s: commit: could not be taken up again: start it anew\n",
-		      stack->name);
+		       stack->name);
 	else
 		pr_info("cowstack %s: commit of layer %u goes on\n", stack->name,
-		       from_layer_id(record.top));
+			from_layer_id(record.top));
 }
 
 /* --- parking --- */

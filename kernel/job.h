@@ -2,11 +2,11 @@
 /*
  * Jobs: a commit, run by a thread of its own, one per stack at a time.
  *
- *            start            last word gone
- *   (idle) ───────► running ────────────────► completed
- *                    │  ▲  │ cancel
- *      error, pause  ▼  │  └────────────────► cancelled
- *              stopped, paused  (start goes on)
+ *           start           last word gone
+ *   (idle) ------> running ----------------> completed
+ *                   |  ^  | cancel
+ *      error, pause v  |  +----------------> cancelled
+ *             stopped, paused (start goes on)
  *
  * The state that counts is in the volume's record.  It is durable before the
  * first write to the destination, so a job that a crash or a removal cut off is

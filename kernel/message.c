@@ -40,9 +40,9 @@ static int refuse(const struct message *m, int error, const char *format, ...)
 	vaf.fmt = format;
 	vaf.va = &args;
 	pr_err("cowstack %s: %s%s%s: %pV\n", m->name, m->argv[0],
-	      m->argc > 1 && !strcmp(m->argv[0], "commit") ? " " : "",
-	      m->argc > 1 && !strcmp(m->argv[0], "commit") ? m->argv[1] : "",
-	      &vaf);
+	       m->argc > 1 && !strcmp(m->argv[0], "commit") ? " " : "",
+	       m->argc > 1 && !strcmp(m->argv[0], "commit") ? m->argv[1] : "",
+	       &vaf);
 	va_end(args);
 	return error;
 }

@@ -104,7 +104,7 @@ static int check_length(struct dm_target *ti, const struct stack *stack)
 
 	if (ti->len <= sectors)
 		return 0;
-	ti->error = error_text_make("length %llu is more than the volume's %llu sectors",
+	ti->error = error_text_make("length %llu is more than the volume's %llu",
 				    (u64)ti->len, sectors);
 	return -EINVAL;
 }
@@ -314,7 +314,7 @@ static int stack_preresume(struct dm_target *ti)
 		error = record_base(table);
 		if (error)
 			pr_err("cowstack %s: the base could not be recorded: error %d\n",
-			      stack->name, error);
+			       stack->name, error);
 		else
 			table->base_changed = false;
 	}

@@ -5,6 +5,7 @@
 #include "core/load.h"
 #include "stack.h"
 
+/* Protects the registry: stores, their stacks, who uses which base. */
 DEFINE_MUTEX(stores_mutex);
 LIST_HEAD(stores);
 
@@ -89,11 +90,11 @@ static int load_store(struct store *store, struct block_device *bdev,
 	store->mend_place = report.other_place;
 	if (report.other_superblock)
 		pr_warn("cowstack %s: one superblock of %pg is damaged or old: it is written anew at resume\n",
-		       store->name, bdev);
+			store->name, bdev);
 	get_random_bytes(&store->metadata.nonce,
 			 sizeof(store->metadata.nonce));
 	pr_info("cowstack %s: %llu steps replayed, %llu map pages, %llu chunks known\n",
-	       store->name, report.steps, report.pages, report.words);
+		store->name, report.steps, report.pages, report.words);
 	return 0;
 }
 

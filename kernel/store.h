@@ -82,8 +82,8 @@ struct store {
 	bool active;			/* a live table was resumed once */
 	bool suspended;			/* read by map() under drain */
 
-	struct mutex message_mutex;
-	struct mutex metadata_lock;
+	struct mutex message_mutex;	/* one message at a time; jobs */
+	struct mutex metadata_lock;	/* see core/metadata.h */
 	struct cowstack_metadata metadata;
 
 	/* Bios that use chunks of the store; see reclaim.c. */

@@ -209,7 +209,7 @@ static int store_preresume(struct dm_target *ti)
 	error = store_mend_superblock(store);
 	if (error) {
 		pr_err("cowstack %s: superblock cannot be written: error %d\n",
-		      store->name, error);
+		       store->name, error);
 	} else {
 		store->features = table->features;
 		store->target = ti;

@@ -33,9 +33,8 @@ struct chunk_run {
 };
 
 struct allocator {
-	spinlock_t lock;
 	const struct cowstack_geometry *geometry;
-	/* All below is protected by @lock. */
+	spinlock_t lock;		/* protects all below */
 	unsigned long *taken;		/* a bit per chunk, 1: not free */
 	u64 bits;			/* chunks that @taken has room for */
 	u64 chunks;

@@ -104,9 +104,10 @@ void cowstack_index_raise(struct cowstack_volume *volume, vchunk_t chunk,
 {
 	u8 *place = index_place(volume, chunk);
 
+	if (!place)
+		return;
 	/* Pairs with the acquire in first_position(). */
-	if (place)
-		smp_store_release(place, slot);
+	smp_store_release(place, slot);
 }
 
 void cowstack_index_lower(struct cowstack_volume *volume,

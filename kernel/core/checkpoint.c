@@ -166,6 +166,7 @@ static void copy_words(const struct map_page *page, __le64 *image)
 	unsigned int slot;
 
 	for (slot = 0; slot < COWSTACK_PAGE_CHUNKS; slot++) {
+		/* Pairs with the publication of the word. */
 		map_word_t word = smp_load_acquire(&page->words[slot]);
 
 		image[slot] = cpu_to_le64(map_word_raw(map_word_durable(word)));

@@ -35,7 +35,7 @@ static struct map_page *new_page(struct chunk_map *map, u64 number, gfp_t gfp)
 
 	if (!page)
 		return NULL;
-	page->words = kzalloc(COWSTACK_PAGE_CHUNKS * sizeof(*page->words), gfp);
+	page->words = kcalloc(COWSTACK_PAGE_CHUNKS, sizeof(*page->words), gfp);
 	if (!page->words) {
 		kfree(page);
 		return NULL;
@@ -89,6 +89,7 @@ static void mark_dirty(struct map_page *page, unsigned int slot)
 void map_page_store_clean(struct map_page *page, unsigned int slot,
 			  map_word_t word)
 {
+	/* Pairs with the acquire in chunk_map_get(). */
 	smp_store_release(&page->words[slot], word);
 }
 

@@ -114,6 +114,12 @@ static inline void *kzalloc(size_t bytes, gfp_t flags)
 	return calloc(1, bytes);
 }
 
+static inline void *kcalloc(size_t n, size_t bytes, gfp_t flags)
+{
+	(void)flags;
+	return calloc(n, bytes);
+}
+
 static inline void *kvcalloc(size_t n, size_t bytes, gfp_t flags)
 {
 	(void)flags;

@@ -46,6 +46,7 @@ static int load_superblock(struct loader *l, struct cowstack_superblock *sb)
 	static const u64 places[] = {
 		COWSTACK_SUPERBLOCK_A, COWSTACK_SUPERBLOCK_B
 	};
+	const struct disk_superblock *block = (void *)l->buffer;
 	struct cowstack_superblock found[2];
 	const char *why[2];
 	int error[2];
@@ -55,9 +56,10 @@ static int load_superblock(struct loader *l, struct cowstack_superblock *sb)
 		error[i] = l->reader->read(l->reader, places[i], 1, l->buffer);
 		why[i] = "superblock cannot be read";
 		if (!error[i])
-			error[i] = cowstack_superblock_decode(&found[i],
-					(void *)l->buffer, places[i],
-					l->reader->device_sectors, &why[i]);
+			error[i] = cowstack_superblock_decode(&found[i], block,
+							      places[i],
+							      l->reader->device_sectors,
+							      &why[i]);
 	}
 	if (error[0] && error[1]) {
 		/* The one that has our magic says more than the other. */

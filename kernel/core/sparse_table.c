@@ -48,7 +48,10 @@ void *sparse_table_get(const struct sparse_table *table, u64 index)
 	if (!slot || !level_covers(level, index))
 		return NULL;
 	for (;; level--) {
-		slot = smp_load_acquire(&((struct node *)slot)->slots[slot_of(index, level)]);
+		struct node *node = slot;
+
+		/* Pairs with the cmpxchg that published it; so below. */
+		slot = smp_load_acquire(&node->slots[slot_of(index, level)]);
 		if (!slot || !level)
 			return slot;
 	}
@@ -72,6 +75,7 @@ static void free_node(struct sparse_table *table, struct node *node)
 /* Makes the tree high enough for @index; the old root becomes slot 0. */
 static bool raise_root(struct sparse_table *table, u64 index, gfp_t gfp)
 {
+	/* Pairs with a publishing cmpxchg. */
 	unsigned long root = smp_load_acquire(&table->root);
 
 	while (!root || !level_covers(root_level(root), index)) {
@@ -88,6 +92,7 @@ static bool raise_root(struct sparse_table *table, u64 index, gfp_t gfp)
 		seen = cmpxchg(&table->root, root, raised);
 		if (seen != root)
 			free_node(table, node);
+		/* Pairs with a publishing cmpxchg. */
 		root = smp_load_acquire(&table->root);
 	}
 	return true;
@@ -103,10 +108,12 @@ void *sparse_table_insert(struct sparse_table *table, u64 index, void *entry,
 
 	if (!raise_root(table, index, gfp))
 		return NULL;
+	/* Pairs with a publishing cmpxchg. */
 	root = smp_load_acquire(&table->root);
 	node = root_node(root);
 	for (level = root_level(root); level; level--) {
 		void **slot = &node->slots[slot_of(index, level)];
+		/* Pairs with a publishing cmpxchg. */
 		struct node *below = smp_load_acquire(slot);
 
 		if (!below) {
@@ -131,6 +138,7 @@ static void *next_below(struct node *node, unsigned int level, u64 *index)
 	unsigned int slot;
 
 	for (slot = slot_of(*index, level); slot < NODE_SLOTS; slot++) {
+		/* Pairs with a publishing cmpxchg. */
 		void *child = smp_load_acquire(&node->slots[slot]);
 		unsigned int shift = level * NODE_SHIFT;
 		void *found = child;
@@ -150,6 +158,7 @@ static void *next_below(struct node *node, unsigned int level, u64 *index)
 
 void *sparse_table_next(const struct sparse_table *table, u64 *index)
 {
+	/* Pairs with a publishing cmpxchg. */
 	unsigned long root = smp_load_acquire(&table->root);
 
 	if (!root || !level_covers(root_level(root), *index))

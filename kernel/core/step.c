@@ -37,6 +37,7 @@ static bool collect_page(struct cowstack_metadata *md,
 
 		while (bits) {
 			unsigned int slot = i * BITS_PER_LONG + __ffs(bits);
+			/* Pairs with the publication of the word. */
 			map_word_t word = smp_load_acquire(&page->words[slot]);
 
 			if (!record_write_word(&step->writer,
@@ -82,6 +83,7 @@ static bool collect_list(struct cowstack_metadata *md,
 		 */
 		WRITE_ONCE(md->collecting, next);
 		clear_bit(MAP_PAGE_QUEUED, &page->flags);
+		/* Pairs with the one in mark_dirty(). */
 		smp_mb__after_atomic();
 		if (find_next_bit(page->dirty, COWSTACK_PAGE_CHUNKS, 0) <
 		    COWSTACK_PAGE_CHUNKS)

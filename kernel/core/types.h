@@ -73,7 +73,7 @@ enum {
 };
 
 /* A volume's size in sectors: 2 EiB, so that byte counts fit 63 bits. */
-#define COWSTACK_MAX_VOLUME_SECTORS (1ULL << 52)
+#define COWSTACK_MAX_VOLUME_SECTORS BIT_ULL(52)
 
 /*
  * How a store is cut up.  Filled and checked by cowstack_geometry_init(); the
