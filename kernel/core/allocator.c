@@ -6,6 +6,8 @@
 
 /* Chunks kept back beside the metadata's, so that no estimate is too tight. */
 #define SPARE_CHUNKS 2
+/* And blocks: a snapshot is taken of a full store too, or it could not commit. */
+#define SPARE_BLOCKS 16
 
 struct metadata_chunk {
 	struct list_head list;		/* in partial, or alone */
@@ -77,7 +79,7 @@ int cowstack_allocator_prepare_grow(struct allocator *a, u64 chunks)
 
 	if (chunks <= a->bits)
 		return 0;
-	bigger = kvcalloc(BITS_TO_LONGS(chunks), sizeof(long), GFP_KERNEL);
+	bigger = kvcalloc(BITS_TO_LONGS(chunks), sizeof(long), GFP_NOIO);
 	if (!bigger)
 		return -ENOMEM;
 	spin_lock(&a->lock);
@@ -107,7 +109,7 @@ void cowstack_allocator_grow(struct allocator *a, u64 chunks)
 static u64 kept_back(const struct allocator *a, u64 pages)
 {
 	u64 index = a->index_blocks + pages / 100 + 1;
-	u64 need = DIV_ROUND_UP_ULL(2 * (pages + index),
+	u64 need = DIV_ROUND_UP_ULL(2 * (pages + index) + SPARE_BLOCKS,
 				    a->geometry->chunk_blocks);
 
 	need = need > a->metadata_chunks ? need - a->metadata_chunks : 0;
@@ -119,6 +121,16 @@ static u64 room(const struct allocator *a)
 	u64 keep = kept_back(a, a->pages);
 
 	return a->free > keep ? a->free - keep : 0;
+}
+
+bool cowstack_allocator_has_room(struct allocator *a)
+{
+	bool enough;
+
+	spin_lock(&a->lock);
+	enough = a->free > kept_back(a, a->pages + 1);
+	spin_unlock(&a->lock);
+	return enough;
 }
 
 u64 cowstack_allocator_room(struct allocator *a)

@@ -41,7 +41,7 @@ struct allocator {
 	u64 free;
 	u64 next;			/* where the last search ended */
 	u64 pages;			/* map pages that need a home */
-	u64 index_blocks;		/* that a checkpoint may need */
+	u64 index_blocks;		/* for volumes and layers */
 	u64 metadata_chunks;
 	u64 metadata_blocks;		/* in use within them */
 	u64 limbo;			/* chunks in the three stages */
@@ -85,8 +85,11 @@ void cowstack_allocator_untake(struct allocator *a, dchunk_t first, u64 count);
 int cowstack_allocator_add_page(struct allocator *a);
 void cowstack_allocator_remove_pages(struct allocator *a, u64 count);
 
-/* Counts records that the index holds beside pages.  Never fails. */
+/* Blocks of the index that volumes and layers take.  Never fails. */
 void cowstack_allocator_set_index(struct allocator *a, u64 blocks);
+
+/* Is there room for whatever a write may need: a chunk, and a page's home? */
+bool cowstack_allocator_has_room(struct allocator *a);
 
 /* Free chunks that data may take now. */
 u64 cowstack_allocator_room(struct allocator *a);

@@ -135,7 +135,7 @@ static int index_layer(struct cowstack_volume *volume,
 
 	for (number = 0;
 	     (page = sparse_table_next(&layer->map.pages, &number)); number++) {
-		u8 *index = cowstack_index_add_page(volume, number, GFP_KERNEL);
+		u8 *index = cowstack_index_add_page(volume, number, GFP_NOIO);
 
 		if (!index)
 			return -ENOMEM;

@@ -124,11 +124,15 @@ int cowstack_change_create_volume(struct cowstack_change *c,
 	init_change(c, md, NULL, NULL, NULL);
 	if (from_volume_id(id) >> COWSTACK_VOLUME_ID_BITS || !sectors ||
 	    sectors > COWSTACK_MAX_VOLUME_SECTORS ||
+	    cowstack_chunks_of(cowstack_geometry(md), sectors) >
+		    COWSTACK_MAX_VOLUME_CHUNKS ||
 	    (name && !cowstack_name_is_valid(name)))
 		return -EINVAL;
 	if (cowstack_volume_find(md, id) ||
 	    (name && cowstack_volume_find_name(md, name)))
 		return -EEXIST;
+	if (!cowstack_allocator_has_room(&md->allocator))
+		return -ENOSPC;
 	c->new_volume = cowstack_volume_new();
 	c->layer = new_top(md, now);
 	if (!c->new_volume || !c->layer) {
@@ -167,7 +171,7 @@ static void apply_delete(struct cowstack_transaction *t)
 	struct cowstack_change *c = to_change(t);
 	struct cowstack_layer *layer = c->volume->top;
 
-	cowstack_volume_remove(c->volume);
+	cowstack_volume_remove(c->md, c->volume);
 	while (layer && !layer->children) {
 		struct cowstack_layer *below = layer->parent;
 

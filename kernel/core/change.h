@@ -49,7 +49,10 @@ int cowstack_change_info(struct cowstack_change *c,
 			 struct cowstack_volume *volume,
 			 cowstack_update_fn update, const void *argument);
 
-/* -EEXIST: id or name is taken; -EINVAL: a size or name that cannot be. */
+/*
+ * -EEXIST: id or name is taken; -EINVAL: a size or name that cannot be;
+ * -ENOSPC: the store is full.
+ */
 int cowstack_change_create_volume(struct cowstack_change *c,
 				  struct cowstack_metadata *md, volume_id_t id,
 				  u64 sectors, const char *name, u64 now);

@@ -13,7 +13,9 @@ last_index_block(struct cowstack_checkpoint *cp)
 
 static int add_index_block(struct cowstack_checkpoint *cp)
 {
-	struct cowstack_index_block *b = kzalloc(sizeof(*b), GFP_NOIO);
+	/* Half of a checkpoint is no checkpoint: better late than never. */
+	struct cowstack_index_block *b = kzalloc(sizeof(*b),
+						 GFP_NOIO | __GFP_NOFAIL);
 
 	if (!b)
 		return -ENOMEM;
@@ -319,7 +321,6 @@ static void replace_index(struct cowstack_metadata *md,
 			     GFP_NOIO | __GFP_NOFAIL);
 	list_for_each_entry(b, &cp->index, list)
 		md->index[md->index_count++] = b->place;
-	cowstack_allocator_set_index(&md->allocator, md->index_count);
 }
 
 void cowstack_checkpoint_end(struct cowstack_metadata *md,

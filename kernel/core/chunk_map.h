@@ -11,7 +11,10 @@
  *    context, by compare-and-exchange.
  *
  * Each change leaves a bit in the page's dirty set and the page in the map's
- * dirty list, which the next durable step empties (see step.h).
+ * dirty list, which the next durable step empties (see step.h).  Bit and list
+ * come before the word shows, under the page's lock, which the collector of a
+ * step takes too: whoever sees a word finds its page in the list, or in a step
+ * under way, or durable.  A flush relies on that.
  */
 #ifndef COWSTACK_CORE_CHUNK_MAP_H
 #define COWSTACK_CORE_CHUNK_MAP_H
@@ -23,7 +26,8 @@ struct chunk_map;
 struct cowstack_layer;
 
 enum map_page_flag {
-	MAP_PAGE_QUEUED,	/* in the dirty list, or being collected */
+	MAP_PAGE_LOCKED,	/* see below */
+	MAP_PAGE_QUEUED,	/* in the dirty list; changed under the lock */
 	MAP_PAGE_HOME_DIRTY,	/* differs from its home; in the home list */
 };
 
@@ -115,7 +119,12 @@ void map_page_store_clean(struct map_page *page, unsigned int slot,
 bool map_page_publish(struct map_page *page, unsigned int slot,
 		      dchunk_t chunk, u16 mask, u16 full_mask);
 
-/* Puts @page into the dirty list unless it is there.  Any context. */
-void map_page_queue(struct map_page *page);
+/* Takes the dirty bits, and the page is queued no more.  Any context. */
+void map_page_take_dirty(struct map_page *page,
+			 unsigned long bits[BITS_TO_LONGS(COWSTACK_PAGE_CHUNKS)]);
+
+/* Gives back bits that were taken in vain, and queues the page.  Any context. */
+void map_page_return_dirty(struct map_page *page,
+			   const unsigned long bits[BITS_TO_LONGS(COWSTACK_PAGE_CHUNKS)]);
 
 #endif /* COWSTACK_CORE_CHUNK_MAP_H */

@@ -13,6 +13,7 @@
 #ifdef __KERNEL__
 
 #include <linux/atomic.h>
+#include <linux/bit_spinlock.h>
 #include <linux/bitmap.h>
 #include <linux/bitops.h>
 #include <linux/build_bug.h>
@@ -20,6 +21,7 @@
 #include <linux/crc32.h>
 #include <linux/errno.h>
 #include <linux/gfp.h>
+#include <linux/irqflags.h>
 #include <linux/kernel.h>
 #include <linux/limits.h>
 #include <linux/list.h>
@@ -42,6 +44,26 @@
 static inline u32 environment_crc32(u32 crc, const void *data, size_t bytes)
 {
 	return ~crc32_le(~crc, data, bytes);
+}
+
+/*
+ * A lock of one bit of @word, for a few instructions, from any context.  The
+ * result goes back to environment_bit_unlock().
+ */
+static inline unsigned long environment_bit_lock(int bit, unsigned long *word)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	bit_spin_lock(bit, word);
+	return flags;
+}
+
+static inline void environment_bit_unlock(int bit, unsigned long *word,
+					  unsigned long flags)
+{
+	bit_spin_unlock(bit, word);
+	local_irq_restore(flags);
 }
 
 #else

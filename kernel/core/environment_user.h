@@ -208,6 +208,21 @@ static inline bool test_and_clear_bit(unsigned long bit, unsigned long *map)
 				  __ATOMIC_SEQ_CST) & mask;
 }
 
+static inline unsigned long environment_bit_lock(int bit, unsigned long *word)
+{
+	while (test_and_set_bit(bit, word))
+		;
+	return 0;
+}
+
+static inline void environment_bit_unlock(int bit, unsigned long *word,
+					  unsigned long flags)
+{
+	(void)flags;
+	__atomic_fetch_and(&word[bit / BITS_PER_LONG],
+			   ~BIT(bit % BITS_PER_LONG), __ATOMIC_RELEASE);
+}
+
 static inline void __set_bit(unsigned long bit, unsigned long *map)
 {
 	map[bit / BITS_PER_LONG] |= BIT(bit % BITS_PER_LONG);

@@ -118,7 +118,9 @@ static int apply_volume(struct loader *l, const struct disk_volume_record *r)
 	struct cowstack_volume *volume;
 	layer_id_t top;
 
-	if (record_read_volume(r, &info, &top))
+	if (record_read_volume(r, &info, &top) ||
+	    cowstack_chunks_of(cowstack_geometry(l->md), info.sectors) >
+		    COWSTACK_MAX_VOLUME_CHUNKS)
 		return damaged(l, "volume record makes no sense");
 	volume = cowstack_volume_find(l->md, info.id);
 	if (!volume) {
@@ -139,7 +141,7 @@ static int apply_volume_gone(struct loader *l, u32 id)
 	volume = cowstack_volume_find(l->md, to_volume_id(id));
 	if (!volume)
 		return damaged(l, "journal removes a volume that is not there");
-	cowstack_volume_remove(volume);
+	cowstack_volume_remove(l->md, volume);
 	return 0;
 }
 
@@ -200,8 +202,9 @@ static struct map_page *add_page(struct loader *l, struct cowstack_layer *layer,
 /* Is [first, first + count) a range that any volume could have? */
 static bool run_is_possible(struct loader *l, u64 first, u64 count)
 {
-	u64 most = COWSTACK_MAX_VOLUME_SECTORS >>
-		   cowstack_geometry(l->md)->chunk_shift;
+	u64 most = min(COWSTACK_MAX_VOLUME_SECTORS >>
+			       cowstack_geometry(l->md)->chunk_shift,
+		       COWSTACK_MAX_VOLUME_CHUNKS);
 
 	if (cowstack_fault(FAULT_NO_RANGE_CHECK))
 		return true;
@@ -284,6 +287,8 @@ static int apply_run(struct loader *l, const struct disk_run_record *r,
 		error = set_replayed(l, layer, chunk, word);
 		if (error)
 			return error;
+		if (!(chunk % COWSTACK_PAGE_CHUNKS))
+			cond_resched();
 	}
 	return 0;
 }
@@ -439,7 +444,8 @@ static int load_index(struct loader *l)
 	int error;
 
 	l->in_index = true;
-	md->index = kvcalloc(count + 1, sizeof(*md->index), GFP_KERNEL);
+	md->index = kvcalloc(count + 1, sizeof(*md->index),
+			     GFP_KERNEL | __GFP_NOWARN);
 	if (!md->index)
 		return -ENOMEM;
 	while (md->index_count < count) {
@@ -750,7 +756,6 @@ static int claim_all(struct loader *l)
 	}
 	/* Zombies' pages count too: their homes are taken until a checkpoint. */
 	md->allocator.pages = l->pages;
-	md->allocator.index_blocks = max_t(u64, md->index_count, 2);
 	l->report->pages = l->pages;
 	return 0;
 }

@@ -31,6 +31,8 @@ void cowstack_metadata_exit(struct cowstack_metadata *md)
 	struct cowstack_layer *layer, *next_layer;
 	struct cowstack_volume *volume, *next_volume;
 
+	if (!md->layers.next)
+		return;		/* never opened */
 	/* The allocator frees the runs that no step has taken. */
 	list_splice_tail_init(&md->freed_waiting, &md->allocator.durable);
 	kvfree(md->index);
@@ -50,6 +52,18 @@ static struct cowstack_layer **layer_bucket(struct cowstack_metadata *md,
 					    layer_id_t id)
 {
 	return &md->buckets[from_layer_id(id) % COWSTACK_LAYER_BUCKETS];
+}
+
+/* Keeps room for @bytes more (or less) of records in the index. */
+static void count_objects(struct cowstack_metadata *md, s64 bytes)
+{
+	/* A record does not cross a block's end: some of each is lost. */
+	const u32 block = sizeof(((struct disk_record_block *)NULL)->records) -
+			  sizeof(struct disk_volume_record);
+
+	md->object_bytes += bytes;
+	cowstack_allocator_set_index(&md->allocator,
+				     div_u64(md->object_bytes, block) + 2);
 }
 
 struct cowstack_layer *cowstack_layer_find(struct cowstack_metadata *md,
@@ -123,6 +137,7 @@ void cowstack_layer_add(struct cowstack_metadata *md,
 	layer->hash_next = *bucket;
 	*bucket = layer;
 	list_add_tail(&layer->list, &md->layers);
+	count_objects(md, sizeof(struct disk_layer_record));
 	md->next_layer = max(md->next_layer, from_layer_id(layer->id) + 1);
 }
 
@@ -136,6 +151,7 @@ void cowstack_layer_remove(struct cowstack_metadata *md,
 	*place = layer->hash_next;
 	cowstack_layer_set_parent(layer, NULL);
 	layer->gone = true;
+	count_objects(md, -(s64)sizeof(struct disk_layer_record));
 	list_move_tail(&layer->list, &md->zombies);
 }
 
@@ -211,6 +227,7 @@ void cowstack_volume_add(struct cowstack_metadata *md,
 			 struct cowstack_layer *top)
 {
 	list_add_tail(&volume->list, &md->volumes);
+	count_objects(md, sizeof(struct disk_volume_record));
 	cowstack_volume_set_top(volume, top);
 }
 
@@ -222,8 +239,10 @@ void cowstack_volume_delete(struct cowstack_volume *volume)
 	kfree(volume);
 }
 
-void cowstack_volume_remove(struct cowstack_volume *volume)
+void cowstack_volume_remove(struct cowstack_metadata *md,
+			    struct cowstack_volume *volume)
 {
+	count_objects(md, -(s64)sizeof(struct disk_volume_record));
 	list_del_init(&volume->list);
 	cowstack_volume_set_top(volume, NULL);
 	cowstack_volume_delete(volume);

@@ -85,6 +85,7 @@ struct cowstack_metadata {
 	struct allocator allocator;
 	struct list_head layers;
 	struct list_head volumes;
+	u64 object_bytes;		/* of their records in the index */
 	struct list_head zombies;	/* gone, until a checkpoint forgets them */
 	struct cowstack_layer *buckets[COWSTACK_LAYER_BUCKETS];
 	u32 next_layer;
@@ -167,7 +168,8 @@ void cowstack_volume_add(struct cowstack_metadata *md,
 void cowstack_volume_set_top(struct cowstack_volume *volume,
 			     struct cowstack_layer *top);
 /* Takes a volume out and frees it; its layers are the caller's. */
-void cowstack_volume_remove(struct cowstack_volume *volume);
+void cowstack_volume_remove(struct cowstack_metadata *md,
+			    struct cowstack_volume *volume);
 void cowstack_volume_delete(struct cowstack_volume *volume);
 
 /* Sets every layer's limit from the volumes' sizes. */

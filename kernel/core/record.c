@@ -10,6 +10,7 @@ void record_writer_init(struct record_writer *w,
 	w->max_blocks = min_t(u32, max_blocks, COWSTACK_MAX_STEP_BLOCKS);
 	w->count = 0;
 	w->words = NULL;
+	w->run = NULL;
 }
 
 struct record_mark record_writer_mark(const struct record_writer *w)
@@ -27,6 +28,7 @@ void record_writer_return(struct record_writer *w, struct record_mark mark)
 	if (mark.count)
 		w->used[mark.count - 1] = mark.used;
 	w->words = NULL;
+	w->run = NULL;
 }
 
 /* Room for a record in the last block, or in one more; NULL: none is left. */
@@ -51,6 +53,7 @@ static void *begin_record(struct record_writer *w,
 	struct disk_record *record = reserve(w, bytes);
 
 	w->words = NULL;
+	w->run = NULL;
 	if (!record)
 		return NULL;
 	record->type = cpu_to_le16(type);
@@ -207,6 +210,41 @@ bool record_write_layer_gone(struct record_writer *w, layer_id_t id)
 			    sizeof(struct disk_record));
 }
 
+/* Does a word for @chunk of @layer follow the last one that was written? */
+static bool follows(const struct record_writer *w, layer_id_t layer,
+		    vchunk_t chunk)
+{
+	return w->run_layer == layer &&
+	       from_vchunk(w->run_next) == from_vchunk(chunk);
+}
+
+static void note_word(struct record_writer *w, layer_id_t layer, vchunk_t chunk)
+{
+	w->run_layer = layer;
+	w->run_next = to_vchunk(from_vchunk(chunk) + 1);
+}
+
+/* A word that says zeroes or nothing: such come in long runs. */
+static bool write_alike(struct record_writer *w, layer_id_t layer,
+			vchunk_t chunk, enum cowstack_record_type type)
+{
+	struct disk_run_record *r = w->run;
+
+	if (r && follows(w, layer, chunk) &&
+	    le16_to_cpu(r->header.type) == type) {
+		r->count = cpu_to_le64(le64_to_cpu(r->count) + 1);
+	} else {
+		r = begin_record(w, type, from_layer_id(layer), sizeof(*r));
+		if (!r)
+			return false;
+		r->first = cpu_to_le64(from_vchunk(chunk));
+		r->count = cpu_to_le64(1);
+		w->run = r;
+	}
+	note_word(w, layer, chunk);
+	return true;
+}
+
 /* Goes on with the open run of words where the last word's chunk was before. */
 static bool extend_words(struct record_writer *w, layer_id_t layer,
 			 vchunk_t chunk, __le64 word)
@@ -215,24 +253,28 @@ static bool extend_words(struct record_writer *w, layer_id_t layer,
 	u16 bytes;
 	__le64 *place;
 
-	if (!r || w->words_layer != layer ||
-	    w->used[w->count - 1] + sizeof(word) > RECORD_ROOM ||
-	    from_vchunk(w->words_next) != from_vchunk(chunk))
+	if (!r || !follows(w, layer, chunk) ||
+	    w->used[w->count - 1] + sizeof(word) > RECORD_ROOM)
 		return false;
 	place = reserve(w, sizeof(word));
 	*place = word;
 	bytes = le16_to_cpu(r->header.bytes) + sizeof(word);
 	r->header.bytes = cpu_to_le16(bytes);
-	w->words_next = to_vchunk(from_vchunk(chunk) + 1);
+	note_word(w, layer, chunk);
 	return true;
 }
 
 bool record_write_word(struct record_writer *w, layer_id_t layer,
 		       vchunk_t chunk, map_word_t word)
 {
-	__le64 disk = cpu_to_le64(map_word_raw(map_word_durable(word)));
+	map_word_t durable = map_word_durable(word);
+	__le64 disk = cpu_to_le64(map_word_raw(durable));
 	struct disk_words_record *r;
 
+	if (durable == MAP_WORD_NONE)
+		return write_alike(w, layer, chunk, COWSTACK_RECORD_CLEAR);
+	if (durable == map_word_zeroes())
+		return write_alike(w, layer, chunk, COWSTACK_RECORD_ZERO);
 	if (extend_words(w, layer, chunk, disk))
 		return true;
 	r = begin_record(w, COWSTACK_RECORD_WORDS, from_layer_id(layer),
@@ -242,8 +284,7 @@ bool record_write_word(struct record_writer *w, layer_id_t layer,
 	r->first = cpu_to_le64(from_vchunk(chunk));
 	r->words[0] = disk;
 	w->words = r;
-	w->words_layer = layer;
-	w->words_next = to_vchunk(from_vchunk(chunk) + 1);
+	note_word(w, layer, chunk);
 	return true;
 }
 

@@ -13,9 +13,11 @@ struct record_writer {
 	u32 max_blocks;
 	u32 count;			/* blocks begun */
 	u32 used[COWSTACK_MAX_STEP_BLOCKS];	/* bytes of records in each */
-	struct disk_words_record *words; /* open run of words, or NULL */
-	layer_id_t words_layer;
-	vchunk_t words_next;
+	/* The run that the next word may prolong; at most one is set. */
+	struct disk_words_record *words;
+	struct disk_run_record *run;	/* of zeroes, or of nothing */
+	layer_id_t run_layer;
+	vchunk_t run_next;
 };
 
 /* A place to come back to when what follows turns out not to fit. */
@@ -39,6 +41,7 @@ bool record_write_layer(struct record_writer *w,
 			const struct cowstack_layer *layer, layer_id_t parent,
 			u32 flags, const char *name);
 bool record_write_layer_gone(struct record_writer *w, layer_id_t id);
+/* Words in a row become one record, words that are all alike a short one. */
 bool record_write_word(struct record_writer *w, layer_id_t layer,
 		       vchunk_t chunk, map_word_t word);
 bool record_write_clear(struct record_writer *w, layer_id_t layer,

@@ -24,39 +24,42 @@ void cowstack_page_mark_home(struct cowstack_metadata *md,
 	md->home_dirty_count++;
 }
 
-/* Encodes the words of @page that are dirty; false: the step is full. */
+/* Encodes the words at @bits, which it clears; false: the step is full. */
+static bool encode_words(struct cowstack_step *step, struct map_page *page,
+			 unsigned long bits[BITS_TO_LONGS(COWSTACK_PAGE_CHUNKS)])
+{
+	u64 first = (u64)page->number * COWSTACK_PAGE_CHUNKS;
+	unsigned long slot;
+
+	for (slot = find_next_bit(bits, COWSTACK_PAGE_CHUNKS, 0);
+	     slot < COWSTACK_PAGE_CHUNKS;
+	     slot = find_next_bit(bits, COWSTACK_PAGE_CHUNKS, slot + 1)) {
+		/* Pairs with the publication of the word. */
+		map_word_t word = smp_load_acquire(&page->words[slot]);
+
+		if (!record_write_word(&step->writer, page->map->layer->id,
+				       to_vchunk(first + slot), word))
+			return false;
+		__clear_bit(slot, bits);
+	}
+	return true;
+}
+
+/* What does not fit stays dirty for the next step; false: so it was. */
 static bool collect_page(struct cowstack_metadata *md,
 			 struct cowstack_step *step, struct map_page *page)
 {
-	u64 first = (u64)page->number * COWSTACK_PAGE_CHUNKS;
-	unsigned int i;
+	unsigned long bits[BITS_TO_LONGS(COWSTACK_PAGE_CHUNKS)];
 
-	for (i = 0; i < ARRAY_SIZE(page->dirty); i++) {
-		unsigned long bits = page->dirty[i] ?
-					     xchg(&page->dirty[i], 0) : 0;
-
-		while (bits) {
-			unsigned int slot = i * BITS_PER_LONG + __ffs(bits);
-			/* Pairs with the publication of the word. */
-			map_word_t word = smp_load_acquire(&page->words[slot]);
-
-			if (!record_write_word(&step->writer,
-					       page->map->layer->id,
-					       to_vchunk(first + slot), word))
-				break;
-			bits &= bits - 1;
-		}
-		while (bits) {
-			/* What did not fit stays dirty for the next step. */
-			unsigned int slot = i * BITS_PER_LONG + __ffs(bits);
-
-			set_bit(slot, page->dirty);
-			bits &= bits - 1;
-			if (!bits)
-				return false;
-		}
-	}
-	return true;
+	map_page_take_dirty(page, bits);
+	/* Nothing of a layer that is gone reaches a step any more. */
+	if (page->map->layer->gone)
+		return true;
+	cowstack_page_mark_home(md, page);
+	if (encode_words(step, page, bits))
+		return true;
+	map_page_return_dirty(page, bits);
+	return false;
 }
 
 /* Empties md->collecting; false: the step is full before that. */
@@ -67,27 +70,11 @@ static bool collect_list(struct cowstack_metadata *md,
 		struct llist_node *node = md->collecting;
 		struct map_page *page = llist_entry(node, struct map_page,
 						    dirty_node);
-		struct llist_node *next = node->next;
 
-		if (page->map->layer->gone) {
-			WRITE_ONCE(md->collecting, next);
-			clear_bit(MAP_PAGE_QUEUED, &page->flags);
-			continue;
-		}
-		cowstack_page_mark_home(md, page);
+		/* Out of this list before it may come into the other. */
+		WRITE_ONCE(md->collecting, node->next);
 		if (!collect_page(md, step, page))
 			return false;
-		/*
-		 * Only now may it be queued anew; a bit set since then is seen
-		 * by the second look, one set later queues the page itself.
-		 */
-		WRITE_ONCE(md->collecting, next);
-		clear_bit(MAP_PAGE_QUEUED, &page->flags);
-		/* Pairs with the one in mark_dirty(). */
-		smp_mb__after_atomic();
-		if (find_next_bit(page->dirty, COWSTACK_PAGE_CHUNKS, 0) <
-		    COWSTACK_PAGE_CHUNKS)
-			map_page_queue(page);
 	}
 	return true;
 }

@@ -74,6 +74,8 @@ enum {
 
 /* A volume's size in sectors: 2 EiB, so that byte counts fit 63 bits. */
 #define COWSTACK_MAX_VOLUME_SECTORS BIT_ULL(52)
+/* And in chunks: a map numbers its pages with 32 bits. */
+#define COWSTACK_MAX_VOLUME_CHUNKS (BIT_ULL(32) * COWSTACK_PAGE_CHUNKS)
 
 /*
  * How a store is cut up.  Filled and checked by cowstack_geometry_init(); the
