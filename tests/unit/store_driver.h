@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Drives core over simulated devices in the order in which the module does it,
+ * and keeps the model beside it.  Everything is one thread; what the module does
+ * side by side is cut into pieces here, which callers mix as they like.
+ *
+ * With COWSTACK_FAULT the rules that core itself cannot break are broken here.
+ */
+#ifndef COWSTACK_UNIT_STORE_DRIVER_H
+#define COWSTACK_UNIT_STORE_DRIVER_H
+
+#include "change.h"
+#include "checkpoint.h"
+#include "fault.h"
+#include "load.h"
+#include "random.h"
+#include "simulated_device.h"
+#include "volume_model.h"
+
+enum {
+	DRIVER_VOLUMES = 3,
+	DRIVER_MAX_IN_FLIGHT = 4,
+	DRIVER_MAX_IO_SECTORS = 256,
+	DRIVER_MAX_CHUNKS = 160,
+	DRIVER_STORE_SECTORS = 2048 + DRIVER_MAX_CHUNKS * 128,
+	DRIVER_GROUP_CHUNKS = 16,
+};
+
+struct driver_volume;
+
+/* A write between being sent and being acknowledged. */
+struct driver_write {
+	bool used;
+	bool fua;
+	bool fails;		/* an I/O error; nothing of it can be seen */
+	bool publishes;		/* brings new pieces */
+	u64 ticket;
+	u64 sector;
+	u32 count;
+	u64 counter;
+	vchunk_t chunk;
+	dchunk_t place;
+	u16 mask;
+};
+
+/* A read between looking up where things are and reading them. */
+struct driver_read {
+	bool used;
+	u64 sector;
+	u32 count;
+	u64 oldest;		/* versions from this counter on may be seen */
+	u64 zeroing;
+	struct cowstack_extent extents[DRIVER_MAX_IO_SECTORS];
+	u64 expected[DRIVER_MAX_IO_SECTORS];
+};
+
+enum commit_state {
+	COMMIT_IDLE,
+	COMMIT_MARKING,
+	COMMIT_GATHER,
+	COMMIT_WRITE,
+	COMMIT_FLUSH,
+	COMMIT_LET_GO,
+	COMMIT_WAITING,		/* for the step that lets go */
+	COMMIT_END,
+	COMMIT_ENDING,
+};
+
+struct commit_sector {
+	u64 sector;
+	u64 version;
+};
+
+struct driver_commit {
+	enum commit_state state;
+	layer_id_t top;
+	bool ending;		/* the step that removes the layers is sent */
+	u64 first;		/* chunks of the group: first … next - 1 */
+	u64 next;
+	bool let_go_early;	/* fault 3: the words went before the copy */
+	bool has_change;
+	struct cowstack_change change;
+	struct commit_sector *sectors;
+	u32 sector_count;
+};
+
+struct driver_volume {
+	u32 number;
+	struct cowstack_volume *volume;	/* NULL: there is none */
+	struct simulated_device base;
+	struct volume_model model;
+	struct driver_write writes[DRIVER_MAX_IN_FLIGHT];
+	struct driver_read reads[DRIVER_MAX_IN_FLIGHT];
+	struct driver_commit commit;
+	bool uncertain;			/* being created or deleted */
+	u64 growing_to;			/* size being recorded, or 0 */
+	u32 freezing;			/* layer being frozen, or 0 */
+};
+
+enum checkpoint_state {
+	CHECKPOINT_IDLE,
+	CHECKPOINT_PAGES,
+	CHECKPOINT_STEP,
+	CHECKPOINT_INDEX,
+	CHECKPOINT_WRITE_INDEX,
+	CHECKPOINT_FLUSH,
+	CHECKPOINT_SUPERBLOCK_A,
+	CHECKPOINT_SUPERBLOCK_B,
+	CHECKPOINT_END,
+};
+
+struct store_driver {
+	struct random random;
+	struct power power;
+	struct simulated_device store;
+	struct driver_volume volumes[DRIVER_VOLUMES];
+	struct cowstack_metadata md;
+	bool open;
+	struct list_head queue;		/* transactions for the next step */
+	u32 step_blocks;		/* most of a step of this store */
+	struct list_head draining;	/* durable runs whose I/O has to end */
+	struct disk_record_block *blocks[COWSTACK_MAX_STEP_BLOCKS];
+	struct disk_record_block *block_memory;
+	enum checkpoint_state checkpoint_state;
+	bool checkpointing;		/* a whole one, under no room */
+	struct cowstack_checkpoint checkpoint;
+	u64 grown_sectors;		/* device size being recorded */
+	u64 counter;			/* of versions */
+	u64 tickets;
+	u64 steps;
+	u64 partial_steps;	/* that could not take every word */
+	u64 full;		/* writes that found no room */
+	u64 checkpoints;
+	u64 commits;
+	unsigned int commit_percent;	/* of the work on a volume */
+	bool verbose;
+	bool failed;
+	char failure[256];
+};
+
+void driver_init(struct store_driver *d);
+void driver_exit(struct store_driver *d);
+
+/* An empty store on fresh devices, closed. */
+void driver_format(struct store_driver *d, u64 seed);
+
+/* Loads, repairs superblocks, brings up volumes, checks all against the model. */
+void driver_open(struct store_driver *d);
+/* Forgets all memory, as a power cut does. */
+void driver_close(struct store_driver *d);
+
+/* The store was found out: the first failure counts. */
+void driver_fail(struct store_driver *d, const char *format, ...);
+void driver_trace(struct store_driver *d, const char *format, ...);
+
+static inline bool driver_is_over(const struct store_driver *d)
+{
+	return d->failed || d->power.dead;
+}
+
+/* --- store_driver.c --- */
+
+void driver_submit(struct store_driver *d, struct cowstack_change *change);
+/* Steps until no word and no transaction waits. */
+void driver_run_steps(struct store_driver *d);
+void driver_reclaim(struct store_driver *d);
+void driver_checkpoint_tick(struct store_driver *d);
+void driver_checkpoint_whole(struct store_driver *d);
+void driver_grow(struct store_driver *d);
+/* A user's flush of all volumes. */
+void driver_flush(struct store_driver *d);
+/* Nothing is in flight: is any chunk lost, or free that should not be? */
+void driver_check_leaks(struct store_driver *d);
+
+/* --- volume_driver.c --- */
+
+void volume_create(struct store_driver *d, struct driver_volume *v);
+void volume_delete(struct store_driver *d, struct driver_volume *v);
+void volume_grow(struct store_driver *d, struct driver_volume *v);
+void volume_begin_write(struct store_driver *d, struct driver_volume *v,
+			u64 sector, u32 count, bool fua);
+void volume_end_write(struct store_driver *d, struct driver_volume *v,
+		      struct driver_write *w);
+void volume_discard(struct store_driver *d, struct driver_volume *v,
+		    u64 chunk, u64 count);
+void volume_begin_read(struct store_driver *d, struct driver_volume *v,
+		       u64 sector, u32 count);
+void volume_end_read(struct store_driver *d, struct driver_volume *v,
+		     struct driver_read *r);
+void volume_snapshot(struct store_driver *d, struct driver_volume *v);
+/* Ends what is in flight. */
+void volume_drain(struct store_driver *d, struct driver_volume *v);
+bool volume_uses_chunks(const struct store_driver *d,
+			const struct driver_volume *v, u64 first, u64 count);
+void volume_close(struct store_driver *d, struct driver_volume *v);
+void volume_resolve(const struct store_driver *d, const struct driver_volume *v,
+		    u64 sector, u64 count, struct cowstack_extent *extent);
+u64 volume_read_sector(const struct store_driver *d,
+		       const struct driver_volume *v,
+		       const struct cowstack_extent *extent, u64 from,
+		       u64 sector);
+
+/* --- volume_check.c --- */
+
+/* What each sector reads now, against the model. */
+void volume_check(struct store_driver *d, struct driver_volume *v);
+/* Checks and takes over what a load found; writes nothing. */
+void volume_open(struct store_driver *d, struct driver_volume *v);
+/* Takes away a volume that was half created or half deleted. */
+void volume_finish_open(struct store_driver *d, struct driver_volume *v);
+
+/* --- commit_driver.c --- */
+
+void commit_begin(struct store_driver *d, struct driver_volume *v);
+void commit_tick(struct store_driver *d, struct driver_volume *v);
+void commit_resume(struct store_driver *d, struct driver_volume *v);
+void commit_drop(struct driver_volume *v);
+
+#endif /* COWSTACK_UNIT_STORE_DRIVER_H */

@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Each build with a broken rule (kernel/core/fault.h) has to be caught. Make puts
+# this next to the directory faults, which holds those builds.
+set -u
+
+faults=$(dirname "$(readlink -f "$0")")/faults
+export COWSTACK_SEQUENCES=${COWSTACK_FAULT_SEQUENCES:-20000} COWSTACK_LOADS=1
+
+declare -A broken=(
+	[1]="skips the destination's flush"
+	[2]="skips the store's flush in a step"
+	[3]="drops words before the copy is durable"
+	[4]="drops a chunk's words in two steps"
+	[5]="acknowledges early"
+	[6]="reuses a chunk before its step is durable"
+	[7]="reuses a chunk before its I/O has drained"
+	[8]="checkpoints the live page"
+	[10]="checks no range on load"
+)
+
+# What says that the fault was noticed, and not that the program broke down.
+declare -A evidence=([10]='^not ok .*ranges_are_checked')
+content='^# seed [0-9]+: '
+
+echo "TAP version 13"
+echo "1..10"
+pass=0
+fail=0
+for n in {1..10}; do
+	if [ "$n" -eq 9 ]; then
+		echo "ok 9 # SKIP clean copies do not exist yet"
+		continue
+	fi
+	output=$("$faults/$n" 2>&1)
+	if found=$(grep -m1 -E "${evidence[$n]:-$content}" <<<"$output"); then
+		echo "ok $n - a build that ${broken[$n]} is caught"
+		echo "# ${found#\# }"
+		pass=$((pass + 1))
+	else
+		echo "not ok $n - a build that ${broken[$n]} is caught"
+		sed 's/^/# /' <<<"$output"
+		fail=$((fail + 1))
+	fi
+done
+echo "# Totals: pass:$pass fail:$fail xfail:0 xpass:0 skip:1 error:0"
+[ "$fail" -eq 0 ]

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What volumes read, against the model: at work, and after a load.
+ */
+#include "store_driver.h"
+
+/* --- checks --- */
+
+typedef void (*sector_fn)(struct store_driver *d, struct driver_volume *v,
+			  u64 sector, u64 version);
+
+/* Reads the whole volume in extents as long as they come. */
+static void visit_sectors(struct store_driver *d, struct driver_volume *v,
+			  sector_fn look)
+{
+	struct cowstack_extent extent;
+	u64 first, sector, end;
+
+	for (first = 0; first < v->model.sectors && !driver_is_over(d);
+	     first = end) {
+		volume_resolve(d, v, first, v->model.sectors - first, &extent);
+		end = first + extent.sectors;
+		if (end == first || end > v->model.sectors) {
+			driver_fail(d, "an extent of a wrong length");
+			return;
+		}
+		for (sector = first; sector < end; sector++)
+			look(d, v, sector,
+			     volume_read_sector(d, v, &extent, first, sector));
+	}
+}
+
+static void check_sector(struct store_driver *d, struct driver_volume *v,
+			 u64 sector, u64 version)
+{
+	const struct volume_model *m = &v->model;
+
+	if (version == m->now[sector])
+		return;
+	/* Overwritten in place, and not acknowledged yet. */
+	if (model_oldest_in_flight(m, ~0ULL) != ~0ULL &&
+	    model_allows(m, sector, version))
+		return;
+	driver_fail(d, "volume %u: sector %llu reads %llx, not %llx",
+		    v->number, (unsigned long long)sector,
+		    (unsigned long long)version,
+		    (unsigned long long)m->now[sector]);
+}
+
+void volume_check(struct store_driver *d, struct driver_volume *v)
+{
+	visit_sectors(d, v, check_sector);
+}
+
+/* --- after a load --- */
+
+static void adopt_sector(struct store_driver *d, struct driver_volume *v,
+			 u64 sector, u64 version)
+{
+	struct volume_model *m = &v->model;
+
+	if (!model_allows(m, sector, version))
+		driver_fail(d, "volume %u: after the cut sector %llu reads %llx, not %llx or %llx",
+			    v->number, (unsigned long long)sector,
+			    (unsigned long long)version,
+			    (unsigned long long)m->durable[sector],
+			    (unsigned long long)m->now[sector]);
+	else
+		model_adopt(m, sector, version);
+}
+
+static void adopt_content(struct store_driver *d, struct driver_volume *v)
+{
+	visit_sectors(d, v, adopt_sector);
+	model_forget_log(&v->model);
+}
+
+/* Where no commit is unfinished the base alone is one point in time. */
+static void check_base(struct store_driver *d, struct driver_volume *v)
+{
+	u64 sector;
+
+	if (v->volume->info.mixed_top != COWSTACK_BASE_LAYER)
+		return;
+	for (sector = 0; sector < v->volume->info.base_sectors; sector++)
+		if (device_read_version(&v->base, sector) !=
+		    v->model.base[sector])
+			driver_fail(d, "volume %u: base is not valid at %llu",
+				    v->number, (unsigned long long)sector);
+}
+
+/* Which of the changes that were under way took place? */
+static void settle_changes(struct store_driver *d, struct driver_volume *v)
+{
+	struct cowstack_layer *layer;
+	struct volume_model *m = &v->model;
+
+	if (v->growing_to && v->volume->info.sectors == v->growing_to)
+		model_grow(m, v->growing_to);
+	v->growing_to = 0;
+	if (v->volume->info.sectors != m->sectors)
+		driver_fail(d, "volume %u: has a wrong size", v->number);
+	if (v->freezing) {
+		layer = cowstack_layer_find(&d->md, to_layer_id(v->freezing));
+		if (layer && layer->flags & COWSTACK_LAYER_FROZEN)
+			model_end_flush(m, m->logged);
+		else
+			model_drop_points_from(m, v->freezing);
+	}
+	v->freezing = 0;
+}
+
+static void check_layers(struct store_driver *d, struct driver_volume *v)
+{
+	const struct cowstack_layer *layer = v->volume->top->parent;
+	u32 i = v->model.point_count;
+
+	for (; layer; layer = layer->parent)
+		if (!i || v->model.points[--i].layer != from_layer_id(layer->id))
+			driver_fail(d, "volume %u: a layer too many",
+				    v->number);
+	if (i)
+		driver_fail(d, "volume %u: a layer was lost", v->number);
+}
+
+static void take_away(struct store_driver *d, struct driver_volume *v)
+{
+	struct cowstack_change change;
+
+	cowstack_change_delete_volume(&change, &d->md, v->volume);
+	driver_submit(d, &change);
+	driver_run_steps(d);
+	cowstack_change_free(&change);
+	v->volume = NULL;
+}
+
+void volume_open(struct store_driver *d, struct driver_volume *v)
+{
+	bool expected = v->model.sectors;
+
+	v->volume = cowstack_volume_find(&d->md, to_volume_id(v->number));
+	if (v->uncertain && v->volume) {
+		/* Being made or being deleted: there, and nobody cares. */
+		expected = true;
+	} else if (v->uncertain) {
+		v->uncertain = false;
+		model_reset(&v->model, 0, 0);
+		return;
+	}
+	if (expected != !!v->volume) {
+		driver_fail(d, "volume %u: %s", v->number,
+			    expected ? "was lost" : "came back");
+		return;
+	}
+	if (!v->volume || v->uncertain)
+		return;
+	commit_resume(d, v);
+	settle_changes(d, v);
+	check_layers(d, v);
+	if (cowstack_volume_bring_up(&d->md, v->volume))
+		driver_fail(d, "volume does not come up");
+	if (driver_is_over(d))
+		return;
+	adopt_content(d, v);
+	check_base(d, v);
+}
+
+void volume_finish_open(struct store_driver *d, struct driver_volume *v)
+{
+	if (v->uncertain && v->volume)
+		take_away(d, v);
+	if (v->uncertain && !d->power.dead) {
+		v->uncertain = false;
+		model_reset(&v->model, 0, 0);
+	}
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+
+#include "volume_model.h"
+
+static void *surely(void *p)
+{
+	if (!p) {
+		fprintf(stderr, "out of memory\n");
+		exit(1);
+	}
+	return p;
+}
+
+static u64 *new_content(void)
+{
+	return surely(calloc(MODEL_MAX_SECTORS, sizeof(u64)));
+}
+
+void model_init(struct volume_model *m, u32 volume)
+{
+	int i;
+
+	memset(m, 0, sizeof(*m));
+	m->volume = volume;
+	m->now = new_content();
+	m->durable = new_content();
+	m->base = new_content();
+	for (i = 0; i < MODEL_MAX_POINTS; i++)
+		m->points[i].content = new_content();
+}
+
+void model_exit(struct volume_model *m)
+{
+	int i;
+
+	free(m->now);
+	free(m->durable);
+	free(m->base);
+	free(m->log);
+	for (i = 0; i < MODEL_MAX_POINTS; i++)
+		free(m->points[i].content);
+	memset(m, 0, sizeof(*m));
+}
+
+void model_reset(struct volume_model *m, u64 sectors, u64 base_sectors)
+{
+	u64 based = min(sectors, base_sectors);
+
+	m->sectors = sectors;
+	m->logged = 0;
+	m->point_count = 0;
+	m->last_zeroing = 0;
+	memcpy(m->now, m->base, based * sizeof(u64));
+	memset(m->now + based, 0, (sectors - based) * sizeof(u64));
+	memcpy(m->durable, m->now, sectors * sizeof(u64));
+}
+
+void model_grow(struct volume_model *m, u64 sectors)
+{
+	u64 more = sectors - m->sectors;
+
+	memset(m->now + m->sectors, 0, more * sizeof(u64));
+	memset(m->durable + m->sectors, 0, more * sizeof(u64));
+	m->sectors = sectors;
+}
+
+static u64 written_version(const struct volume_model *m,
+			   const struct model_write *write, u64 sector)
+{
+	return write->counter ?
+		       version_make(write->counter, m->volume, sector) : 0;
+}
+
+static void write_content(const struct volume_model *m, u64 *content,
+			  const struct model_write *write)
+{
+	u64 sector;
+
+	for (sector = write->sector; sector < write->sector + write->count;
+	     sector++)
+		content[sector] = written_version(m, write, sector);
+}
+
+void model_begin_write(struct volume_model *m, u64 sector, u64 count,
+		       u64 counter, u64 ticket)
+{
+	struct model_write *write;
+
+	if (m->logged == m->log_room) {
+		m->log_room = m->log_room * 2 + 64;
+		m->log = surely(realloc(m->log, m->log_room *
+							sizeof(*m->log)));
+	}
+	write = &m->log[m->logged++];
+	write->sector = sector;
+	write->count = count;
+	write->counter = counter;
+	write->ticket = ticket;
+	write->overtaken = false;
+}
+
+static struct model_write *find_write(struct volume_model *m, u64 ticket)
+{
+	u32 i;
+
+	for (i = 0; i < m->logged; i++)
+		if (m->log[i].ticket == ticket)
+			return &m->log[i];
+	fprintf(stderr, "the model knows no such write\n");
+	abort();
+}
+
+void model_end_write(struct volume_model *m, u64 ticket, bool overtaken)
+{
+	struct model_write *write = find_write(m, ticket);
+
+	write->ticket = 0;
+	write->overtaken = overtaken;
+	if (!overtaken)
+		write_content(m, m->now, write);
+}
+
+void model_drop_write(struct volume_model *m, u64 ticket)
+{
+	struct model_write *write = find_write(m, ticket);
+
+	write->ticket = 0;
+	write->overtaken = true;
+	write->count = 0;
+}
+
+void model_end_flush(struct volume_model *m, u32 covered)
+{
+	u32 from, to = 0;
+
+	for (from = 0; from < m->logged; from++) {
+		struct model_write *write = &m->log[from];
+
+		if (from >= covered || write->ticket)
+			m->log[to++] = *write;
+		else if (!write->overtaken)
+			write_content(m, m->durable, write);
+	}
+	m->logged = to;
+}
+
+u64 model_oldest_in_flight(const struct volume_model *m, u64 counter)
+{
+	u32 i;
+
+	for (i = 0; i < m->logged; i++)
+		if (m->log[i].ticket)
+			counter = min(counter, m->log[i].counter);
+	return counter;
+}
+
+bool model_allows(const struct volume_model *m, u64 sector, u64 version)
+{
+	u32 i;
+
+	if (version == m->durable[sector])
+		return true;
+	for (i = 0; i < m->logged; i++) {
+		const struct model_write *write = &m->log[i];
+
+		if (sector >= write->sector &&
+		    sector < write->sector + write->count &&
+		    version == written_version(m, write, sector))
+			return true;
+	}
+	return false;
+}
+
+void model_adopt(struct volume_model *m, u64 sector, u64 version)
+{
+	m->now[sector] = version;
+	m->durable[sector] = version;
+}
+
+void model_forget_log(struct volume_model *m)
+{
+	m->logged = 0;
+}
+
+void model_add_point(struct volume_model *m, u32 layer)
+{
+	struct model_point *point = &m->points[m->point_count++];
+
+	point->layer = layer;
+	point->sectors = m->sectors;
+	memcpy(point->content, m->now, m->sectors * sizeof(u64));
+}
+
+struct model_point *model_find_point(struct volume_model *m, u32 layer)
+{
+	u32 i;
+
+	for (i = 0; i < m->point_count; i++)
+		if (m->points[i].layer == layer)
+			return &m->points[i];
+	return NULL;
+}
+
+static void drop_points(struct volume_model *m, u32 first, u32 count)
+{
+	struct model_point gone[MODEL_MAX_POINTS];
+
+	memcpy(gone, m->points + first, count * sizeof(gone[0]));
+	memmove(m->points + first, m->points + first + count,
+		(m->point_count - first - count) * sizeof(gone[0]));
+	m->point_count -= count;
+	/* The memory is kept. */
+	memcpy(m->points + m->point_count, gone, count * sizeof(gone[0]));
+}
+
+void model_commit_points(struct volume_model *m, u32 layer)
+{
+	struct model_point *point = model_find_point(m, layer);
+
+	if (!point) {
+		fprintf(stderr, "the model knows no such layer\n");
+		abort();
+	}
+	memcpy(m->base, point->content, point->sectors * sizeof(u64));
+	drop_points(m, 0, point - m->points + 1);
+}
+
+void model_drop_points_from(struct volume_model *m, u32 layer)
+{
+	u32 i;
+
+	for (i = 0; i < m->point_count; i++)
+		if (m->points[i].layer >= layer)
+			break;
+	drop_points(m, i, m->point_count - i);
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "workload.h"
+
+static struct driver_volume *random_volume(struct store_driver *d)
+{
+	return &d->volumes[random_below(&d->random, DRIVER_VOLUMES)];
+}
+
+/*
+ * Mostly in a few chunks, so that the same ones are met again and again, and
+ * these spread over all pages of the map.
+ */
+static u64 random_sector(struct store_driver *d, const struct driver_volume *v)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(&d->md);
+	u64 sectors = v->volume->info.sectors;
+	u64 chunks = cowstack_chunks_of(g, sectors);
+	u64 sector;
+
+	if (random_percent(&d->random, 20))
+		return random_below(&d->random, sectors);
+	sector = chunks * random_below(&d->random, 3) / 3 +
+		 random_below(&d->random, 3);
+	sector = (sector << g->chunk_shift) +
+		 random_below(&d->random, g->chunk_sectors);
+	return min(sector, sectors - 1);
+}
+
+static u32 random_count(struct store_driver *d)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(&d->md);
+
+	if (random_percent(&d->random, 40))
+		return g->chunk_sectors;
+	return 1 + random_below(&d->random, g->chunk_sectors);
+}
+
+static void do_write(struct store_driver *d, struct driver_volume *v)
+{
+	u64 sector = random_sector(d, v);
+
+	if (random_percent(&d->random, 40))
+		sector &= ~(u64)(cowstack_geometry(&d->md)->chunk_sectors - 1);
+	volume_begin_write(d, v, sector, random_count(d),
+			   random_percent(&d->random, 10));
+}
+
+/* A few chunks, or as many words as no short step can take. */
+static void do_discard(struct store_driver *d, struct driver_volume *v)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(&d->md);
+	u64 chunk = random_sector(d, v) >> g->chunk_shift;
+
+	if (random_percent(&d->random, 90))
+		volume_discard(d, v, chunk, 1 + random_below(&d->random, 4));
+	else
+		for (chunk = 0; chunk << g->chunk_shift < v->volume->info.sectors;
+		     chunk += 2)
+			volume_discard(d, v, chunk, 1);
+}
+
+static void end_something(struct store_driver *d, struct driver_volume *v)
+{
+	u64 i = random_below(&d->random, DRIVER_MAX_IN_FLIGHT);
+
+	if (v->writes[i].used)
+		volume_end_write(d, v, &v->writes[i]);
+	i = random_below(&d->random, DRIVER_MAX_IN_FLIGHT);
+	if (v->reads[i].used && !driver_is_over(d))
+		volume_end_read(d, v, &v->reads[i]);
+}
+
+/* The next thing on the way to the end of a commit. */
+static void further_commit(struct store_driver *d, struct driver_volume *v)
+{
+	if (v->commit.state != COMMIT_IDLE)
+		commit_tick(d, v);
+	else if (v->model.point_count)
+		commit_begin(d, v);
+	else
+		volume_snapshot(d, v);
+}
+
+static void work_on_volume(struct store_driver *d, struct driver_volume *v)
+{
+	u64 dice = random_below(&d->random, 200);
+
+	if (random_percent(&d->random, d->commit_percent))
+		further_commit(d, v);
+	else if (dice < 80)
+		do_write(d, v);
+	else if (dice < 115)
+		end_something(d, v);
+	else if (dice < 130)
+		do_discard(d, v);
+	else if (dice < 145)
+		volume_begin_read(d, v, random_sector(d, v), random_count(d));
+	else if (dice < 155)
+		volume_snapshot(d, v);
+	else if (dice < 165)
+		commit_begin(d, v);
+	else if (dice < 197)
+		commit_tick(d, v);
+	else if (dice < 199)
+		volume_grow(d, v);
+	else
+		volume_delete(d, v);
+}
+
+static void work_on_store(struct store_driver *d)
+{
+	u64 dice = random_below(&d->random, 100);
+
+	if (dice < 25)
+		driver_flush(d);
+	else if (dice < 45)
+		driver_run_steps(d);
+	else if (dice < 65)
+		driver_reclaim(d);
+	else if (dice < 97)
+		driver_checkpoint_tick(d);
+	else
+		driver_grow(d);
+}
+
+void workload_do_something(struct store_driver *d)
+{
+	struct driver_volume *v = random_volume(d);
+	bool first = !d->volumes[0].volume;
+
+	if (first)
+		v = &d->volumes[0];
+	d->power.phase = PHASE_WORK;
+	if (random_percent(&d->random, 20))
+		work_on_store(d);
+	else if (!v->volume && (first || random_percent(&d->random, 10)))
+		volume_create(d, v);
+	else if (v->volume)
+		work_on_volume(d, v);
+	if (v->volume && random_percent(&d->random, 3))
+		volume_check(d, v);
+}
+
+void workload_quiesce(struct store_driver *d)
+{
+	int i;
+
+	for (i = 0; i < DRIVER_VOLUMES && !driver_is_over(d); i++)
+		if (d->volumes[i].volume)
+			volume_drain(d, &d->volumes[i]);
+	driver_flush(d);
+	driver_reclaim(d);
+	driver_checkpoint_whole(d);
+	driver_checkpoint_whole(d);
+	driver_reclaim(d);
+	for (i = 0; i < DRIVER_VOLUMES && !driver_is_over(d); i++)
+		if (d->volumes[i].volume)
+			volume_check(d, &d->volumes[i]);
+	if (!driver_is_over(d))
+		driver_check_leaks(d);
+}
