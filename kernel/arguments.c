@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/atomic.h>
 #include <linux/ctype.h>
 #include <linux/kernel.h>
 #include <linux/overflow.h>
@@ -8,11 +9,14 @@
 
 char *error_text_make(const char *format, ...)
 {
-	static char text[160];
+	static char texts[16][160];
+	static atomic_t next;
+	char *text = texts[(unsigned int)atomic_inc_return(&next) %
+			   ARRAY_SIZE(texts)];
 	va_list args;
 
 	va_start(args, format);
-	vscnprintf(text, sizeof(text), format, args);
+	vscnprintf(text, sizeof(texts[0]), format, args);
 	va_end(args);
 	return text;
 }

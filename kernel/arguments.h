@@ -46,8 +46,8 @@ size_t features_print(const struct feature_table *table, const void *features,
 		      char *result, size_t size, size_t maxlen);
 
 /*
- * A text for ti->error made from @format.  It lives until the next one is made:
- * dm prints it as soon as the constructor has returned.  stores_mutex held.
+ * A text for ti->error made from @format.  It lives until some more are made: dm
+ * prints it as soon as the constructor has returned.  Any context.
  */
 __printf(1, 2) char *error_text_make(const char *format, ...);
 

@@ -4,7 +4,6 @@
  * it.  A base is any device, with nothing of ours on it, so all that can be
  * compared is its size and a sample of its content.
  */
-#include <linux/prandom.h>
 #include <linux/vmalloc.h>
 
 #include "arguments.h"
@@ -71,6 +70,30 @@ int base_sample(struct store *store, struct block_device *bdev, u64 seed,
 	return error;
 }
 
+/* Volumes of one store sample the same places: their records compare. */
+static u64 store_seed(struct store *store)
+{
+	__le64 seed;
+
+	memcpy(&seed, store->metadata.superblock.uuid, sizeof(seed));
+	return le64_to_cpu(seed);
+}
+
+static struct cowstack_volume_info copy_info(struct stack *stack)
+{
+	struct cowstack_volume_info info;
+
+	mutex_lock(&stack->store->metadata_lock);
+	info = stack->volume->info;
+	mutex_unlock(&stack->store->metadata_lock);
+	return info;
+}
+
+static bool content_fits(const struct cowstack_volume_info *info, u32 crc)
+{
+	return info->base_crc == crc || info->mixed_top != COWSTACK_BASE_LAYER;
+}
+
 /*
  * While a commit into the base is unfinished its content is between two states,
  * so only the size can be compared.
@@ -78,29 +101,33 @@ int base_sample(struct store *store, struct block_device *bdev, u64 seed,
 int base_check(struct stack_table *table, struct store *store,
 	       char **error_text)
 {
-	const struct cowstack_volume_info *info = &table->stack->volume->info;
+	struct cowstack_volume_info before = copy_info(table->stack);
+	struct cowstack_volume_info after;
 	struct block_device *bdev = table->base->bdev;
-	bool recorded = info->flags & COWSTACK_VOLUME_BASE_RECORDED;
-	bool same_size = bdev_nr_sectors(bdev) == info->base_sectors;
+	bool recorded = before.flags & COWSTACK_VOLUME_BASE_RECORDED;
+	bool same_size = bdev_nr_sectors(bdev) == before.base_sectors;
 	int error;
 
-	table->base_seed = recorded ? info->base_seed : get_random_u64();
+	table->base_seed = recorded ? before.base_seed : store_seed(store);
 	error = base_sample(store, bdev, table->base_seed, &table->base_crc);
 	if (error) {
 		*error_text = error_text_make("base %pg cannot be read", bdev);
 		return error;
 	}
+	/* A commit of this very volume may have begun or ended meanwhile. */
+	after = copy_info(table->stack);
 	table->base_changed = !recorded || !same_size ||
-			      (table->base_crc != info->base_crc &&
-			       info->mixed_top == COWSTACK_BASE_LAYER);
+			      (!content_fits(&before, table->base_crc) &&
+			       !content_fits(&after, table->base_crc));
 	if (!recorded || !table->base_changed || table->features.accept_base)
 		return 0;
 	*error_text = same_size ?
 		error_text_make("%pg is not the recorded base %s: content differs; see accept_base",
-				bdev, info->base_name) :
+				bdev, before.base_name) :
 		error_text_make("%pg is not the recorded base %s: %llu sectors, not %llu",
-				bdev, info->base_name,
-				(u64)bdev_nr_sectors(bdev), info->base_sectors);
+				bdev, before.base_name,
+				(u64)bdev_nr_sectors(bdev),
+				before.base_sectors);
 	return -ESTALE;
 }
 
@@ -118,9 +145,66 @@ static struct stack *find_base_user(struct block_device *bdev,
 	return NULL;
 }
 
-struct stack *base_other_user(struct stack *stack, struct block_device *bdev)
+/*
+ * Volumes of one store sample the same places, so that their records can be
+ * compared; while one is mixed only its size can.
+ */
+static bool same_base(const struct cowstack_volume_info *a,
+		      const struct cowstack_volume_info *b)
 {
-	return find_base_user(bdev, stack);
+	if (!(a->flags & b->flags & COWSTACK_VOLUME_BASE_RECORDED) ||
+	    a->base_sectors != b->base_sectors)
+		return false;
+	return a->base_crc == b->base_crc ||
+	       a->mixed_top != COWSTACK_BASE_LAYER ||
+	       b->mixed_top != COWSTACK_BASE_LAYER;
+}
+
+static bool other_record(struct stack *stack, char *name, size_t size)
+{
+	struct cowstack_volume *volume;
+	bool found = false;
+
+	mutex_lock(&stack->store->metadata_lock);
+	list_for_each_entry(volume, &stack->store->metadata.volumes, list) {
+		/* One that is up is known by its device. */
+		if (volume == stack->volume || volume->chain ||
+		    !cowstack_volume_used(volume) ||
+		    !same_base(&volume->info, &stack->volume->info))
+			continue;
+		snprintf(name, size, "volume %u (%s), which is down",
+			 from_volume_id(volume->info.id), volume->info.name);
+		found = true;
+		break;
+	}
+	mutex_unlock(&stack->store->metadata_lock);
+	return found;
+}
+
+bool base_other_user(struct stack *stack, char *name, size_t size)
+{
+	struct stack *other;
+
+	mutex_lock(&stores_mutex);
+	other = find_base_user(stack->base, stack);
+	if (other)
+		strscpy(name, other->name, size);
+	mutex_unlock(&stores_mutex);
+	return other || other_record(stack, name, size);
+}
+
+struct stack *base_writer(struct block_device *bdev, const struct stack *but)
+{
+	struct store *store;
+	struct stack *stack;
+
+	list_for_each_entry(store, &stores, list)
+		list_for_each_entry(stack, &store->stacks, list)
+			if (stack != but && stack->base &&
+			    stack->base->bd_dev == bdev->bd_dev &&
+			    READ_ONCE(stack->job_active))
+				return stack;
+	return NULL;
 }
 
 bool base_is_in_use(struct block_device *bdev)

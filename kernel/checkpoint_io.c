@@ -147,6 +147,9 @@ static void checkpoint_work_fn(struct work_struct *work)
 	atomic64_inc(&store->checkpoints);
 	wake_up_all(&store->ring_room);
 	defer_admit_postponed(store);
+	/* Old homes, and the room kept back for pages that are gone. */
+	if (atomic64_read(&store->parked_writes))
+		defer_admit_parked(store);
 }
 
 /* Are there gone layers that only wait for a checkpoint to forget them? */

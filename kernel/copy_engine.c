@@ -101,7 +101,8 @@ static void transfer(struct copy_batch *batch, struct block_device *bdev,
 		bio = bio_alloc_bioset(bdev,
 				       min_t(u64, BIO_MAX_VECS,
 					     (bytes >> PAGE_SHIFT) + 2),
-				       opf, GFP_NOIO, &batch->store->bios);
+				       opf, GFP_NOIO,
+				       &batch->store->copy_bios);
 		bio->bi_iter.bi_sector = sector;
 		bio->bi_end_io = transfer_done;
 		bio->bi_private = batch;

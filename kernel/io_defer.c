@@ -142,7 +142,7 @@ void defer_park(struct store *store, struct bio *bio)
 	}
 	arm_parked_timer(store);
 	/* Room may have come between the refusal and the list. */
-	if (cowstack_allocator_room(&store->metadata.allocator) > 1 ||
+	if (cowstack_allocator_has_room(&store->metadata.allocator) ||
 	    !store_is_rw(store))
 		defer_admit_parked(store);
 }
@@ -172,7 +172,7 @@ void defer_admit_parked(struct store *store)
 	LIST_HEAD(taken);
 
 	if (store->out_of_space &&
-	    cowstack_allocator_room(&store->metadata.allocator))
+	    cowstack_allocator_has_room(&store->metadata.allocator))
 		store_set_out_of_space(store, false);
 	take_parked(store, &taken, NULL, NULL);
 	list_for_each_entry_safe(io, next, &taken, parked) {

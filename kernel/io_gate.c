@@ -38,7 +38,8 @@ bool io_gate_enter(struct io_gate *gate)
 void io_gate_enter_wait(struct io_gate *gate)
 {
 	while (!io_gate_enter(gate))
-		wait_event(gate->opened, !READ_ONCE(gate->closed));
+		wait_event_idle(gate->opened,
+				!READ_ONCE(gate->closed));
 }
 
 void io_gate_leave(struct io_gate *gate)

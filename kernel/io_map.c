@@ -350,8 +350,10 @@ int io_admit(struct cowstack_io *io, gfp_t gfp)
 	n = admit_chunks(io, first, last);
 	if (n < 0)
 		return n;
+	rcu_read_lock();
 	chain = cowstack_volume_chain(stack->volume);
 	slot = chain->slot[chain->count - 1];
+	rcu_read_unlock();
 	for (i = 0; i < n; i++)
 		cowstack_index_raise(stack->volume, to_vchunk(first + i), slot);
 	io->sectors = min(io->sectors,
@@ -489,7 +491,7 @@ static int map_first_write(struct cowstack_io *io, struct bio *bio,
 	return DM_MAPIO_REMAPPED;
 }
 
-static struct cowstack_layer *top_layer(struct stack *stack)
+struct cowstack_layer *io_top_layer(struct stack *stack)
 {
 	struct cowstack_layer *layer;
 
@@ -521,7 +523,7 @@ static int map_write(struct cowstack_io *io, struct bio *bio)
 		defer_hold(stack->store, bio);
 		return DM_MAPIO_SUBMITTED;
 	}
-	layer = top_layer(stack);
+	layer = io_top_layer(stack);
 	run = find_rewrite(g, layer, sector, bio_sectors(bio), &place);
 	if (run) {
 		if (run < bio_sectors(bio))
@@ -565,7 +567,7 @@ static void write_deferred(struct cowstack_io *io, struct bio *bio)
 		defer_hold(stack->store, bio);
 		return;
 	}
-	layer = top_layer(stack);
+	layer = io_top_layer(stack);
 	if (find_rewrite(g, layer, sector, sectors, &place) == sectors) {
 		direct_rewrite(io, bio, place);
 		submit_bio_noacct(bio);

@@ -140,41 +140,60 @@ static void lock_chunks(struct stack *stack, struct zero_lock *zl, u64 first,
 		wait_for_completion(&zl->granted);
 }
 
-static void enter_all(struct cowstack_io *io)
+static bool has_failed(struct store *store)
+{
+	return READ_ONCE(store->mode) == STORE_FAIL;
+}
+
+/* Gate and drain section; false: the store has failed. */
+static bool enter_all(struct cowstack_io *io)
 {
 	struct store *store = io->stack->store;
 
-	for (;;) {
+	while (!has_failed(store)) {
 		io_gate_enter_wait(&io->stack->writes);
 		io->in_gate = true;
 		if (io_enter_drain(io))
-			return;
+			return true;
 		io_leave(io);
-		wait_event(store->resumed, !READ_ONCE(store->suspended));
+		wait_event_idle(store->resumed,
+				!READ_ONCE(store->suspended) ||
+					has_failed(store));
 	}
+	return false;
 }
 
-/* Does anything but zeroes show below the top at @chunk? */
-static bool shows_below(struct stack *stack, const struct cowstack_chain *chain,
-			u64 chunk)
+/*
+ * Does anything but zeroes show below the top at @chunk?  The chain may change
+ * below the top at any time (a commit ends), but for the better only: what it
+ * showed, the base shows then.
+ */
+static bool shows_below(struct stack *stack, u64 chunk, u8 *top_slot)
 {
 	const struct cowstack_geometry *g = store_geometry(stack->store);
+	struct cowstack_chain *chain;
+	bool shown;
 
-	return chunk << g->chunk_shift < stack->base_sectors ||
-	       cowstack_chain_known_below(stack->volume, chain,
-					  to_vchunk(chunk));
+	rcu_read_lock();
+	chain = cowstack_volume_chain(stack->volume);
+	*top_slot = chain->slot[chain->count - 1];
+	shown = chunk << g->chunk_shift < stack->base_sectors ||
+		cowstack_chain_known_below(stack->volume, chain,
+					   to_vchunk(chunk));
+	rcu_read_unlock();
+	return shown;
 }
 
 /*
  * The whole chunk reads as zeroes from now on.  The word first, then the room
  * that it named: the order that cowstack_step_collect() relies on.
  */
-static int zero_chunk(struct stack *stack, const struct cowstack_chain *chain,
+static int zero_chunk(struct stack *stack, struct cowstack_layer *layer,
 		      u64 chunk)
 {
 	struct store *store = stack->store;
-	struct cowstack_layer *layer = cowstack_chain_top(chain);
-	bool shown = shows_below(stack, chain, chunk);
+	u8 slot;
+	bool shown = shows_below(stack, chunk, &slot);
 	map_word_t old = chunk_map_get(&layer->map, to_vchunk(chunk));
 	map_word_t new = shown ? map_word_zeroes() : MAP_WORD_NONE;
 	struct map_page *page;
@@ -188,8 +207,7 @@ static int zero_chunk(struct stack *stack, const struct cowstack_chain *chain,
 	if (error)
 		return error;
 	if (shown)
-		cowstack_index_raise(stack->volume, to_vchunk(chunk),
-				     chain->slot[chain->count - 1]);
+		cowstack_index_raise(stack->volume, to_vchunk(chunk), slot);
 	page = chunk_map_page(&layer->map,
 			      chunk_map_page_number(to_vchunk(chunk)));
 	map_page_store(page, chunk_map_page_slot(to_vchunk(chunk)), new);
@@ -227,11 +245,15 @@ static int zero_in_place(struct cowstack_io *io, u64 sector, u64 sectors)
 	return error;
 }
 
-/* Part of a chunk, for write-zeroes: zeroes go down piece by piece. */
+/*
+ * Part of a chunk, for write-zeroes: zeroes go down piece by piece, or by what
+ * the store's device takes as the least; then pieces come and go together.
+ */
 static int zero_pieces(struct cowstack_io *io, u64 sector, u64 sectors)
 {
 	const struct cowstack_geometry *g = store_geometry(io->stack->store);
-	u64 piece = 1ULL << g->piece_shift;
+	u64 piece = max_t(u64, 1ULL << g->piece_shift,
+			  io->stack->store->logical_block >> SECTOR_SHIFT);
 	u64 end = sector + sectors;
 	int error = 0;
 
@@ -258,23 +280,24 @@ static int zero_region(struct cowstack_io *io, u64 sector, u64 end)
 {
 	struct stack *stack = io->stack;
 	const struct cowstack_geometry *g = store_geometry(stack->store);
-	struct cowstack_chain *chain = cowstack_volume_chain(stack->volume);
 	bool whole_only = bio_op(io_bio(io)) == REQ_OP_DISCARD;
 	u64 size = stack->volume->info.sectors;
+	/* With nothing of a base behind it, the volume's end ends a chunk. */
+	bool end_is_whole = stack->base_sectors <= size;
 	int error = 0;
 
 	if (!store_is_rw(stack->store))
 		return -EIO;
-	io->layer = cowstack_chain_top(chain);
+	io->layer = io_top_layer(stack);
 	while (sector < end && !error) {
 		u64 chunk = sector >> g->chunk_shift;
 		u64 start = chunk << g->chunk_shift;
 		u64 next = start + g->chunk_sectors;
 		u64 stop = min(end, next);
 
-		/* The volume's last chunk counts as whole at its end. */
-		if (sector == start && (stop == next || stop == size))
-			error = zero_chunk(stack, chain, chunk);
+		if (sector == start &&
+		    (stop == next || (stop == size && end_is_whole)))
+			error = zero_chunk(stack, io->layer, chunk);
 		else if (!whole_only)
 			error = zero_pieces(io, sector, stop - sector);
 		sector = stop;
@@ -305,7 +328,10 @@ void io_zero_range(struct cowstack_io *io)
 					    << g->chunk_shift);
 		struct zero_lock zl;
 
-		enter_all(io);
+		if (!enter_all(io)) {
+			error = -EIO;
+			break;
+		}
 		lock_chunks(stack, &zl, chunk, (stop - 1) >> g->chunk_shift);
 		error = zero_region(io, sector, stop);
 		range_lock_release(&stack->ranges, &zl.lock);

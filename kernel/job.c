@@ -142,7 +142,7 @@ static bool may_go_on(struct job *job)
 static void stand_still(struct job *job)
 {
 	set_still(job, true);
-	wait_event(job->wait, may_go_on(job) || kthread_should_stop());
+	wait_event_idle(job->wait, may_go_on(job) || kthread_should_stop());
 }
 
 static u64 throttle_delay(struct job *job)
@@ -302,10 +302,14 @@ static int settle_group(struct job *job, vchunk_t end)
 	return error;
 }
 
-/* The part of @segment that the base has; false: nothing of it. */
+/*
+ * The part of @segment that is the volume's and that the base has; false:
+ * nothing.  A last chunk may hold more than the volume does.
+ */
 static bool clip_segment(struct job *job, struct cowstack_segment *segment)
 {
-	u64 end = job->stack->base_sectors;
+	u64 end = min(job->stack->base_sectors,
+		      job->stack->volume->info.sectors);
 
 	if (segment->sector >= end)
 		return false;
@@ -504,12 +508,15 @@ static int job_thread(void *data)
 		record_end(job, error);
 	if (!kthread_should_stop())
 		report_end(job, error);
+	copy_batch_exit(&job->batch[0]);
+	copy_batch_exit(&job->batch[1]);
 	spin_lock_irq(&job->stack->job_lock);
 	job->finished = true;
 	job->still = true;
 	spin_unlock_irq(&job->stack->job_lock);
+	WRITE_ONCE(job->stack->job_active, false);
 	wake_up_all(&job->wait);
-	wait_event(job->wait, kthread_should_stop());
+	wait_event_idle(job->wait, kthread_should_stop());
 	return 0;
 }
 
@@ -547,6 +554,7 @@ void job_end_thread(struct stack *stack)
 		return;
 	/* kthread_stop() wakes the thread wherever it waits on job->wait. */
 	kthread_stop(job->thread);
+	WRITE_ONCE(stack->job_active, false);
 	spin_lock_irq(&stack->job_lock);
 	stack->job = NULL;
 	spin_unlock_irq(&stack->job_lock);
@@ -605,6 +613,7 @@ static int run_job(struct stack *stack, struct job *job,
 	spin_lock_irq(&stack->job_lock);
 	stack->job = job;
 	spin_unlock_irq(&stack->job_lock);
+	WRITE_ONCE(stack->job_active, true);
 	wake_up_process(job->thread);
 	return 0;
 }
@@ -664,24 +673,23 @@ int stack_snapshot(struct stack *stack, const char *name,
 	return error;
 }
 
-/* What lies behind a shorter base's end could not be written there. */
-static int check_base_end(struct stack *stack, struct cowstack_layer *top)
+/*
+ * What lies behind a shorter base's end could not be written there.  @range is
+ * room to work with: the write gate may be closed, so nothing is allocated.
+ */
+static int check_base_end(struct stack *stack, struct cowstack_layer *top,
+			  struct cowstack_range *range)
 {
 	struct store *store = stack->store;
-	struct cowstack_range *range;
 	u64 held;
 
 	if (stack->base_sectors >= stack->volume->info.sectors)
 		return 0;
-	range = kmalloc(sizeof(*range), GFP_KERNEL);
-	if (!range)
-		return -ENOMEM;
 	mutex_lock(&store->metadata_lock);
 	cowstack_range_fill(range, top, NULL);
 	held = cowstack_range_held_behind(store_geometry(store), range,
 					  stack->base_sectors);
 	mutex_unlock(&store->metadata_lock);
-	kfree(range);
 	if (!held)
 		return 0;
 	pr_err("cowstack %s: commit start: the base ends at sector %llu, the layers hold %llu sectors behind it\n",
@@ -712,9 +720,11 @@ static int complete_at_once(struct stack *stack, struct cowstack_job *record)
 
 /*
  * Decides what the commit takes, with no write in flight: a snapshot of the top,
- * or, where that is empty or writes wait for room, the frozen layers.
+ * or, where that is empty, writes wait for room or the chain has no room for one
+ * more layer, the frozen layers.
  */
-static int begin_with_snapshot(struct stack *stack, struct cowstack_job *record)
+static int begin_with_snapshot(struct stack *stack, struct cowstack_job *record,
+			       struct cowstack_range *range)
 {
 	struct cowstack_volume *volume = stack->volume;
 	struct cowstack_layer *newest = volume->top->parent;
@@ -724,17 +734,18 @@ static int begin_with_snapshot(struct stack *stack, struct cowstack_job *record)
 	mutex_lock(&stack->chain_mutex);
 	io_gate_close(&stack->writes);
 	if (cowstack_layer_is_empty(volume->top) ||
-	    (newest && atomic64_read(&stack->store->parked_writes))) {
+	    (newest && atomic64_read(&stack->store->parked_writes)) ||
+	    cowstack_volume_depth(volume) == COWSTACK_MAX_LAYERS) {
 		open_gate(stack);
 		mutex_unlock(&stack->chain_mutex);
 		if (!newest)
 			return complete_at_once(stack, record);
 		record->top = newest->id;
-		error = check_base_end(stack, newest);
+		error = check_base_end(stack, newest, range);
 		return error ? error : commit_info(stack, update_job, record);
 	}
 	record->top = volume->top->id;
-	error = check_base_end(stack, volume->top);
+	error = check_base_end(stack, volume->top, range);
 	if (!error)
 		error = freeze_top(stack, NULL, update_job, record, &change);
 	open_gate(stack);
@@ -743,25 +754,36 @@ static int begin_with_snapshot(struct stack *stack, struct cowstack_job *record)
 	return error;
 }
 
+/* Who else uses the base of @stack: a stack, or a volume; false: nobody. */
+static bool base_is_shared(struct stack *stack, const char *what)
+{
+	char name[DM_NAME_LEN];
+
+	if (!base_other_user(stack, name, sizeof(name)))
+		return false;
+	pr_err("cowstack %s: %s: the base is also that of %s\n", stack->name,
+	       what, name);
+	return true;
+}
+
 static int check_start(struct stack *stack)
 {
-	struct stack *other = base_other_user(stack, stack->base);
-
 	if (stack->features.read_only_base) {
 		pr_err("cowstack %s: commit start: the base was opened read-only\n",
 		       stack->name);
 		return -EROFS;
 	}
-	if (other) {
-		pr_err("cowstack %s: commit start: the base is also that of %s\n",
-		       stack->name, other->name);
+	if (base_is_shared(stack, "commit start"))
 		return -EBUSY;
-	}
 	if (job_is_active(stack)) {
 		pr_err("cowstack %s: commit start: a job is running\n", stack->name);
 		return -EBUSY;
 	}
-	return store_is_rw(stack->store) ? 0 : -EROFS;
+	if (store_is_rw(stack->store))
+		return 0;
+	pr_err("cowstack %s: commit start: the store is read-only\n",
+	       stack->name);
+	return -EROFS;
 }
 
 static bool job_can_go_on(const struct cowstack_job *record)
@@ -783,7 +805,7 @@ int job_start(struct stack *stack, const struct job_options *options)
 	job = new_job(stack);
 	if (!job)
 		return -ENOMEM;
-	if (job_can_go_on(&record)) {
+	if (job_can_go_on(&record) && !set_range(job, record.top)) {
 		if (options->speed_given)
 			record.speed = options->speed;
 		record.state = COWSTACK_JOB_RUNNING;
@@ -793,11 +815,14 @@ int job_start(struct stack *stack, const struct job_options *options)
 		record.kind = COWSTACK_JOB_COMMIT;
 		record.state = COWSTACK_JOB_RUNNING;
 		record.speed = options->speed;
-		error = begin_with_snapshot(stack, &record);
+		error = begin_with_snapshot(stack, &record, &job->range);
 	}
 	store_event(stack->store);
 	if (error || record.state == COWSTACK_JOB_COMPLETED) {
 		free_job(job);
+		/* An older job's thread would go on showing its own record. */
+		if (!error)
+			job_end_thread(stack);
 		return error;
 	}
 	return run_job(stack, job, &record);
@@ -806,6 +831,7 @@ int job_start(struct stack *stack, const struct job_options *options)
 int job_cancel(struct stack *stack)
 {
 	struct cowstack_job record = stack->volume->info.job;
+	int error;
 
 	if (job_is_active(stack)) {
 		WRITE_ONCE(stack->job->cancelled, true);
@@ -815,7 +841,11 @@ int job_cancel(struct stack *stack)
 	if (!job_can_go_on(&record))
 		return -ENOENT;
 	record.state = COWSTACK_JOB_CANCELLED;
-	return commit_info(stack, update_job, &record);
+	error = commit_info(stack, update_job, &record);
+	if (!error)
+		job_end_thread(stack);
+	store_event(stack->store);
+	return error;
 }
 
 int job_set_speed(struct stack *stack, u64 speed)
@@ -834,14 +864,15 @@ int job_set_speed(struct stack *stack, u64 speed)
 
 void job_get_status(struct stack *stack, struct job_status *status)
 {
+	lockdep_assert_held(&stack->store->metadata_lock);
 	status->rate = 0;
+	status->record = stack->volume->info.job;
 	spin_lock_irq(&stack->job_lock);
+	/* A thread knows more than what is recorded so far. */
 	if (stack->job) {
 		status->record = stack->job->record;
 		if (!stack->job->finished)
 			status->rate = stack->job->rate;
-	} else {
-		status->record = stack->volume->info.job;
 	}
 	spin_unlock_irq(&stack->job_lock);
 }
@@ -854,10 +885,14 @@ void job_take_up(struct stack *stack)
 	if (record.kind != COWSTACK_JOB_COMMIT ||
 	    record.state != COWSTACK_JOB_RUNNING || stack->job)
 		return;
-	if (!stack->features.resume_commit || stack->features.read_only_base) {
+	if (!stack->features.resume_commit || stack->features.read_only_base ||
+	    stack->job_held ||
+	    base_is_shared(stack, "commit")) {
 		record.state = COWSTACK_JOB_PAUSED;
 		if (commit_info(stack, update_job, &record))
-			pr_warn("cowstack %s: commit: could not be paused\n", stack->name);
+			pr_warn("cowstack %s: commit: could not be paused\n",
+				stack->name);
+		store_event(stack->store);
 		return;
 	}
 	job = new_job(stack);
@@ -915,7 +950,7 @@ void jobs_resume(struct store *store)
 	list_for_each_entry(stack, &store->stacks, list) {
 		job_unpark(stack);
 		/* A stack that came up meanwhile could not do it itself. */
-		if (stack->target && !stack->suspended)
+		if (stack->base && !stack->suspended)
 			job_take_up(stack);
 	}
 }

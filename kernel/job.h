@@ -38,6 +38,7 @@ int job_start(struct stack *stack, const struct job_options *options);
 int job_cancel(struct stack *stack);
 int job_set_speed(struct stack *stack, u64 speed);
 
+/* metadata_lock held. */
 void job_get_status(struct stack *stack, struct job_status *status);
 
 /* The stack was resumed: a job that was cut off goes on.  May sleep. */

@@ -195,6 +195,10 @@ static int run_step(struct store *store, struct round *round)
 		store_set_ro(store, "journal cannot be written", error);
 		list_splice_tail_init(&store->step.transactions,
 				      &round->changes);
+		mutex_lock(&store->metadata_lock);
+		list_splice_tail_init(&store->step.freed,
+				      &store->metadata.freed_waiting);
+		mutex_unlock(&store->metadata_lock);
 		return error;
 	}
 	finish_step(store, round);
@@ -283,11 +287,31 @@ static void start_step_work(struct store *store)
 void journal_wait(struct store *store, struct step_waiter *waiter)
 {
 	unsigned long flags;
+	bool failed;
 
 	spin_lock_irqsave(&store->step_lock, flags);
-	list_add_tail(&waiter->list, &store->step_waiters);
-	start_step_work(store);
+	failed = READ_ONCE(store->mode) == STORE_FAIL;
+	if (!failed) {
+		list_add_tail(&waiter->list, &store->step_waiters);
+		start_step_work(store);
+	}
 	spin_unlock_irqrestore(&store->step_lock, flags);
+	if (failed)
+		waiter->done(waiter, -EIO);
+}
+
+/* The mode is STORE_FAIL by now, so nobody queues up behind us. */
+void journal_fail(struct store *store)
+{
+	LIST_HEAD(waiters);
+	LIST_HEAD(changes);
+
+	spin_lock_irq(&store->step_lock);
+	list_splice_tail_init(&store->step_waiters, &waiters);
+	list_splice_tail_init(&store->step_changes, &changes);
+	spin_unlock_irq(&store->step_lock);
+	complete_waiters(&waiters, -EIO);
+	complete_changes(&changes, -EIO);
 }
 
 int journal_commit(struct store *store, struct store_change *change)

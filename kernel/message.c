@@ -155,6 +155,10 @@ static int resize_volume(struct message *m)
 		error = parse_sectors(m, m->argv[2], &sectors);
 	if (error)
 		return error;
+	if (cowstack_chunks_of(store_geometry(m->store), sectors) >
+	    COWSTACK_MAX_VOLUME_CHUNKS)
+		return refuse(m, -EINVAL, "bad size %s: too many chunks",
+			      m->argv[2]);
 	if (sectors < volume->info.sectors)
 		return refuse(m, -EINVAL,
 			      "%llu sectors is less than the %llu it has: shrinking would lose data",
@@ -280,6 +284,7 @@ static int commit_start(struct message *m)
 {
 	struct job_options options = { };
 	unsigned int i;
+	int error;
 
 	for (i = 2; i < m->argc; i += 2) {
 		const char *word = m->argv[i];
@@ -297,7 +302,15 @@ static int commit_start(struct message *m)
 				      m->argv[i + 1]);
 		options.speed_given = true;
 	}
-	return job_start(m->stack, &options);
+	error = job_start(m->stack, &options);
+	switch (error) {
+	case -EBUSY:
+	case -ENOSPC:
+	case -EROFS:
+		return error;		/* said where it was found */
+	default:
+		return explain(m, error);
+	}
 }
 
 static int commit_cancel(struct message *m)
@@ -359,13 +372,17 @@ static int drop(struct message *m)
 {
 	struct store *store = m->store;
 	struct store_change change = { };
-	struct cowstack_layer *layer;
+	struct cowstack_layer *layer = NULL;
 	struct job_status job;
 	int error;
 
+	/* A job that stopped goes on with the same range. */
+	mutex_lock(&store->metadata_lock);
 	job_get_status(m->stack, &job);
-	if (job.record.state == COWSTACK_JOB_RUNNING)
-		return refuse(m, -EBUSY, "a job is running");
+	mutex_unlock(&store->metadata_lock);
+	if (job.record.state >= COWSTACK_JOB_QUEUED &&
+	    job.record.state <= COWSTACK_JOB_STOPPED)
+		return refuse(m, -EBUSY, "there is a job");
 	mutex_lock(&m->stack->chain_mutex);
 	mutex_lock(&store->metadata_lock);
 	error = find_layer(m, m->argv[1], &layer);
@@ -460,6 +477,8 @@ static int run_message(struct message *m, const struct verb *verbs,
 	mutex_lock(&m->store->message_mutex);
 	if (READ_ONCE(m->store->suspended))
 		error = refuse(m, -EAGAIN, "the store is suspended");
+	else if (m->stack && !m->stack->target)
+		error = refuse(m, -EAGAIN, "the stack was never resumed");
 	else
 		error = handle(m, verbs, count);
 	mutex_unlock(&m->store->message_mutex);
@@ -473,12 +492,8 @@ int store_message(struct store *store, unsigned int argc, char **argv,
 		.store = store, .name = store->name, .argc = argc,
 		.argv = argv, .result = result, .maxlen = maxlen,
 	};
-	int error;
 
-	mutex_lock(&stores_mutex);
-	error = run_message(&m, store_verbs, ARRAY_SIZE(store_verbs));
-	mutex_unlock(&stores_mutex);
-	return error;
+	return run_message(&m, store_verbs, ARRAY_SIZE(store_verbs));
 }
 
 int stack_message(struct stack *stack, unsigned int argc, char **argv,
@@ -488,11 +503,6 @@ int stack_message(struct stack *stack, unsigned int argc, char **argv,
 		.store = stack->store, .stack = stack, .name = stack->name,
 		.argc = argc, .argv = argv, .result = result, .maxlen = maxlen,
 	};
-	int error;
 
-	/* The registry of bases is looked at; nothing here waits for long. */
-	mutex_lock(&stores_mutex);
-	error = run_message(&m, stack_verbs, ARRAY_SIZE(stack_verbs));
-	mutex_unlock(&stores_mutex);
-	return error;
+	return run_message(&m, stack_verbs, ARRAY_SIZE(stack_verbs));
 }

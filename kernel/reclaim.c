@@ -11,20 +11,24 @@
 #include "core/fault.h"
 #include "store.h"
 
-static void free_zombies(struct store *store)
-{
-	bool more, any = false;
+enum { ZOMBIE_PAGES = 64 };		/* freed at a time: 2 GiB at 64 KiB */
 
-	do {
+/* Frees what some pages of gone layers hold; are there more? */
+static bool free_zombies(struct store *store)
+{
+	unsigned int pages;
+	bool more = true;
+
+	for (pages = 0; pages < ZOMBIE_PAGES && more; pages++) {
 		mutex_lock(&store->metadata_lock);
 		more = cowstack_zombies_free_chunks(&store->metadata);
 		mutex_unlock(&store->metadata_lock);
-		any |= more;
 		cond_resched();
-	} while (more);
+	}
 	/* A step that finds nothing to do considers a checkpoint. */
-	if (any)
+	if (!more && pages > 1)
 		journal_kick(store);
+	return more;
 }
 
 static void drain(struct store *store)
@@ -58,11 +62,14 @@ static void reclaim_work_fn(struct work_struct *work)
 	struct store *store = container_of(work, struct store, reclaim_work);
 	struct chunk_run *run;
 	LIST_HEAD(runs);
+	bool more = free_zombies(store);
 
-	free_zombies(store);
 	cowstack_allocator_take_durable(&store->metadata.allocator, &runs);
-	if (list_empty(&runs))
+	if (list_empty(&runs)) {
+		if (more)
+			reclaim_kick(store);
 		return;
+	}
 	drain(store);
 	list_for_each_entry(run, &runs, list) {
 		discard_run(store, run);

@@ -57,6 +57,27 @@ static struct stack *new_stack(struct store *store, struct mapped_device *md,
 	return stack;
 }
 
+/* Chain and index of volume @id; 0, -ENOENT, -ENOMEM, -E2BIG. */
+static int bring_up(struct store *store, volume_id_t id,
+		    struct cowstack_volume **volume)
+{
+	int error;
+
+	mutex_lock(&store->metadata_lock);
+	*volume = cowstack_volume_find(&store->metadata, id);
+	error = *volume ? cowstack_volume_bring_up(&store->metadata, *volume) :
+			  -ENOENT;
+	mutex_unlock(&store->metadata_lock);
+	return error;
+}
+
+static void take_down(struct store *store, struct cowstack_volume *volume)
+{
+	mutex_lock(&store->metadata_lock);
+	cowstack_volume_take_down(volume);
+	mutex_unlock(&store->metadata_lock);
+}
+
 struct stack *stack_open(struct store *store, struct mapped_device *md,
 			 volume_id_t id, char **error_text)
 {
@@ -64,16 +85,11 @@ struct stack *stack_open(struct store *store, struct mapped_device *md,
 	struct stack *stack;
 	int error;
 
-	lockdep_assert_held(&stores_mutex);
+	lockdep_assert_held(&store->message_mutex);
 	stack = stack_find(store, id);
 	if (stack)
 		return share_stack(stack, md, error_text);
-
-	mutex_lock(&store->metadata_lock);
-	volume = cowstack_volume_find(&store->metadata, id);
-	error = volume ? cowstack_volume_bring_up(&store->metadata, volume) :
-			 -ENOENT;
-	mutex_unlock(&store->metadata_lock);
+	error = bring_up(store, id, &volume);
 	if (error) {
 		*error_text = error == -ENOENT ?
 			error_text_make("%s has no volume %u", store->name,
@@ -84,11 +100,13 @@ struct stack *stack_open(struct store *store, struct mapped_device *md,
 	stack = new_stack(store, md, volume);
 	if (!stack) {
 		*error_text = "no memory for a stack";
-		cowstack_volume_take_down(volume);
+		take_down(store, volume);
 		return ERR_PTR(-ENOMEM);
 	}
+	mutex_lock(&stores_mutex);
 	store->users++;
 	list_add_tail(&stack->list, &store->stacks);
+	mutex_unlock(&stores_mutex);
 	return stack;
 }
 
@@ -96,16 +114,17 @@ void stack_put(struct stack *stack)
 {
 	struct store *store = stack->store;
 
-	lockdep_assert_held(&stores_mutex);
-	if (--stack->users)
-		return;
 	mutex_lock(&store->message_mutex);
+	if (--stack->users) {
+		mutex_unlock(&store->message_mutex);
+		return;
+	}
 	job_end_thread(stack);
-	mutex_unlock(&store->message_mutex);
+	mutex_lock(&stores_mutex);
 	list_del(&stack->list);
-	mutex_lock(&store->metadata_lock);
-	cowstack_volume_take_down(stack->volume);
-	mutex_unlock(&store->metadata_lock);
+	mutex_unlock(&stores_mutex);
+	take_down(store, stack->volume);
+	mutex_unlock(&store->message_mutex);
 	io_gate_exit(&stack->writes);
 	kvfree(stack);
 	store_put(store);

@@ -14,28 +14,30 @@
 struct job;
 
 struct stack_features {
-	u32 commit_base;
-	u32 auto_commit;
 	u32 resume_commit;
 	u32 read_only_base;
 	u32 accept_base;
 };
 
 struct stack {
-	struct list_head list;		/* in store.stacks; stores_mutex */
-	unsigned int users;		/* tables; stores_mutex */
+	struct list_head list;		/* in store.stacks */
+	unsigned int users;		/* tables; message_mutex */
 	struct store *store;
 	struct mapped_device *md;
 	struct cowstack_volume *volume;
-	struct dm_target *target;	/* of the live table; stores_mutex */
+	/* Of the live table; changed under message_mutex and stores_mutex. */
+	struct dm_target *target;
 	char name[DM_NAME_LEN];		/* for logs */
-	bool suspended;			/* stores_mutex */
+	struct dm_table *newest;	/* the table that was built last */
+	bool suspended;			/* message_mutex */
 	bool pushing_back;		/* a noflush suspend: nothing is parked */
 
-	/* Set at resume, while no bio is in flight. */
+	/*
+	 * Set at resume, while no bio is in flight; NULL without a live table.
+	 * Changed under message_mutex and stores_mutex.
+	 */
 	struct block_device *base;
 	u64 base_sectors;
-	u64 length;			/* sectors of the live table */
 	struct stack_features features;
 
 	struct io_gate writes;		/* closed for a snapshot */
@@ -50,6 +52,8 @@ struct stack {
 	struct job *job;		/* message_mutex; see job.h */
 	spinlock_t job_lock;		/* what of it others look at */
 	unsigned int parked;		/* job_park() less job_unpark() */
+	bool job_active;		/* a thread may write to the base */
+	bool job_held;			/* its base was exchanged: not by itself */
 };
 
 /* One table of a stack. */
@@ -93,10 +97,13 @@ static inline struct bio *io_bio(struct cowstack_io *io)
 	return dm_bio_from_per_bio_data(io, sizeof(struct cowstack_io));
 }
 
-/* --- stack.c; stores_mutex held --- */
+/* --- stack.c --- */
+
+/* message_mutex held, for these two. */
 struct stack *stack_find(struct store *store, volume_id_t id);
 struct stack *stack_open(struct store *store, struct mapped_device *md,
 			 volume_id_t id, char **error_text);
+/* Gives a table's hold back; the last one ends the job.  May sleep. */
 void stack_put(struct stack *stack);
 
 /* --- stack_target.c --- */
@@ -128,6 +135,9 @@ int io_admit(struct cowstack_io *io, gfp_t gfp);
 
 /* Words enter the masks for what io_admit() gave room to. */
 void io_publish(struct cowstack_io *io);
+
+/* The layer that is written; the caller is inside the write gate. */
+struct cowstack_layer *io_top_layer(struct stack *stack);
 
 /* Makes the pages that @sector's words need.  0, -ENOMEM, -ENOSPC. */
 int io_add_pages(struct stack *stack, struct cowstack_layer *layer, u64 sector,
@@ -163,9 +173,15 @@ int base_check(struct stack_table *table, struct store *store,
 	       char **error_text);
 int base_sample(struct store *store, struct block_device *bdev, u64 seed,
 		u32 *crc);
-/* The live stack other than @stack that uses @bdev as its base, or NULL. */
-struct stack *base_other_user(struct stack *stack, struct block_device *bdev);
-/* Is @bdev the base of any live stack?  stores_mutex held, as for all of these. */
+/*
+ * Does another live stack use @stack's base, or does another volume of its store
+ * that holds data have it, as far as records tell?  Its name goes to @name.
+ * stores_mutex and metadata_lock not held.
+ */
+bool base_other_user(struct stack *stack, char *name, size_t size);
+/* The stack whose running job writes to @bdev, other than @but; stores_mutex. */
+struct stack *base_writer(struct block_device *bdev, const struct stack *but);
+/* Is @bdev the base of any live stack?  stores_mutex held. */
 bool base_is_in_use(struct block_device *bdev);
 /* Does @bdev lie in @store, through stacks of ours? */
 bool base_lies_in_store(struct block_device *bdev, struct store *store);

@@ -5,6 +5,8 @@
  *   <start> <length> cowstack <base dev> <cowstore dev> <volume id>
  *           [<#feature words> <word>…]
  */
+#include <linux/sched/mm.h>
+
 #include "arguments.h"
 #include "job.h"
 #include "stack.h"
@@ -27,7 +29,10 @@ static const struct feature_table stack_feature_table = {
 	stack_feature_list, ARRAY_SIZE(stack_feature_list),
 };
 
-/* The live store behind the cowstore device, or an errno with a text. */
+/*
+ * The live store behind the cowstore device, with one more user, or an errno
+ * with a text.
+ */
 static struct store *find_live_store(struct dm_target *ti, const char *path,
 				     struct dm_dev *dev)
 {
@@ -35,42 +40,67 @@ static struct store *find_live_store(struct dm_target *ti, const char *path,
 	struct store *store = NULL;
 
 	if (md) {
+		mutex_lock(&stores_mutex);
 		store = store_find(md);
+		if (store && store->active)
+			store->users++;
+		else
+			store = NULL;
+		mutex_unlock(&stores_mutex);
 		dm_put(md);
 	}
-	if (!store || !store->active) {
+	if (!store) {
 		ti->error = error_text_make("%s is no cowstore that is up",
 					    path);
 		return ERR_PTR(-ENODEV);
 	}
 	if (store->mode == STORE_FAIL) {
 		ti->error = error_text_make("%s has failed", path);
+		store_put(store);
 		return ERR_PTR(-EIO);
 	}
 	return store;
 }
 
-static int check_base_device(struct dm_target *ti, struct stack_table *table,
-			     const char *path)
+/* What the registry of stores and bases has against the base. */
+static int check_registry(struct dm_target *ti, struct stack_table *table,
+			  const char *path)
 {
 	struct block_device *bdev = table->base->bdev;
-	struct store *store = table->stack->store;
+	struct stack *writer = base_writer(bdev, table->stack);
 
-	if (!table->features.read_only_base && bdev_read_only(bdev)) {
-		ti->error = error_text_make("base %s is read-only (read_only_base 1 takes it)",
-					    path);
-		return -EROFS;
-	}
 	if (store_find_device(bdev->bd_dev)) {
 		ti->error = error_text_make("base %s is a store", path);
 		return -EBUSY;
 	}
-	if (base_lies_in_store(bdev, store)) {
+	if (base_lies_in_store(bdev, table->stack->store)) {
 		ti->error = error_text_make("base %s lies in the stack's own store",
 					    path);
 		return -ELOOP;
 	}
+	if (writer) {
+		ti->error = error_text_make("base %s is being committed into by %s",
+					    path, writer->name);
+		return -EBUSY;
+	}
 	return 0;
+}
+
+static int check_base_device(struct dm_target *ti, struct stack_table *table,
+			     const char *path)
+{
+	int error;
+
+	if (!table->features.read_only_base &&
+	    bdev_read_only(table->base->bdev)) {
+		ti->error = error_text_make("base %s is read-only (read_only_base 1 takes it)",
+					    path);
+		return -EROFS;
+	}
+	mutex_lock(&stores_mutex);
+	error = check_registry(ti, table, path);
+	mutex_unlock(&stores_mutex);
+	return error;
 }
 
 static int get_base(struct dm_target *ti, struct stack_table *table,
@@ -109,6 +139,31 @@ static int check_length(struct dm_target *ti, const struct stack *stack)
 	return -EINVAL;
 }
 
+/* One table may hold stacks of several volumes, but each once. */
+static int check_table(struct dm_target *ti, struct stack *stack)
+{
+	int error = 0;
+
+	mutex_lock(&stack->store->message_mutex);
+	if (stack->newest == ti->table) {
+		ti->error = error_text_make("volume %u stands in the table twice",
+					    from_volume_id(stack->volume->info.id));
+		error = -EBUSY;
+	}
+	stack->newest = ti->table;
+	mutex_unlock(&stack->store->message_mutex);
+	return error;
+}
+
+/* The table goes: another may come to lie at its address. */
+static void leave_table(struct dm_target *ti, struct stack *stack)
+{
+	mutex_lock(&stack->store->message_mutex);
+	if (stack->newest == ti->table)
+		stack->newest = NULL;
+	mutex_unlock(&stack->store->message_mutex);
+}
+
 static void set_target_limits(struct dm_target *ti)
 {
 	ti->num_flush_bios = 1;
@@ -130,6 +185,11 @@ static int build_stack(struct dm_target *ti, struct stack_table *table,
 		ti->error = error_text_make("bad volume id %s", argv[2]);
 		return -EINVAL;
 	}
+	/* One device opened twice with two modes: dm would free it under us. */
+	if (!strcmp(argv[0], argv[1])) {
+		ti->error = error_text_make("base %s is the cowstore", argv[0]);
+		return -EINVAL;
+	}
 	error = dm_get_device(ti, argv[1], dm_table_get_mode(ti->table),
 			      &table->store_dev);
 	if (error) {
@@ -141,17 +201,24 @@ static int build_stack(struct dm_target *ti, struct stack_table *table,
 		error = PTR_ERR(store);
 		goto put_store_dev;
 	}
+	mutex_lock(&store->message_mutex);
 	table->stack = stack_open(store, dm_table_get_md(ti->table),
 				  to_volume_id(id), &ti->error);
+	mutex_unlock(&store->message_mutex);
+	/* The stack holds the store from here on. */
+	store_put(store);
 	if (IS_ERR(table->stack)) {
 		error = PTR_ERR(table->stack);
 		goto put_store_dev;
 	}
-	error = check_length(ti, table->stack);
+	error = check_table(ti, table->stack);
+	if (!error)
+		error = check_length(ti, table->stack);
 	if (!error)
 		error = get_base(ti, table, argv[0]);
 	if (!error)
 		return 0;
+	leave_table(ti, table->stack);
 	stack_put(table->stack);
 put_store_dev:
 	dm_put_device(ti, table->store_dev);
@@ -164,7 +231,7 @@ static int stack_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	int error;
 
 	if (argc < 3) {
-		ti->error = "cowstack wants: <base dev> <cowstore dev> <volume id> [<#feature words> <word>...]";
+		ti->error = "cowstack wants: <base dev> <cowstore dev> <volume id> [<features>]";
 		return -EINVAL;
 	}
 	table = kzalloc(sizeof(*table), GFP_KERNEL);
@@ -172,12 +239,10 @@ static int stack_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		ti->error = "no memory";
 		return -ENOMEM;
 	}
-	mutex_lock(&stores_mutex);
 	error = features_parse(&stack_feature_table, argc - 3, argv + 3,
 			       &table->features, &ti->error);
 	if (!error)
 		error = build_stack(ti, table, argv);
-	mutex_unlock(&stores_mutex);
 	if (error) {
 		kfree(table);
 		return error;
@@ -187,16 +252,31 @@ static int stack_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	return 0;
 }
 
+/* @ti is the stack's live table from now on; NULL: there is none. */
+static void set_live_table(struct stack *stack, struct dm_target *ti)
+{
+	struct stack_table *table = ti ? ti->private : NULL;
+
+	mutex_lock(&stores_mutex);
+	stack->target = ti;
+	stack->base = table ? table->base->bdev : NULL;
+	stack->base_sectors = table ? bdev_nr_sectors(stack->base) : 0;
+	if (table)
+		stack->features = table->features;
+	mutex_unlock(&stores_mutex);
+}
+
 static void stack_dtr(struct dm_target *ti)
 {
 	struct stack_table *table = ti->private;
 	struct stack *stack = table->stack;
 
-	mutex_lock(&stores_mutex);
+	mutex_lock(&stack->store->message_mutex);
 	if (stack->target == ti)
-		stack->target = NULL;
+		set_live_table(stack, NULL);
+	mutex_unlock(&stack->store->message_mutex);
+	leave_table(ti, stack);
 	stack_put(stack);
-	mutex_unlock(&stores_mutex);
 	dm_put_device(ti, table->base);
 	dm_put_device(ti, table->store_dev);
 	kfree(table);
@@ -243,19 +323,18 @@ static void stack_postsuspend(struct dm_target *ti)
 	struct stack *stack = table->stack;
 	struct store *store = stack->store;
 
-	mutex_lock(&stores_mutex);
-	if (stack->target != ti || stack->suspended) {
-		mutex_unlock(&stores_mutex);
-		return;
-	}
-	stack->suspended = true;
 	mutex_lock(&store->message_mutex);
-	job_park(stack);
+	if (stack->target == ti && !stack->suspended) {
+		stack->suspended = true;
+		job_park(stack);
+		/*
+		 * What was written without a flush is made durable, unless the
+		 * store is suspended: then its own suspend has done it.
+		 */
+		if (store_is_rw(store))
+			journal_flush(store);
+	}
 	mutex_unlock(&store->message_mutex);
-	/* What was written without a flush is made durable while there is one. */
-	if (store_is_rw(store) && !READ_ONCE(store->suspended))
-		journal_flush(store);
-	mutex_unlock(&stores_mutex);
 }
 
 struct identity {
@@ -302,30 +381,54 @@ static int record_base(struct stack_table *table)
 	return error;
 }
 
+/* What a reload changes under a job that was parked for it. */
+static void check_parked_job(struct stack *stack, struct stack_table *table)
+{
+	bool other_base = stack->base &&
+			  stack->base->bd_dev != table->base->bdev->bd_dev;
+
+	if (table->features.read_only_base || other_base)
+		job_end_thread(stack);
+	stack->job_held = other_base;
+}
+
+static int go_live(struct dm_target *ti, struct stack_table *table)
+{
+	struct stack *stack = table->stack;
+	int error;
+
+	copy_device_name(stack->md, stack->name);	/* it may be renamed */
+	mutex_lock(&stores_mutex);
+	error = base_writer(table->base->bdev, stack) ? -EBUSY : 0;
+	mutex_unlock(&stores_mutex);
+	if (error) {
+		pr_err("cowstack %s: the base is being committed into by another stack\n",
+		       stack->name);
+		return error;
+	}
+	if (table->base_changed) {
+		error = record_base(table);
+		if (error) {
+			pr_err("cowstack %s: the base could not be recorded: error %d\n",
+			       stack->name, error);
+			return error;
+		}
+		table->base_changed = false;
+	}
+	check_parked_job(stack, table);
+	set_live_table(stack, ti);
+	return 0;
+}
+
 static int stack_preresume(struct dm_target *ti)
 {
 	struct stack_table *table = ti->private;
-	struct stack *stack = table->stack;
-	int error = 0;
+	struct store *store = table->stack->store;
+	int error;
 
-	mutex_lock(&stores_mutex);
-	copy_device_name(stack->md, stack->name);	/* it may be renamed */
-	if (table->base_changed) {
-		error = record_base(table);
-		if (error)
-			pr_err("cowstack %s: the base could not be recorded: error %d\n",
-			       stack->name, error);
-		else
-			table->base_changed = false;
-	}
-	if (!error) {
-		stack->base = table->base->bdev;
-		stack->base_sectors = bdev_nr_sectors(table->base->bdev);
-		stack->length = ti->len;
-		stack->features = table->features;
-		stack->target = ti;
-	}
-	mutex_unlock(&stores_mutex);
+	mutex_lock(&store->message_mutex);
+	error = go_live(ti, table);
+	mutex_unlock(&store->message_mutex);
 	return error;
 }
 
@@ -333,18 +436,20 @@ static void stack_resume(struct dm_target *ti)
 {
 	struct stack_table *table = ti->private;
 	struct stack *stack = table->stack;
+	unsigned int noio;
 
-	mutex_lock(&stores_mutex);
 	WRITE_ONCE(stack->pushing_back, false);
+	/* dm still holds bios back: memory must not wait for any of them. */
+	noio = memalloc_noio_save();
 	mutex_lock(&stack->store->message_mutex);
 	if (stack->suspended) {
 		stack->suspended = false;
 		job_unpark(stack);
 	}
-	if (!stack->store->suspended)
+	if (!READ_ONCE(stack->store->suspended))
 		job_take_up(stack);
 	mutex_unlock(&stack->store->message_mutex);
-	mutex_unlock(&stores_mutex);
+	memalloc_noio_restore(noio);
 }
 
 /* --- the rest --- */
@@ -382,14 +487,14 @@ static int set_feature(struct stack_table *table, const char *name,
 	char *error_text;
 	int error;
 
-	mutex_lock(&stores_mutex);
+	mutex_lock(&table->stack->store->message_mutex);
 	error = features_set(&stack_feature_table, &table->features, name,
 			     value, &error_text);
 	if (error)
 		pr_err("cowstack %s: set: %s\n", table->stack->name, error_text);
 	else
 		table->stack->features = table->features;
-	mutex_unlock(&stores_mutex);
+	mutex_unlock(&table->stack->store->message_mutex);
 	return error;
 }
 
@@ -419,7 +524,7 @@ static void stack_io_hints(struct dm_target *ti, struct queue_limits *limits)
 	struct store *store = table->stack->store;
 	unsigned int chunk = store_geometry(store)->chunk_sectors
 			     << SECTOR_SHIFT;
-	unsigned int logical = bdev_logical_block_size(store->bdev);
+	unsigned int logical = store->logical_block;
 
 	/* The store's device is not ours to iterate: its sectors still count. */
 	limits->logical_block_size = max(limits->logical_block_size, logical);

@@ -90,8 +90,8 @@ void stack_status(struct stack *stack, char *result, unsigned int maxlen)
 		DMEMIT("Fail");
 		return;
 	}
-	job_get_status(stack, &job);
 	mutex_lock(&stack->store->metadata_lock);
+	job_get_status(stack, &job);
 	DMEMIT("%s %u %u %llu 0 %s %s %s %u %u %llu/%llu %llu %u 4",
 	       store_mode_name(stack->store->mode),
 	       cowstack_volume_depth(stack->volume),

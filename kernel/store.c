@@ -79,6 +79,12 @@ static int load_store(struct store *store, struct block_device *bdev,
 	struct cowstack_load_report report;
 	int error = cowstack_load(&store->metadata, &r.reader, &report);
 
+	/* This module writes: a feature that only readers may pass over counts. */
+	if (!error && store->metadata.superblock.ro_compat &
+			      ~COWSTACK_FEATURES_RO_COMPAT) {
+		report.why = "a feature is not known that writers must know";
+		error = -EOPNOTSUPP;
+	}
 	if (error) {
 		*error_text = error_text_make("%pg: %s (block %llu)", bdev,
 					      report.why ? report.why :
@@ -105,6 +111,7 @@ static void init_store(struct store *store, struct mapped_device *md,
 	store->md = md;
 	store->device = bdev->bd_dev;
 	store->bdev = bdev;
+	store->logical_block = bdev_logical_block_size(bdev);
 	store->suspended = true;
 	copy_device_name(md, store->name);
 	INIT_LIST_HEAD(&store->list);
@@ -123,6 +130,7 @@ static void free_store(struct store *store)
 	checkpoint_exit(store);
 	journal_exit(store);
 	cowstack_metadata_exit(&store->metadata);
+	bioset_exit(&store->copy_bios);
 	bioset_exit(&store->bios);
 	kfree(store);
 }
@@ -163,6 +171,19 @@ int store_mend_superblock(struct store *store)
 	return error;
 }
 
+static int load_and_start(struct store *store, struct block_device *bdev,
+			  char **error_text)
+{
+	int error = load_store(store, bdev, error_text);
+
+	if (error)
+		return error;
+	error = start_threads(store);
+	if (error)
+		*error_text = "no memory for a store's threads";
+	return error;
+}
+
 struct store *store_open(struct mapped_device *md, struct block_device *bdev,
 			 char **error_text)
 {
@@ -175,25 +196,39 @@ struct store *store_open(struct mapped_device *md, struct block_device *bdev,
 		return ERR_PTR(-ENOMEM);
 	init_store(store, md, bdev);
 	error = bioset_init(&store->bios, 64, 0, BIOSET_NEED_BVECS);
-	if (error)
-		goto free;
-	error = load_store(store, bdev, error_text);
-	if (error)
-		goto exit_bios;
-	error = start_threads(store);
+	if (!error)
+		error = bioset_init(&store->copy_bios, 16, 0,
+				    BIOSET_NEED_BVECS);
 	if (error) {
-		*error_text = "no memory for a store's threads";
-		free_store(store);
+		bioset_exit(&store->bios);
+		kfree(store);
 		return ERR_PTR(error);
 	}
+	store->loading = true;
 	list_add_tail(&store->list, &stores);
-	return store;
-
-exit_bios:
-	bioset_exit(&store->bios);
-free:
-	kfree(store);
+	mutex_unlock(&stores_mutex);
+	error = load_and_start(store, bdev, error_text);
+	mutex_lock(&stores_mutex);
+	store->loading = false;
+	if (!error)
+		return store;
+	list_del(&store->list);
+	free_store(store);
 	return ERR_PTR(error);
+}
+
+static int read_superblock(struct store *store, struct block_device *bdev,
+			   u64 place, struct disk_superblock *block,
+			   struct cowstack_superblock *sb)
+{
+	const char *why;
+	int error = block_io(store, bdev, REQ_OP_READ | REQ_META,
+			     place * COWSTACK_BLOCK_SECTORS, block,
+			     COWSTACK_BLOCK_SIZE);
+
+	return error ? error :
+		       cowstack_superblock_decode(sb, block, place,
+						  bdev_nr_sectors(bdev), &why);
 }
 
 int store_check_device(struct store *store, struct block_device *bdev)
@@ -201,34 +236,40 @@ int store_check_device(struct store *store, struct block_device *bdev)
 	struct disk_superblock *block = kmalloc(COWSTACK_BLOCK_SIZE,
 						GFP_KERNEL);
 	struct cowstack_superblock sb;
-	const char *why;
 	int error;
 
 	if (!block)
 		return -ENOMEM;
-	error = block_io(store, bdev, REQ_OP_READ | REQ_META,
-			 COWSTACK_SUPERBLOCK_A * COWSTACK_BLOCK_SECTORS, block,
-			 COWSTACK_BLOCK_SIZE);
-	if (!error)
-		error = cowstack_superblock_decode(&sb, block,
-						   COWSTACK_SUPERBLOCK_A,
-						   bdev_nr_sectors(bdev), &why);
-	if (!error && memcmp(sb.uuid, store->metadata.superblock.uuid,
-			     sizeof(sb.uuid)))
-		error = -ESTALE;
+	error = read_superblock(store, bdev, COWSTACK_SUPERBLOCK_A, block, &sb);
+	/* One may be damaged, or be written right now. */
+	if (error)
+		error = read_superblock(store, bdev, COWSTACK_SUPERBLOCK_B,
+					block, &sb);
 	kfree(block);
-	return error;
+	if (error)
+		return error;
+	if (memcmp(sb.uuid, store->metadata.superblock.uuid, sizeof(sb.uuid)))
+		return -ESTALE;
+	/* It may have grown since its superblock was written. */
+	if (cowstack_geometry_chunks(store_geometry(store),
+				     bdev_nr_sectors(bdev)) <
+	    store_geometry(store)->chunks)
+		return -ENOSPC;
+	return 0;
 }
 
 void store_put(struct store *store)
 {
-	lockdep_assert_held(&stores_mutex);
-	if (--store->users)
-		return;
-	list_del_init(&store->list);
-	/* The event's work takes the mutex and looks at the store. */
+	bool last;
+
+	mutex_lock(&stores_mutex);
+	last = !--store->users;
+	if (last)
+		list_del(&store->list);
 	mutex_unlock(&stores_mutex);
+	if (!last)
+		return;
+	/* The event's work takes the mutex and looks at the store. */
 	cancel_work_sync(&store->event_work);
 	free_store(store);
-	mutex_lock(&stores_mutex);
 }

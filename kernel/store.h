@@ -5,12 +5,13 @@
  *
  * Lock order (a → b: b may be taken while a is held):
  *
- *   stores_mutex → store.message_mutex → stack.chain_mutex
- *        → store.metadata_lock
- *        → step_lock, held_lock, range lock buckets, allocator.lock
+ *   store.message_mutex → stack.chain_mutex → stores_mutex
+ *                                           → store.metadata_lock
+ *        → step_lock, held_lock, range lock buckets, allocator.lock, page locks
  *
- * metadata_lock may be held over memory allocation (NOIO), never over I/O or a
- * wait for a grace period.  The spinlocks are never held together.
+ * stores_mutex and metadata_lock may be held over memory allocation (NOIO),
+ * never over I/O, or a wait for it: what is waited for may be another store's to
+ * finish, which needs the registry.  The spinlocks are never held together.
  *
  * Threads, each a workqueue of the store's own (WQ_MEM_RECLAIM), so that none
  * waits for a bio that it would have to finish itself:
@@ -67,13 +68,16 @@ struct store_change {
 struct store {
 	struct list_head list;		/* stores_mutex */
 	unsigned int users;		/* tables and stacks; stores_mutex */
+	bool loading;			/* not to be used yet; stores_mutex */
 	struct mapped_device *md;	/* whose store this is */
 	struct dm_target *target;	/* of the live table, or NULL */
 	char name[DM_NAME_LEN];		/* of the cowstore device, for logs */
 	dev_t device;
 	struct block_device *bdev;	/* while @active */
+	unsigned int logical_block;	/* bytes, of the device */
 	struct store_features features;
-	struct list_head stacks;	/* stores_mutex */
+	/* Changed under message_mutex and stores_mutex, read under either. */
+	struct list_head stacks;
 
 	enum store_mode mode;		/* one way; mode_lock */
 	spinlock_t mode_lock;
@@ -103,6 +107,7 @@ struct store {
 	struct cowstack_step step;
 	struct disk_record_block **step_blocks;
 	struct bio_set bios;
+	struct bio_set copy_bios;	/* a job's: it may wait for a lower store */
 
 	/* checkpoint_io.c */
 	struct workqueue_struct *checkpoint_wq;
@@ -148,18 +153,18 @@ store_geometry(const struct store *store)
 	return &store->metadata.superblock.geometry;
 }
 
-/* --- store.c; stores_mutex held --- */
+/* --- store.c --- */
 
-/**
- * store_find() - the store of cowstore device @md, or NULL.
- */
+/* The store of cowstore device @md, or of @device, or NULL; stores_mutex held. */
 struct store *store_find(struct mapped_device *md);
 struct store *store_find_device(dev_t device);
 
 /**
  * store_open() - load the store that lies on @bdev.
  *
- * May sleep, reads the device.  On failure *error_text names what is wrong.
+ * stores_mutex held; it is let go while the device is read.  Nobody else uses
+ * the store meanwhile: it is marked as loading.  On failure *error_text names
+ * what is wrong.
  *
  * Return: the store with one user, or an ERR_PTR.
  */
@@ -175,7 +180,7 @@ void copy_device_name(struct mapped_device *md, char name[DM_NAME_LEN]);
 /* Writes a superblock that is bad or old anew; 0 or an errno.  May sleep. */
 int store_mend_superblock(struct store *store);
 
-/* Gives one user's hold back; the last one frees the store. */
+/* Gives one user's hold back; the last one frees the store.  May sleep. */
 void store_put(struct store *store);
 
 /* --- store_target.c --- */
@@ -185,6 +190,9 @@ void store_target_unregister(void);
 /* --- journal_io.c --- */
 int journal_init(struct store *store);
 void journal_exit(struct store *store);
+
+/* The store has failed: nobody waits any more.  Process context. */
+void journal_fail(struct store *store);
 
 /* Queues @waiter for the next step; any context. */
 void journal_wait(struct store *store, struct step_waiter *waiter);

@@ -36,20 +36,32 @@ struct store_table {
 	struct store_features features;
 };
 
-/* The device of an object that is there already must hold the same store. */
+/*
+ * The device of an object that is there already must hold the same store.
+ * stores_mutex is let go while it is read.
+ */
 static int hand_over(struct dm_target *ti, struct store *store,
 		     struct block_device *bdev)
 {
-	int error = store_check_device(store, bdev);
+	int error;
 
+	if (store->loading) {
+		ti->error = "another table of this cowstore is being loaded";
+		return -EBUSY;
+	}
+	store->users++;
+	mutex_unlock(&stores_mutex);
+	error = store_check_device(store, bdev);
 	if (error) {
 		ti->error = error == -ESTALE ?
 				    "device holds another store than this cowstore's" :
+			    error == -ENOSPC ?
+				    "device is smaller than this cowstore's store" :
 				    "device does not hold this cowstore's store";
-		return error == -ESTALE ? -EINVAL : error;
+		store_put(store);
 	}
-	store->users++;
-	return 0;
+	mutex_lock(&stores_mutex);
+	return error == -ESTALE ? -EINVAL : error;
 }
 
 static int find_or_open(struct dm_target *ti, struct store_table *table)
@@ -119,7 +131,6 @@ static int store_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		ti->error = "no memory";
 		return -ENOMEM;
 	}
-	mutex_lock(&stores_mutex);
 	error = features_parse(&store_feature_table, argc - 1, argv + 1,
 			       &table->features, &ti->error);
 	if (error)
@@ -127,19 +138,30 @@ static int store_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	error = get_store_device(ti, argv[0], table);
 	if (error)
 		goto free;
+	mutex_lock(&stores_mutex);
 	error = find_or_open(ti, table);
+	mutex_unlock(&stores_mutex);
 	if (error)
 		goto put_device;
-	mutex_unlock(&stores_mutex);
 	ti->private = table;
 	return 0;
 
 put_device:
 	dm_put_device(ti, table->dev);
 free:
-	mutex_unlock(&stores_mutex);
 	kfree(table);
 	return error;
+}
+
+/* Whoever waits for anything of the store gets an error. */
+static void fail_store(struct store *store)
+{
+	store_set_fail(store, "table is gone");
+	journal_fail(store);
+	wake_up_all(&store->resumed);
+	defer_admit_held(store);
+	defer_admit_postponed(store);
+	defer_admit_parked(store);
 }
 
 static void store_dtr(struct dm_target *ti)
@@ -147,17 +169,19 @@ static void store_dtr(struct dm_target *ti)
 	struct store_table *table = ti->private;
 	struct store *store = table->store;
 
+	bool orphaned = false;
+
 	mutex_lock(&stores_mutex);
 	if (store->target == ti) {
 		/* The live table goes without another of ours in its place. */
 		store->target = NULL;
 		store->active = false;
-		if (!list_empty(&store->stacks))
-			store_set_fail(store, "table is gone");
-		defer_admit_held(store);
+		orphaned = !list_empty(&store->stacks);
 	}
-	store_put(store);
 	mutex_unlock(&stores_mutex);
+	if (orphaned)
+		fail_store(store);
+	store_put(store);
 	dm_put_device(ti, table->dev);
 	kfree(table);
 }
@@ -177,15 +201,12 @@ static void store_postsuspend(struct dm_target *ti)
 	struct store_table *table = ti->private;
 	struct store *store = table->store;
 
-	mutex_lock(&stores_mutex);
-	if (store->target != ti || READ_ONCE(store->suspended)) {
-		mutex_unlock(&stores_mutex);
+	if (READ_ONCE(store->target) != ti || READ_ONCE(store->suspended))
 		return;
-	}
 	mutex_lock(&store->message_mutex);
 	jobs_park(store);
-	mutex_unlock(&store->message_mutex);
 	WRITE_ONCE(store->suspended, true);
+	mutex_unlock(&store->message_mutex);
 	/* Pairs with io_enter_drain(): later bios see the flag. */
 	synchronize_srcu_expedited(&store->drain);
 	if (store_is_rw(store))
@@ -193,7 +214,6 @@ static void store_postsuspend(struct dm_target *ti)
 	journal_stop(store);
 	reclaim_wait(store);
 	checkpoint_wait(store);
-	mutex_unlock(&stores_mutex);
 }
 
 static int store_preresume(struct dm_target *ti)
@@ -202,20 +222,24 @@ static int store_preresume(struct dm_target *ti)
 	struct store *store = table->store;
 	int error;
 
+	/* Suspended: nobody uses the device now. */
 	mutex_lock(&stores_mutex);
 	copy_device_name(store->md, store->name);	/* it may be renamed */
 	store->bdev = table->dev->bdev;
 	store->device = table->dev->bdev->bd_dev;
+	mutex_unlock(&stores_mutex);
 	error = store_mend_superblock(store);
 	if (error) {
 		pr_err("cowstack %s: superblock cannot be written: error %d\n",
 		       store->name, error);
-	} else {
-		store->features = table->features;
-		store->target = ti;
+		return error;
 	}
+	mutex_lock(&stores_mutex);
+	store->features = table->features;
+	WRITE_ONCE(store->target, ti);
+	store->active = true;
 	mutex_unlock(&stores_mutex);
-	return error;
+	return 0;
 }
 
 static void store_resume(struct dm_target *ti)
@@ -223,17 +247,14 @@ static void store_resume(struct dm_target *ti)
 	struct store_table *table = ti->private;
 	struct store *store = table->store;
 
-	mutex_lock(&stores_mutex);
-	store->active = true;
 	journal_start(store);
+	mutex_lock(&store->message_mutex);
 	WRITE_ONCE(store->suspended, false);
 	wake_up_all(&store->resumed);
 	defer_admit_held(store);
-	mutex_lock(&store->message_mutex);
 	jobs_resume(store);
 	mutex_unlock(&store->message_mutex);
 	reclaim_kick(store);
-	mutex_unlock(&stores_mutex);
 }
 
 static void store_target_status(struct dm_target *ti, status_type_t type,

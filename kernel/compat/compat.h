@@ -23,11 +23,15 @@ typedef fmode_t blk_mode_t;
  */
 static inline int compat_srcu_down_read(struct srcu_struct *srcu)
 {
-	return __srcu_read_lock(srcu);
+	int index = __srcu_read_lock(srcu);
+
+	__release(srcu);	/* for sparse: the section stays open */
+	return index;
 }
 
 static inline void compat_srcu_up_read(struct srcu_struct *srcu, int index)
 {
+	__acquire(srcu);
 	__srcu_read_unlock(srcu, index);
 }
 
