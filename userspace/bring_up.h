@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What attach, create and up share: making the mapped devices of stores and of
+ * stacks.  A step that fails leaves nothing behind.
+ */
+#ifndef DMCOMMIT_BRING_UP_H
+#define DMCOMMIT_BRING_UP_H
+
+#include "device_file.h"
+#include "inventory.h"
+#include "options.h"
+
+/* Attaches the store on a device. */
+enum exit_code store_attach(struct inventory *inventory, const char *path,
+			    const char *const *sets, size_t set_count);
+
+/*
+ * The store called @text.  One on a device that is not attached is attached;
+ * *attached tells.  The inventory is loaded here.
+ */
+enum exit_code store_prepare(struct inventory *inventory, const char *text,
+			     struct store **store, bool *attached);
+
+/* Takes back what store_prepare() did, for a step after it failed. */
+void store_release(const struct store *store, bool attached);
+
+/* Opens the base and checks what can be checked before the kernel is asked. */
+enum exit_code base_open(struct device_file *base,
+			 const struct options *options,
+			 const struct store *store);
+
+/* Is the name free for a mapped device?  Says so if not. */
+enum exit_code mapper_name_check(const char *name);
+
+/* A name that stores, volumes and layers may have; says so if not. */
+enum exit_code name_check(const char *what, const char *name);
+
+/* Says what is wrong with the features given, before anything is done. */
+enum exit_code stack_options_check(const struct options *options);
+
+/* Makes the stack of a volume, over @base. */
+enum exit_code stack_bring_up(const struct store *store, u32 volume,
+			      const char *name, u64 sectors,
+			      const struct device_file *base,
+			      const struct options *options);
+
+#endif /* DMCOMMIT_BRING_UP_H */

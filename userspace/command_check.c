@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+
+#include "commands.h"
+#include "json.h"
+#include "size.h"
+#include "store_file.h"
+#include "target_line.h"
+#include "core/metadata.h"
+
+struct finding {
+	const char *path;
+	int error;			/* 0: it is a whole store */
+	struct cowstack_load_report report;
+	struct cowstack_metadata md;	/* only without error */
+};
+
+static u64 count_list(const struct list_head *head)
+{
+	const struct list_head *item;
+	u64 count = 0;
+
+	for (item = head->next; item != head; item = item->next)
+		count++;
+	return count;
+}
+
+static u64 to_bytes(const struct finding *finding, u64 chunks)
+{
+	return chunks << cowstack_geometry(&finding->md)->chunk_shift
+		      << COWSTACK_SECTOR_SHIFT;
+}
+
+static u64 count_used(const struct finding *finding)
+{
+	return finding->md.allocator.chunks - finding->md.allocator.free;
+}
+
+static void print_store_json(struct json *json, const struct finding *finding)
+{
+	const struct cowstack_superblock *superblock = &finding->md.superblock;
+	char uuid[LINE_UUID];
+
+	store_uuid_print(superblock->uuid, uuid);
+	json_string(json, "name", superblock->name);
+	json_string(json, "uuid", uuid);
+	json_number(json, "chunk_bytes", to_bytes(finding, 1));
+	json_number(json, "used_bytes", to_bytes(finding, count_used(finding)));
+	json_number(json, "total_bytes",
+		    to_bytes(finding, finding->md.allocator.chunks));
+	json_number(json, "volumes", count_list(&finding->md.volumes));
+	json_number(json, "layers", count_list(&finding->md.layers));
+	json_number(json, "map_pages", finding->report.pages);
+	json_number(json, "map_words", finding->report.words);
+}
+
+static void print_json(const struct finding *finding)
+{
+	struct json json = { .file = stdout };
+
+	json_begin_object(&json, NULL);
+	json_string(&json, "device", finding->path);
+	json_bool(&json, "clean", !finding->error);
+	if (finding->error) {
+		json_string(&json, "damage", finding->report.why);
+		json_number(&json, "block", finding->report.where);
+	} else {
+		print_store_json(&json, finding);
+	}
+	json_number(&json, "journal_steps", finding->report.steps);
+	json_bool(&json, "superblocks_differ",
+		  finding->report.other_superblock);
+	json_end_object(&json);
+}
+
+static void print_text(const struct finding *finding)
+{
+	const struct cowstack_superblock *superblock = &finding->md.superblock;
+	char uuid[LINE_UUID], used[SIZE_TEXT], total[SIZE_TEXT];
+
+	store_uuid_print(superblock->uuid, uuid);
+	printf("%s: store %s, %s: clean\n", finding->path,
+	       superblock->name[0] ? superblock->name : "-", uuid);
+	printf("%llu volumes, %llu layers, %s of %s used\n",
+	       llu(count_list(&finding->md.volumes)),
+	       llu(count_list(&finding->md.layers)),
+	       size_print(to_bytes(finding, count_used(finding)), used),
+	       size_print(to_bytes(finding, finding->md.allocator.chunks),
+			  total));
+	printf("%llu chunks in %llu map pages, %llu journal steps to replay\n",
+	       llu(finding->report.words), llu(finding->report.pages),
+	       llu(finding->report.steps));
+	if (finding->report.other_superblock)
+		printf("one of the superblocks is bad or old; attaching the store renews it\n");
+}
+
+static enum exit_code fail_damaged(const struct finding *finding)
+{
+	const char *why = finding->report.why;
+
+	if (finding->report.where)
+		return fail(EXIT_DAMAGED,
+			    "%s is damaged at block %llu: %s; this version cannot repair it",
+			    finding->path, llu(finding->report.where),
+			    why ? why : "metadata makes no sense");
+	return fail(EXIT_DAMAGED,
+		    "%s is damaged: %s; this version cannot repair it",
+		    finding->path, why ? why : "metadata makes no sense");
+}
+
+static enum exit_code report(const struct finding *finding, bool json)
+{
+	switch (finding->error) {
+	case 0:
+		if (json)
+			print_json(finding);
+		else
+			print_text(finding);
+		return EXIT_DONE;
+	case -EUCLEAN:
+		if (json)
+			print_json(finding);
+		return fail_damaged(finding);
+	case -EINVAL:
+		return fail(EXIT_MISSING,
+			    "%s holds no store: dmcommit format makes one",
+			    finding->path);
+	default:
+		return fail_errno(finding->error, finding->report.why,
+				  "cannot check %s", finding->path);
+	}
+}
+
+enum exit_code command_check(const struct options *options)
+{
+	struct finding finding = { .path = options->arguments[0] };
+	struct store_file *file;
+	enum exit_code code = store_file_open(&file, finding.path, DEVICE_READ);
+
+	if (code)
+		return code;
+	finding.error = cowstack_load(&finding.md, store_file_reader(file),
+				      &finding.report);
+	code = report(&finding, options->json);
+	if (!finding.error)
+		cowstack_metadata_exit(&finding.md);
+	store_file_close(file);
+	return code;
+}

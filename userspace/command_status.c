@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "signals.h"
+#include "status_view.h"
+
+enum { WATCH_INTERVAL = 1000 };		/* milliseconds */
+
+static enum exit_code show_volume(struct json *json, const char *key,
+				  const struct volume *volume)
+{
+	struct status_view view;
+	enum exit_code code = status_view_load(&view, volume);
+
+	if (!code && json)
+		status_print_volume_json(json, key, &view);
+	else if (!code)
+		status_print_volume_text(&view);
+	status_view_free(&view);
+	return code;
+}
+
+static void show_store(struct json *json, const struct store *store)
+{
+	if (json)
+		status_print_store_json(json, NULL, store);
+	else
+		status_print_store_text(store);
+}
+
+/* One that went down meanwhile, or failed, must not hide the others. */
+static enum exit_code show_all(struct json *json, struct inventory *inventory)
+{
+	enum exit_code code = EXIT_DONE, one;
+	size_t i;
+
+	if (json) {
+		json_begin_object(json, NULL);
+		json_begin_array(json, "stores");
+	}
+	for (i = 0; i < inventory->store_count; i++)
+		show_store(json, &inventory->stores[i]);
+	if (json) {
+		json_end_array(json);
+		json_begin_array(json, "volumes");
+	}
+	for (i = 0; i < inventory->volume_count; i++) {
+		one = show_volume(json, NULL, &inventory->volumes[i]);
+		code = code ? code : one;
+	}
+	if (json) {
+		json_end_array(json);
+		json_end_object(json);
+	}
+	return code;
+}
+
+static enum exit_code show_named(struct json *json, struct inventory *inventory,
+				 const char *text)
+{
+	struct volume *volume;
+	struct store *store = inventory_store(inventory, text);
+	enum exit_code code;
+
+	if (store) {
+		show_store(json, store);
+		return EXIT_DONE;
+	}
+	code = inventory_find_volume(inventory, text, &volume);
+	return code ? code : show_volume(json, NULL, volume);
+}
+
+static enum exit_code show(const struct options *options)
+{
+	struct json json = { .file = stdout };
+	struct json *target = options->json ? &json : NULL;
+	struct inventory inventory;
+	enum exit_code code = inventory_load(&inventory);
+
+	if (!code && options->argument_count)
+		code = show_named(target, &inventory, options->arguments[0]);
+	else if (!code)
+		code = show_all(target, &inventory);
+	inventory_free(&inventory);
+	return code;
+}
+
+static void separate(const struct options *options)
+{
+	const char *terminal = getenv("TERM");
+
+	if (options->json)
+		return;
+	if (isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb"))
+		printf("\033[H\033[2J");
+	else
+		printf("\n");
+}
+
+enum exit_code command_status(const struct options *options)
+{
+	enum exit_code code;
+
+	for (;;) {
+		code = show(options);
+		if (code || !options->watch)
+			return code;
+		if (fflush(stdout))
+			return EXIT_FAILED;
+		sleep_milliseconds(WATCH_INTERVAL);
+		separate(options);
+	}
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* Before linux/fs.h, which has macros of the same names as ours. */
+#include <linux/fs.h>
+
+#include "device_file.h"
+
+static enum exit_code read_properties(struct device_file *file)
+{
+	struct stat st;
+	int read_only = 0;
+
+	if (fstat(file->fd, &st))
+		return fail_errno(-errno, NULL, "%s", file->path);
+	if (S_ISREG(st.st_mode)) {
+		file->bytes = st.st_size;
+		return EXIT_DONE;
+	}
+	if (!S_ISBLK(st.st_mode))
+		return fail_errno(-ENOTBLK, NULL, "%s", file->path);
+	file->block = true;
+	file->major = major(st.st_rdev);
+	file->minor = minor(st.st_rdev);
+	if (ioctl(file->fd, BLKGETSIZE64, &file->bytes) ||
+	    ioctl(file->fd, BLKROGET, &read_only))
+		return fail_errno(-errno, NULL, "%s", file->path);
+	file->read_only = read_only;
+	return EXIT_DONE;
+}
+
+/* O_EXCL says of a block device: fail if anybody holds it (a mount, dm, md). */
+static int open_flags(const char *path, enum device_use use)
+{
+	int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	struct stat st;
+
+	flags |= use == DEVICE_WRITE ? O_RDWR : O_RDONLY;
+	if (use != DEVICE_LOOK && !stat(path, &st) && S_ISBLK(st.st_mode))
+		flags |= O_EXCL;
+	return flags;
+}
+
+/* Names who holds the device, where that can be seen. */
+static enum exit_code fail_to_open(const char *path, int error)
+{
+	char user[DEVICE_PATH];
+	struct stat st;
+
+	if (error == -EISDIR)
+		error = -ENOTBLK;
+	if (error == -EBUSY && !stat(path, &st)) {
+		unsigned int high = major(st.st_rdev), low = minor(st.st_rdev);
+
+		if (device_mount_point(high, low, user))
+			return fail(EXIT_REFUSED,
+				    "%s is mounted on %s; unmount it first",
+				    path, user);
+		if (device_holder(high, low, user))
+			return fail(EXIT_REFUSED,
+				    "%s is in use by %s; end that first", path,
+				    user);
+	}
+	return fail_errno(error, NULL, "%s", path);
+}
+
+enum exit_code device_file_open(struct device_file *file, const char *path,
+				enum device_use use)
+{
+	enum exit_code code;
+
+	memset(file, 0, sizeof(*file));
+	file->path = path;
+	file->fd = open(path, open_flags(path, use));
+	if (file->fd < 0)
+		return fail_to_open(path, -errno);
+	code = read_properties(file);
+	if (!code && use == DEVICE_WRITE && file->read_only)
+		code = fail_errno(-EROFS, NULL, "%s", path);
+	if (code)
+		device_file_close(file);
+	return code;
+}
+
+enum exit_code block_device_open(struct device_file *file, const char *path,
+				 enum device_use use)
+{
+	enum exit_code code = device_file_open(file, path, use);
+
+	if (!code && !file->block) {
+		code = fail_errno(-ENOTBLK, NULL, "%s", path);
+		device_file_close(file);
+	}
+	return code;
+}
+
+void device_file_close(struct device_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}
+
+bool is_device_path(const char *text)
+{
+	return text[0] == '/' || text[0] == '.';
+}
+
+/* The first line of /sys/dev/block/MAJOR:MINOR/@name. */
+static bool read_attribute(unsigned int major, unsigned int minor,
+			   const char *name, char *text, size_t size)
+{
+	char path[128];
+	FILE *file;
+	bool found;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s", major, minor,
+		 name);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	found = fgets(text, size, file);
+	fclose(file);
+	if (found)
+		text[strcspn(text, "\n")] = '\0';
+	return found && text[0];
+}
+
+static bool read_device_name(unsigned int major, unsigned int minor,
+			     char *name, size_t size)
+{
+	static const char key[] = "DEVNAME=";
+	char path[64], line[DEVICE_PATH - 16];
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/uevent", major,
+		 minor);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (!found && fgets(line, sizeof(line), file))
+		found = !strncmp(line, key, strlen(key));
+	fclose(file);
+	if (found) {
+		line[strcspn(line, "\n")] = '\0';
+		snprintf(name, size, "%s", line + strlen(key));
+	}
+	return found;
+}
+
+const char *device_path(unsigned int major, unsigned int minor,
+			char path[DEVICE_PATH])
+{
+	char name[DEVICE_PATH - 16];
+
+	if (read_attribute(major, minor, "dm/name", name, sizeof(name)))
+		snprintf(path, DEVICE_PATH, "/dev/mapper/%s", name);
+	else if (read_device_name(major, minor, name, sizeof(name)))
+		snprintf(path, DEVICE_PATH, "/dev/%s", name);
+	else
+		snprintf(path, DEVICE_PATH, "%u:%u", major, minor);
+	return path;
+}
+
+u64 device_bytes(unsigned int major, unsigned int minor)
+{
+	char text[64];
+
+	if (!read_attribute(major, minor, "size", text, sizeof(text)))
+		return 0;
+	return strtoull(text, NULL, 10) * 512;
+}
+
+/* mountinfo writes blanks and the like as \ooo. */
+static void decode_path(char *path)
+{
+	char *to = path;
+	const char *from;
+
+	for (from = path; *from; to++) {
+		if (from[0] == '\\' && from[1] && from[2] && from[3]) {
+			*to = (from[1] - '0') << 6 | (from[2] - '0') << 3 |
+			      (from[3] - '0');
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	}
+	*to = '\0';
+}
+
+bool device_mount_point(unsigned int major, unsigned int minor,
+			char path[DEVICE_PATH])
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	unsigned int line_major, line_minor;
+	char *line = NULL;
+	size_t size = 0;
+	bool found = false;
+
+	if (!file)
+		return false;
+	while (!found && getline(&line, &size, file) > 0) {
+		if (sscanf(line, "%*u %*u %u:%u %*s %511s", &line_major,
+			   &line_minor, path) == 3)
+			found = line_major == major && line_minor == minor;
+	}
+	free(line);
+	fclose(file);
+	if (found)
+		decode_path(path);
+	return found;
+}
+
+bool device_holder(unsigned int major, unsigned int minor,
+		   char name[DEVICE_PATH])
+{
+	unsigned int holder_major, holder_minor;
+	struct dirent *entry;
+	char path[DEVICE_PATH];
+	bool found = false;
+	DIR *directory;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/holders", major,
+		 minor);
+	directory = opendir(path);
+	if (!directory)
+		return false;
+	while (!found && (entry = readdir(directory))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		found = true;
+		snprintf(name, DEVICE_PATH, "%s", entry->d_name);
+	}
+	closedir(directory);
+	if (!found)
+		return false;
+	snprintf(path, sizeof(path), "/sys/block/%.64s/dev", name);
+	if (sscanf(name, "dm-%u", &holder_minor) == 1) {
+		FILE *file = fopen(path, "re");
+
+		if (file && fscanf(file, "%u:%u", &holder_major,
+				   &holder_minor) == 2)
+			device_path(holder_major, holder_minor, name);
+		if (file)
+			fclose(file);
+	}
+	return true;
+}
+
+int device_flush(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int error = 0;
+
+	if (fd < 0 || fsync(fd))
+		error = -errno;
+	if (fd >= 0)
+		close(fd);
+	return error;
+}

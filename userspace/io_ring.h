@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * liburing, and nothing but it: reads and writes of any length, cut into pieces
+ * of which many are under way at a time.
+ */
+#ifndef DMCOMMIT_IO_RING_H
+#define DMCOMMIT_IO_RING_H
+
+#include "core/environment.h"
+
+struct io_ring;
+
+/* Never fails for want of a ring: without, pieces go one after the other. */
+struct io_ring *io_ring_open(int fd);
+void io_ring_close(struct io_ring *ring);
+
+/*
+ * @buffer, @bytes and @offset as the descriptor wants them (O_DIRECT).
+ * Return: 0 or -errno; -EIO also for an end of file before the last byte.
+ */
+int io_ring_read(struct io_ring *ring, void *buffer, size_t bytes, u64 offset);
+int io_ring_write(struct io_ring *ring, const void *buffer, size_t bytes,
+		  u64 offset);
+
+/* Writes @bytes bytes of zeroes.  @buffer: @size bytes of them. */
+int io_ring_write_zeroes(struct io_ring *ring, const void *buffer, size_t size,
+			 u64 bytes, u64 offset);
+
+#endif /* DMCOMMIT_IO_RING_H */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Jobs, shown and waited for.
+ */
+#ifndef DMCOMMIT_JOB_H
+#define DMCOMMIT_JOB_H
+
+#include "inventory.h"
+#include "json.h"
+
+/* A job's figures in what people count in. */
+struct job_view {
+	u64 done;			/* bytes */
+	u64 total;
+	u64 rate;			/* bytes per second, 0: not known */
+	u64 errors;
+	u64 seconds_left;		/* U64_MAX: not known */
+};
+
+void job_view_fill(struct job_view *view, const struct stack_status *status,
+		   u64 chunk_bytes);
+
+/* 0 … 100 */
+unsigned int job_percent(const struct job_view *view);
+
+void job_print_json(struct json *json, const char *key,
+		    const struct stack_status *status, u64 chunk_bytes);
+
+/* The volume's job as it is now, for programs. */
+enum exit_code job_show(const struct volume *volume);
+
+/*
+ * Waits until the volume's job has ended, with a progress bar on a terminal.
+ * @started: it was started just now, so that a job that has ended already is the
+ *           one that is meant.
+ */
+enum exit_code job_wait(const struct volume *volume, bool started, bool json);
+
+#endif /* DMCOMMIT_JOB_H */

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "message.h"
+#include "size.h"
+
+enum { MESSAGE_TEXT = 1024 };
+
+/* The kernel's own words name the request; elsewhere it has to be said. */
+static enum exit_code fail_message(int error, const char *device,
+				   const char *text)
+{
+	const char *reason = mapper_reason();
+
+	return fail_errno(error, reason, "%s%s%s", device,
+			  reason ? "" : ": ", reason ? "" : text);
+}
+
+enum exit_code store_message(const struct store *store, const char *format, ...)
+{
+	char text[MESSAGE_TEXT];
+	va_list arguments;
+	int error;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	error = mapper_message(store->device.name, 0, text, NULL);
+	if (error)
+		return fail_message(error, store->device.name, text);
+	return EXIT_DONE;
+}
+
+/* Somebody else's table may have it behind something else. */
+static int find_start(const char *name, u64 *start)
+{
+	struct mapper_line line;
+	int error = mapper_query(name, MAPPER_TABLE, &line);
+
+	*start = line.start;
+	free(line.text);
+	return error;
+}
+
+static int send_to_stack(const char *name, const char *text, char **reply)
+{
+	u64 start;
+	int error = find_start(name, &start);
+
+	return error ? error : mapper_message(name, start, text, reply);
+}
+
+enum exit_code stack_message(const struct volume *volume,
+			     const char *format, ...)
+{
+	char text[MESSAGE_TEXT];
+	va_list arguments;
+	int error;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	error = send_to_stack(volume->stack->name, text, NULL);
+	if (error)
+		return fail_message(error, volume->stack->name, text);
+	return EXIT_DONE;
+}
+
+static int parse_layers(const char *reply, struct layer_line **layers,
+			size_t *count)
+{
+	struct layer_line layer, *more;
+	int error;
+
+	*layers = NULL;
+	*count = 0;
+	while (reply && *reply) {
+		error = layer_line_parse(reply, &layer);
+		if (error)
+			return error;
+		more = reallocarray(*layers, *count + 1, sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		*layers = more;
+		more[(*count)++] = layer;
+		reply += strcspn(reply, "\n");
+		reply += strspn(reply, "\n");
+	}
+	return 0;
+}
+
+enum exit_code stack_layers(const struct volume *volume,
+			    struct layer_line **layers, size_t *count)
+{
+	char *reply = NULL;
+	int error = send_to_stack(volume->stack->name, "layers", &reply);
+
+	*layers = NULL;
+	if (!error)
+		error = parse_layers(reply, layers, count);
+	free(reply);
+	if (error) {
+		free(*layers);
+		*layers = NULL;
+		return fail_message(error, volume->stack->name, "layers");
+	}
+	return EXIT_DONE;
+}
+
+int stack_status(const char *name, struct stack_status *status)
+{
+	struct mapper_line line;
+	int error = mapper_query(name, MAPPER_STATUS, &line);
+
+	if (!error)
+		error = stack_status_parse(line.text, status);
+	free(line.text);
+	return error;
+}
+
+enum exit_code stack_find_layer(const struct volume *volume, const char *text,
+				u32 *layer)
+{
+	struct layer_line *layers;
+	bool is_id, found = false;
+	u64 id = 0;
+	size_t count, i;
+	enum exit_code code = stack_layers(volume, &layers, &count);
+
+	if (code)
+		return code;
+	is_id = !number_parse(text, U32_MAX, &id);
+	for (i = 0; i < count && !found; i++) {
+		found = is_id ? layers[i].id == id :
+				!strcmp(layers[i].name, text);
+		*layer = layers[i].id;
+	}
+	free(layers);
+	if (!found)
+		return fail(EXIT_MISSING,
+			    "%s has no layer %s; see dmcommit layers",
+			    volume->name, text);
+	return EXIT_DONE;
+}
+
+enum exit_code stack_job_message(const struct volume *volume,
+				 const char *message)
+{
+	const char *name = volume->stack->name;
+	int error = send_to_stack(name, message, NULL);
+
+	if (error == -ENOENT)
+		return fail(EXIT_FAILED, "%s has no job", name);
+	if (error)
+		return fail_message(error, name, message);
+	return EXIT_DONE;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Messages to targets: sent, and said what came of them where it was no good.
+ */
+#ifndef DMCOMMIT_MESSAGE_H
+#define DMCOMMIT_MESSAGE_H
+
+#include "inventory.h"
+
+enum exit_code store_message(const struct store *store, const char *format, ...)
+	__printf(2, 3);
+enum exit_code stack_message(const struct volume *volume,
+			     const char *format, ...)
+	__printf(2, 3);
+
+/* The layers of a stack, top first as the kernel has them; to be freed. */
+enum exit_code stack_layers(const struct volume *volume,
+			    struct layer_line **layers, size_t *count);
+
+/* A layer by its id, or by its name; says if there is none. */
+enum exit_code stack_find_layer(const struct volume *volume, const char *text,
+				u32 *layer);
+
+/* What makes sense only while there is a job; says if there is none. */
+enum exit_code stack_job_message(const struct volume *volume,
+				 const char *message);
+
+/* -ENXIO: the stack has gone. */
+int stack_status(const char *name, struct stack_status *status);
+
+#endif /* DMCOMMIT_MESSAGE_H */

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The command line.  One table of commands and one of options say what there
+ * is; parsing, --help and the checks before a command runs all come from them.
+ */
+#ifndef DMCOMMIT_OPTIONS_H
+#define DMCOMMIT_OPTIONS_H
+
+#include "exit_code.h"
+#include "core/environment.h"
+
+enum { OPTIONS_MAX_SETS = 32, OPTIONS_MAX_ARGUMENTS = 4 };
+
+/* What was given; strings are those of argv.  NULL or false: it was not. */
+struct options {
+	const char *arguments[OPTIONS_MAX_ARGUMENTS];
+	unsigned int argument_count;
+	const char *sets[OPTIONS_MAX_SETS];
+	size_t set_count;
+	const char *name;
+	const char *base;
+	const char *store;
+	const char *size;
+	const char *chunk_size;
+	const char *speed;
+	const char *top;
+	const char *until;
+	const char *on_error;
+	bool force;
+	bool accept_base;
+	bool read_only_base;
+	bool freeze;
+	bool wait;
+	bool retain;
+	bool verify;
+	bool no_yield;
+	bool json;
+	bool watch;
+};
+
+/*
+ * Parses @argv and runs the command in it.  Return: what the tool exits with.
+ */
+enum exit_code options_run(int argc, char **argv);
+
+#endif /* DMCOMMIT_OPTIONS_H */

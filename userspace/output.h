@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * libsmartcols, and nothing but it: tables and trees, as text or as JSON.
+ */
+#ifndef DMCOMMIT_OUTPUT_H
+#define DMCOMMIT_OUTPUT_H
+
+#include "exit_code.h"
+#include "core/environment.h"
+
+enum column_kind {
+	COLUMN_TEXT,
+	COLUMN_TREE,			/* text, with the branches of the tree */
+	COLUMN_NUMBER,
+	COLUMN_SIZE,			/* bytes; "1.5G" for people */
+	COLUMN_FLAG,			/* "yes" or nothing for people */
+};
+
+struct column {
+	const char *title;		/* for people */
+	const char *key;		/* for JSON */
+	enum column_kind kind;
+};
+
+struct output;
+struct row;
+
+/* @name: of the array, in JSON.  NULL: no memory; so are rows then. */
+struct output *output_begin(const char *name, const struct column *columns,
+			    size_t count, bool json);
+
+/* @parent: NULL outside of trees. */
+struct row *output_add_row(struct output *output, struct row *parent);
+
+/* NULL or "": there is none. */
+void output_set_text(struct output *output, struct row *row, size_t column,
+		     const char *text);
+void output_set_number(struct output *output, struct row *row, size_t column,
+		       u64 number);
+
+/* Prints it and frees it.  Fails where memory was short at any time. */
+enum exit_code output_end(struct output *output);
+
+#endif /* DMCOMMIT_OUTPUT_H */

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * SIGINT and SIGTERM, around what must not be cut in half and during waits.
+ */
+#ifndef DMCOMMIT_SIGNALS_H
+#define DMCOMMIT_SIGNALS_H
+
+#include <stdbool.h>
+
+/* In between they are held back: what was begun is ended, or taken back. */
+void signals_hold(void);
+void signals_release(void);
+
+/* From here on they end sleeps, and are asked about. */
+void signals_watch(void);
+bool signals_interrupted(void);
+
+/* Less if a signal comes. */
+void sleep_milliseconds(unsigned int milliseconds);
+
+#endif /* DMCOMMIT_SIGNALS_H */

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A store that is not attached, as a file: reading and writing its blocks.
+ */
+#ifndef DMCOMMIT_STORE_FILE_H
+#define DMCOMMIT_STORE_FILE_H
+
+#include "device_file.h"
+#include "core/load.h"
+
+struct store_file;
+
+/* Opens it, or says why not. */
+enum exit_code store_file_open(struct store_file **file, const char *path,
+			       enum device_use use);
+void store_file_close(struct store_file *file);
+
+const struct device_file *store_file_device(const struct store_file *file);
+u64 store_file_sectors(const struct store_file *file);
+
+/* For cowstack_load(); reads at depth where blocks follow each other. */
+struct cowstack_reader *store_file_reader(struct store_file *file);
+
+/*
+ * The newer of the two superblocks.  @why: what is wrong where there is none.
+ * Return: 0, -EINVAL: no store is there, -EUCLEAN, -EOPNOTSUPP, -EIO …
+ */
+int store_file_superblock(struct store_file *file,
+			  struct cowstack_superblock *superblock,
+			  const char **why);
+
+/*
+ * Makes it an empty store.  Cut off at any point it leaves an empty store or
+ * none at all, whatever there was before.
+ */
+int store_file_format(struct store_file *file,
+		      const struct cowstack_superblock *superblock);
+
+/*
+ * The store on a device, or says why there is none.
+ */
+enum exit_code store_identify(const char *path, struct device_file *device,
+			      struct cowstack_superblock *superblock);
+
+#endif /* DMCOMMIT_STORE_FILE_H */
