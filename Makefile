@@ -87,7 +87,7 @@ unit:
 check:
 	tests/install-packages
 	tests/fetch-kernel-files
-	$(MAKE) all KERNEL=$(GUEST_KERNEL)
+	$(MAKE) all guest-programs KERNEL=$(GUEST_KERNEL)
 	tests/run -j 2
 
 demo:

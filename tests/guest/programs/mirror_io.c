@@ -34,7 +34,7 @@ static unsigned int thread_count;
 static unsigned long operations;
 static uint64_t seed;
 static bool fine;
-static volatile bool failed;
+static bool failed;			/* set by any thread */
 
 struct worker {
 	pthread_t thread;
@@ -61,7 +61,7 @@ static void fail(const char *what, uint64_t sector, uint64_t sectors)
 		       errno ? strerror(errno) : "content differs",
 		       (unsigned long long)sector,
 		       (unsigned long long)sectors);
-	failed = true;
+	__atomic_store_n(&failed, true, __ATOMIC_RELAXED);
 }
 
 /* A range that this worker owns. */
@@ -174,7 +174,8 @@ static void *work(void *argument)
 	struct worker *w = argument;
 	unsigned long n;
 
-	for (n = 0; n < operations && !failed; n++) {
+	for (n = 0; n < operations && !__atomic_load_n(&failed, __ATOMIC_RELAXED);
+	     n++) {
 		uint64_t sector, sectors;
 
 		pick_range(w, &sector, &sectors);

@@ -160,7 +160,7 @@ dd if=/dev/urandom of=/dev/mapper/v bs=1M count=16 oflag=direct 2>/dev/null
 dmsetup message v 0 commit start speed 256K
 is "$(status_field v 7)" running "a throttled commit runs"
 message_refused "commit start: a job is running" v commit start
-message_refused "drop: a job is running" v drop 1
+message_refused "drop: there is a job" v drop 1
 dmsetup message v 0 commit cancel
 is "$(wait_for_job v)" cancelled "it is cancelled"
 is "$(status_field v 6)" mixed "which leaves the base mixed"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 1024 --cpus 2 --timeout 300 --add /usr/bin/script
+# guest: --memory 1024 --cpus 2 --timeout 600 --add /usr/bin/script
 # dmcommit: every command, its exit codes, its one line on stderr, its JSON.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
@@ -412,13 +412,13 @@ test_resize()
 	silent "up" up vm --base /dev/hdd
 	fails 4 "shrinking" "shrink" resize vm 16M
 	fails 2 "a size of half a sector" "1000" resize vm 1000
-	silent "resize of a volume that is up" resize vm 80M
-	is "$(blockdev --getsize64 /dev/mapper/vm)" $((80 << 20)) \
+	silent "resize of a volume that is up" resize vm 40M
+	is "$(blockdev --getsize64 /dev/mapper/vm)" $((40 << 20)) \
 		"it has the size at once"
 	silent "down" down vm
-	silent "resize of a volume that is down" resize vm 96M
+	silent "resize of a volume that is down" resize vm 48M
 	silent "up" up vm --base /dev/hdd
-	is "$(blockdev --getsize64 /dev/mapper/vm)" $((96 << 20)) \
+	is "$(blockdev --getsize64 /dev/mapper/vm)" $((48 << 20)) \
 		"it comes up with it"
 	silent "down" down vm
 }
@@ -515,7 +515,7 @@ test_damage()
 }
 
 make_disk ssd 64
-make_disk hdd 64
+make_disk hdd 32
 make_disk other 64
 make_disk base2 16
 make_disk small 4

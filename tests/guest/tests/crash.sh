@@ -1,0 +1,14 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guest: --cpus 1 --timeout 900 --add tests/crash/build/crash_test
+# Power cuts at every phase, two volumes at stake. As arguments go to crash_test, a
+# long run is: tests/guest/run --timeout 7200 --add tests/crash/build/crash_test
+# tests/guest/tests/crash.sh --cuts 3000 --seed 5
+. /lib/cowstack-tests/tap.sh
+
+[ -f /lib/cowstack/dm-cowstack.ko ] || skip_all "no module was built"
+modprobe dm-cowstack
+modprobe nbd nbds_max=3 max_part=0
+# Each cut is good for dozens of I/O errors, and a serial line is slow.
+echo 5 >/proc/sys/kernel/printk
+exec crash_test "$@"

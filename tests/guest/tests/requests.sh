@@ -1,0 +1,152 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guest: --cpus 1 --add tests/crash/build/direct_io
+# Exactly which requests reach the disks.
+. /lib/cowstack-tests/tap.sh
+
+[ -f /lib/cowstack/dm-cowstack.ko ] || skip_all "no module was built"
+modprobe dm-cowstack
+modprobe null_blk nr_devices=0
+
+MiB=1048576
+tracing=/sys/kernel/tracing
+
+# make_disk NAME MEBIBYTES
+make_disk()
+{
+	local disk=/sys/kernel/config/nullb/$1
+
+	mkdir "$disk"
+	echo "$2" >"$disk/size"
+	echo 1 >"$disk/memory_backed"
+	echo 1 >"$disk/discard"
+	echo 64 >"$disk/cache_size"
+	echo 1 >"$disk/power"
+}
+
+# requests OPERATION…: on the stack, with nothing left to be made durable before;
+# prints what came to the disks from the first "=" to the second.
+requests()
+{
+	direct_io /dev/mapper/volume ssd hdd -- s = "$@" = | tail -n 2
+}
+
+make_disk ssd 256
+make_disk hdd 256
+# Both kinds of scheduler: one sorts, the other takes requests as they come.
+[ -z "${1:-}" ] || echo "$1" >/sys/block/hdd/queue/scheduler
+check "a store is formatted" dmcommit format /dev/ssd
+check "it comes up" dmsetup create store --table \
+	"0 $(blockdev --getsz /dev/ssd) cowstore /dev/ssd"
+dmsetup message store 0 "create_volume 1 $((256 * 2048)) volume"
+check "a stack comes up" dmsetup create volume --table \
+	"0 $((256 * 2048)) cowstack /dev/hdd /dev/mapper/store 1"
+
+nothing="reads 0 writes 0 written 0 flushes 0 discards 0"
+one_write="reads 0 writes 1 written 4096 flushes 0 discards 0"
+
+is "$(requests w:$((8 * MiB)):4096)" "ssd $one_write
+hdd $nothing" "a first write of 4 KiB is one write, no flush, no read, nothing at the base"
+is "$(requests w:$((8 * MiB)):4096)" "ssd $one_write
+hdd $nothing" "so is a rewrite"
+is "$(requests w:$((8 * MiB + 4096)):4096 s)" \
+	"ssd reads 0 writes 2 written 8192 flushes 1 discards 0
+hdd $nothing" "a first write with fdatasync: one write of data, one of metadata, one flush"
+# The kernel counts an empty flush as a write too, one of no bytes.
+is "$(requests w:$((8 * MiB + 4096)):4096 s)" \
+	"$(direct_io /dev/hdd hdd -- w:0:4096 s = | sed s/hdd/ssd/)
+hdd $nothing" "a rewrite with fdatasync: what the disk alone would get, no metadata"
+is "$(requests w:$((8 * MiB)):4096 w:$((9 * MiB)):65536 w:$((10 * MiB)):4096 s)" \
+	"ssd reads 0 writes 4 written $((4096 + 65536 + 4096 + 4096)) flushes 1 discards 0
+hdd $nothing" "one metadata write for all that was written before"
+
+alone=$(direct_io /dev/hdd hdd -- r:$((64 * MiB)):$MiB =)
+is "$(requests r:$((64 * MiB)):$MiB)" "ssd $nothing
+$alone" "1 MiB of untouched base is read by the requests that the base alone would get"
+is "$(requests r:$((8 * MiB)):8192)" \
+	"ssd reads 1 writes 0 written 0 flushes 0 discards 0
+hdd $nothing" "what lies side by side in the store is one read"
+
+# --- a commit ---
+
+# Runs of chunks: from 64 KiB to 1 MiB, with holes between; 112 MiB in all.
+write_runs()
+{
+	local at=$((16 * MiB)) bytes i operations=()
+
+	for ((i = 0; i < 210; i++)); do
+		bytes=$(((1 + i * 7 % 16) * 65536))
+		operations+=("w:$at:$bytes")
+		at=$((at + bytes + (1 + i % 3) * 65536))
+	done
+	direct_io /dev/mapper/volume -- "${operations[@]}" s
+	runs=$i
+}
+
+trace_requests()
+{
+	echo 32768 >$tracing/buffer_size_kb
+	echo 1 >$tracing/events/block/block_rq_issue/enable
+	: >$tracing/trace
+}
+
+# Prints "DISK RWBS SECTOR COUNT" of each request, in order.
+traced_requests()
+{
+	local ssd hdd
+
+	echo 0 >$tracing/events/block/block_rq_issue/enable
+	ssd=$(tr : , </sys/block/ssd/dev)
+	hdd=$(tr : , </sys/block/hdd/dev)
+	sed -n 's/.*block_rq_issue: \([0-9,]*\) \([A-Z]*\) [0-9]* () \([0-9]*\) + \([0-9]*\) .*/\1 \2 \3 \4/p' \
+		$tracing/trace |
+		sed -e "s/^$ssd /ssd /" -e "s/^$hdd /hdd /"
+}
+
+write_runs
+trace_requests
+check "a commit starts" dmsetup message volume 0 commit start
+for ((i = 0; i < 600; i++)); do
+	[[ $(dmsetup status volume) != *" running commit "* ]] && break
+	sleep 0.1
+done
+like "$(dmsetup status volume)" ' valid completed commit ' "it completes"
+sleep 1
+traced_requests >/tmp/requests
+
+read -r order writes < <(awk -v limit="$(cat /sys/block/hdd/queue/max_sectors_kb)" '
+	$1 == "hdd" && $2 ~ /W/ {
+		if ($3 < end)
+			backwards++
+		end = $3 + $4
+		count++
+	}
+	END { print backwards + 0, count + 0 }' /tmp/requests)
+# The few chunks that the checks above left are three runs more.
+limit=$(cat /sys/block/hdd/queue/max_sectors_kb)
+segments=$(($(cat /sys/block/hdd/queue/max_segments) * 4))
+[ "$segments" -ge "$limit" ] || limit=$segments
+least=$(awk -v runs="$runs" -v limit="$limit" 'BEGIN {
+	count = 3
+	for (i = 0; i < runs; i++) {
+		kib = (1 + i * 7 % 16) * 64
+		count += int((kib + limit - 1) / limit)
+	}
+	print count }')
+is "$order" 0 "its writes to the base are strictly ascending"
+diag "$writes writes for $runs runs, $least with none longer than $limit KiB"
+check "there are no more than 1.05 times the runs, as the disk's limit cuts them" \
+	[ $((writes * 100)) -le $((least * 105)) ]
+# How much had been read from the store when room was first given back.
+first=$(awk '
+	$1 == "ssd" && $2 ~ /^D/ { seen = 1; print int(moved / 2048); exit }
+	$1 == "ssd" && $2 ~ /^R/ { moved += $4 }
+	END { if (!seen) print "never" }' /tmp/requests)
+diag "the first discard came after $first MiB"
+check "room is given back from the first 64 MiB on" [ "$first" -le 64 ]
+is "$(awk '$1 == "ssd" && $2 ~ /^D/ { n += $4 } END { print n / 128 }' /tmp/requests)" \
+	"$(dmsetup status store | sed 's/.* discarded \([0-9]*\).*/\1/')" \
+	"and all of it, as the status says"
+dmsetup remove volume
+dmsetup remove store
+done_testing
