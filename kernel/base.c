@@ -147,7 +147,9 @@ static struct stack *find_base_user(struct block_device *bdev,
 
 /*
  * Volumes of one store sample the same places, so that their records can be
- * compared; while one is mixed only its size can.
+ * compared.  What a mixed one has recorded is the base as it was before its
+ * commit, as another volume over the same base has it too; a size alone would
+ * call twenty different disks the same.
  */
 static bool same_base(const struct cowstack_volume_info *a,
 		      const struct cowstack_volume_info *b)
@@ -155,9 +157,7 @@ static bool same_base(const struct cowstack_volume_info *a,
 	if (!(a->flags & b->flags & COWSTACK_VOLUME_BASE_RECORDED) ||
 	    a->base_sectors != b->base_sectors)
 		return false;
-	return a->base_crc == b->base_crc ||
-	       a->mixed_top != COWSTACK_BASE_LAYER ||
-	       b->mixed_top != COWSTACK_BASE_LAYER;
+	return a->base_seed == b->base_seed && a->base_crc == b->base_crc;
 }
 
 static bool other_record(struct stack *stack, char *name, size_t size)
@@ -181,7 +181,8 @@ static bool other_record(struct stack *stack, char *name, size_t size)
 	return found;
 }
 
-bool base_other_user(struct stack *stack, char *name, size_t size)
+bool base_other_user(struct stack *stack, bool records, char *name,
+		     size_t size)
 {
 	struct stack *other;
 
@@ -190,7 +191,7 @@ bool base_other_user(struct stack *stack, char *name, size_t size)
 	if (other)
 		strscpy(name, other->name, size);
 	mutex_unlock(&stores_mutex);
-	return other || other_record(stack, name, size);
+	return other || (records && other_record(stack, name, size));
 }
 
 struct stack *base_writer(struct block_device *bdev, const struct stack *but)

@@ -193,11 +193,12 @@ static void write_zeroes(struct copy_batch *batch, struct block_device *bdev,
 
 void copy_batch_write(struct copy_batch *batch, struct block_device *bdev)
 {
-	struct blk_plug plug;
 	u32 i;
 
-	/* Plugged, so that what adjoins becomes one request. */
-	blk_start_plug(&plug);
+	/*
+	 * Not plugged: what adjoins is one run already, and a plug without a
+	 * scheduler behind it is emptied from its end.
+	 */
 	for (i = 0; i < batch->run_count; i++) {
 		const struct copy_run *run = &batch->runs[i];
 
@@ -208,5 +209,4 @@ void copy_batch_write(struct copy_batch *batch, struct block_device *bdev)
 				 (u64)run->page << PAGE_SHIFT,
 				 run->sectors << SECTOR_SHIFT);
 	}
-	blk_finish_plug(&plug);
 }

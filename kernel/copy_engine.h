@@ -12,7 +12,7 @@
 
 enum {
 	COPY_BATCH_PAGES = 1024,	/* 4 MiB of buffer */
-	COPY_BATCH_RUNS = 1024,
+	COPY_BATCH_RUNS = 256,		/* two seconds of a slow disk's seeks */
 };
 
 /* Sectors in a row at the destination. */

@@ -67,7 +67,8 @@ static void hold(struct store *store, struct bio_list *list, struct bio *bio,
 	bool wait;
 
 	spin_lock_irqsave(&store->held_lock, flags);
-	wait = READ_ONCE(*reason);
+	/* A store that has failed will admit nobody any more. */
+	wait = READ_ONCE(*reason) && READ_ONCE(store->mode) != STORE_FAIL;
 	if (wait)
 		bio_list_add(list, bio);
 	spin_unlock_irqrestore(&store->held_lock, flags);

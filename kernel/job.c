@@ -20,9 +20,11 @@
 #include "copy_engine.h"
 #include "job.h"
 
+/* A group is let go when it reaches any of these, or when writes wait for room. */
 enum {
-	GROUP_BYTES = 32 << 20,		/* written between two flushes */
-	GROUP_CHUNKS = 8192,
+	GROUP_BYTES = 32 << 20,		/* written, or of the store's space */
+	GROUP_CHUNKS = 8192,		/* passed over: bounds the step */
+	GROUP_TIME = HZ,
 };
 
 struct job {
@@ -47,6 +49,8 @@ struct job {
 	vchunk_t group_first;
 	u64 group_chunks;
 	u64 group_bytes;
+	u64 group_space;		/* bytes of chunks, at least */
+	unsigned long group_began;	/* jiffies */
 };
 
 void job_init_stack(struct stack *stack)
@@ -299,6 +303,8 @@ static int settle_group(struct job *job, vchunk_t end)
 		error = let_go(job);
 	job->group_first = end;
 	job->group_bytes = 0;
+	job->group_space = 0;
+	job->group_began = jiffies;
 	return error;
 }
 
@@ -354,6 +360,16 @@ static u64 gather(struct job *job, struct copy_batch *batch)
 	return found;
 }
 
+static bool group_is_full(const struct job *job, vchunk_t end)
+{
+	return job->group_bytes >= GROUP_BYTES ||
+	       job->group_space >= GROUP_BYTES ||
+	       from_vchunk(end) - from_vchunk(job->group_first) >=
+		       GROUP_CHUNKS ||
+	       time_after_eq(jiffies, job->group_began + GROUP_TIME) ||
+	       READ_ONCE(job->stack->store->out_of_space);
+}
+
 static int drop_unwritten(struct job *job, vchunk_t end)
 {
 	if (!cowstack_fault(FAULT_DROP_BEFORE_COPY))
@@ -371,10 +387,12 @@ static int sweep(struct job *job)
 {
 	struct copy_batch *reading = &job->batch[0];
 	struct copy_batch *writing = &job->batch[1];
-	u64 found = gather(job, reading);
+	u64 found;
 	vchunk_t written = job->group_first;
 	int error = 0;
 
+	job->group_began = jiffies;
+	found = gather(job, reading);
 	while (found && !error) {
 		vchunk_t end = job->next;
 		u64 chunks = found;
@@ -393,9 +411,9 @@ static int sweep(struct job *job)
 		written = end;
 		account(job, writing->bytes, chunks);
 		job->group_bytes += writing->bytes;
-		if (job->group_bytes >= GROUP_BYTES ||
-		    from_vchunk(end) - from_vchunk(job->group_first) >=
-			    GROUP_CHUNKS)
+		job->group_space += chunks << job_geometry(job)->chunk_shift <<
+				    SECTOR_SHIFT;
+		if (group_is_full(job, end))
 			error = settle_group(job, written);
 		if (error || must_end(job) || READ_ONCE(job->stack->parked) ||
 		    throttle_delay(job)) {
@@ -459,24 +477,6 @@ static int run_commit(struct job *job)
 	return error;
 }
 
-static void record_end(struct job *job, int error)
-{
-	struct cowstack_job record;
-
-	spin_lock_irq(&job->stack->job_lock);
-	if (error == -EINTR) {
-		job->record.state = COWSTACK_JOB_CANCELLED;
-	} else {
-		job->record.state = COWSTACK_JOB_STOPPED;
-		job->record.error = -error;
-	}
-	record = job->record;
-	spin_unlock_irq(&job->stack->job_lock);
-	if (make_durable(job, prepare_record, &record))
-		pr_warn("cowstack %s: commit: its end could not be recorded\n",
-			job->stack->name);
-}
-
 static void report_end(struct job *job, int error)
 {
 	const char *name = job->stack->name;
@@ -496,6 +496,27 @@ static void report_end(struct job *job, int error)
 	store_event(job->stack->store);
 }
 
+static void record_end(struct job *job, int error)
+{
+	struct cowstack_job record = copy_record(job);
+
+	if (error == -EINTR) {
+		record.state = COWSTACK_JOB_CANCELLED;
+	} else {
+		record.state = COWSTACK_JOB_STOPPED;
+		record.error = -error;
+	}
+	if (make_durable(job, prepare_record, &record))
+		pr_warn("cowstack %s: commit: its end could not be recorded\n",
+			job->stack->name);
+	/* Shown only now: who sees it may start the next one. */
+	spin_lock_irq(&job->stack->job_lock);
+	job->record.state = record.state;
+	job->record.error = record.error;
+	spin_unlock_irq(&job->stack->job_lock);
+	report_end(job, error);
+}
+
 static int job_thread(void *data)
 {
 	struct job *job = data;
@@ -504,10 +525,10 @@ static int job_thread(void *data)
 	stand_still(job);
 	error = kthread_should_stop() ? -EINTR : run_commit(job);
 	/* A removal leaves the record running: it is taken up again. */
-	if (error && !(error == -EINTR && !READ_ONCE(job->cancelled)))
+	if (!error)
+		report_end(job, 0);
+	else if (error != -EINTR || READ_ONCE(job->cancelled))
 		record_end(job, error);
-	if (!kthread_should_stop())
-		report_end(job, error);
 	copy_batch_exit(&job->batch[0]);
 	copy_batch_exit(&job->batch[1]);
 	spin_lock_irq(&job->stack->job_lock);
@@ -561,9 +582,11 @@ void job_end_thread(struct stack *stack)
 	free_job(job);
 }
 
+/* A thread that only has its end to report is waited for by whoever ends it. */
 static bool job_is_active(struct stack *stack)
 {
-	return stack->job && !READ_ONCE(stack->job->finished);
+	return stack->job && !READ_ONCE(stack->job->finished) &&
+	       READ_ONCE(stack->job->record.state) == COWSTACK_JOB_RUNNING;
 }
 
 /* The range of a commit into the base: all from @top down. */
@@ -754,12 +777,12 @@ static int begin_with_snapshot(struct stack *stack, struct cowstack_job *record,
 	return error;
 }
 
-/* Who else uses the base of @stack: a stack, or a volume; false: nobody. */
-static bool base_is_shared(struct stack *stack, const char *what)
+/* Says who else uses the base of @stack; false: nobody. */
+static bool base_is_shared(struct stack *stack, const char *what, bool records)
 {
 	char name[DM_NAME_LEN];
 
-	if (!base_other_user(stack, name, sizeof(name)))
+	if (!base_other_user(stack, records, name, sizeof(name)))
 		return false;
 	pr_err("cowstack %s: %s: the base is also that of %s\n", stack->name,
 	       what, name);
@@ -773,7 +796,7 @@ static int check_start(struct stack *stack)
 		       stack->name);
 		return -EROFS;
 	}
-	if (base_is_shared(stack, "commit start"))
+	if (base_is_shared(stack, "commit start", true))
 		return -EBUSY;
 	if (job_is_active(stack)) {
 		pr_err("cowstack %s: commit start: a job is running\n", stack->name);
@@ -796,12 +819,14 @@ static bool job_can_go_on(const struct cowstack_job *record)
 
 int job_start(struct stack *stack, const struct job_options *options)
 {
-	struct cowstack_job record = stack->volume->info.job;
+	struct cowstack_job record;
 	struct job *job;
 	int error = check_start(stack);
 
 	if (error)
 		return error;
+	job_end_thread(stack);
+	record = stack->volume->info.job;
 	job = new_job(stack);
 	if (!job)
 		return -ENOMEM;
@@ -820,9 +845,6 @@ int job_start(struct stack *stack, const struct job_options *options)
 	store_event(stack->store);
 	if (error || record.state == COWSTACK_JOB_COMPLETED) {
 		free_job(job);
-		/* An older job's thread would go on showing its own record. */
-		if (!error)
-			job_end_thread(stack);
 		return error;
 	}
 	return run_job(stack, job, &record);
@@ -887,7 +909,8 @@ void job_take_up(struct stack *stack)
 		return;
 	if (!stack->features.resume_commit || stack->features.read_only_base ||
 	    stack->job_held ||
-	    base_is_shared(stack, "commit")) {
+	    /* Records were asked when it was started, and can but guess now. */
+	    base_is_shared(stack, "commit", false)) {
 		record.state = COWSTACK_JOB_PAUSED;
 		if (commit_info(stack, update_job, &record))
 			pr_warn("cowstack %s: commit: could not be paused\n",

@@ -7,6 +7,7 @@
  * and, where it takes a snapshot, the writes in flight.
  */
 #include <linux/ktime.h>
+#include <linux/sched/mm.h>
 
 #include "arguments.h"
 #include "job.h"
@@ -468,12 +469,15 @@ static bool is_question(const char *verb)
 static int run_message(struct message *m, const struct verb *verbs,
 		       unsigned int count)
 {
+	unsigned int noio;
 	int error;
 
 	if (!m->argc)
 		return -EINVAL;
 	if (is_question(m->argv[0]))
 		return handle(m, verbs, count);
+	/* A resume may wait for the mutex: memory must not wait for a resume. */
+	noio = memalloc_noio_save();
 	mutex_lock(&m->store->message_mutex);
 	if (READ_ONCE(m->store->suspended))
 		error = refuse(m, -EAGAIN, "the store is suspended");
@@ -482,6 +486,7 @@ static int run_message(struct message *m, const struct verb *verbs,
 	else
 		error = handle(m, verbs, count);
 	mutex_unlock(&m->store->message_mutex);
+	memalloc_noio_restore(noio);
 	return error;
 }
 

@@ -26,8 +26,9 @@ static bool free_zombies(struct store *store)
 		cond_resched();
 	}
 	/* A step that finds nothing to do considers a checkpoint. */
-	if (!more && pages > 1)
+	if (!more && (pages > 1 || store->freeing_zombies))
 		journal_kick(store);
+	store->freeing_zombies = more;
 	return more;
 }
 

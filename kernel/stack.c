@@ -78,6 +78,22 @@ static void take_down(struct store *store, struct cowstack_volume *volume)
 	mutex_unlock(&store->metadata_lock);
 }
 
+/* False: the store has lost its table meanwhile. */
+static bool enter_registry(struct stack *stack)
+{
+	struct store *store = stack->store;
+	bool active;
+
+	mutex_lock(&stores_mutex);
+	active = store->active;
+	if (active) {
+		store->users++;
+		list_add_tail(&stack->list, &store->stacks);
+	}
+	mutex_unlock(&stores_mutex);
+	return active;
+}
+
 struct stack *stack_open(struct store *store, struct mapped_device *md,
 			 volume_id_t id, char **error_text)
 {
@@ -103,10 +119,13 @@ struct stack *stack_open(struct store *store, struct mapped_device *md,
 		take_down(store, volume);
 		return ERR_PTR(-ENOMEM);
 	}
-	mutex_lock(&stores_mutex);
-	store->users++;
-	list_add_tail(&stack->list, &store->stacks);
-	mutex_unlock(&stores_mutex);
+	if (!enter_registry(stack)) {
+		*error_text = error_text_make("%s is going", store->name);
+		take_down(store, volume);
+		io_gate_exit(&stack->writes);
+		kvfree(stack);
+		return ERR_PTR(-ENODEV);
+	}
 	return stack;
 }
 

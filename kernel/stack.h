@@ -38,6 +38,7 @@ struct stack {
 	 */
 	struct block_device *base;
 	u64 base_sectors;
+	dev_t last_base;		/* of the last live table */
 	struct stack_features features;
 
 	struct io_gate writes;		/* closed for a snapshot */
@@ -174,11 +175,12 @@ int base_check(struct stack_table *table, struct store *store,
 int base_sample(struct store *store, struct block_device *bdev, u64 seed,
 		u32 *crc);
 /*
- * Does another live stack use @stack's base, or does another volume of its store
- * that holds data have it, as far as records tell?  Its name goes to @name.
- * stores_mutex and metadata_lock not held.
+ * Does another live stack use @stack's base, or, with @records, does another
+ * volume of its store that is down and holds data have it, as far as records
+ * tell?  Its name goes to @name.  stores_mutex and metadata_lock not held.
  */
-bool base_other_user(struct stack *stack, char *name, size_t size);
+bool base_other_user(struct stack *stack, bool records, char *name,
+		     size_t size);
 /* The stack whose running job writes to @bdev, other than @but; stores_mutex. */
 struct stack *base_writer(struct block_device *bdev, const struct stack *but);
 /* Is @bdev the base of any live stack?  stores_mutex held. */

@@ -178,16 +178,12 @@ static int build_stack(struct dm_target *ti, struct stack_table *table,
 		       char **argv)
 {
 	struct store *store;
+	unsigned int noio;
 	u64 id;
 	int error;
 
 	if (parse_number(argv[2], &id) || id >> COWSTACK_VOLUME_ID_BITS) {
 		ti->error = error_text_make("bad volume id %s", argv[2]);
-		return -EINVAL;
-	}
-	/* One device opened twice with two modes: dm would free it under us. */
-	if (!strcmp(argv[0], argv[1])) {
-		ti->error = error_text_make("base %s is the cowstore", argv[0]);
 		return -EINVAL;
 	}
 	error = dm_get_device(ti, argv[1], dm_table_get_mode(ti->table),
@@ -196,15 +192,24 @@ static int build_stack(struct dm_target *ti, struct stack_table *table,
 		ti->error = error_text_make("cannot open cowstore %s", argv[1]);
 		return error;
 	}
+	/* One device opened twice with two modes: dm would free it under us. */
+	if (dm_get_dev_t(argv[0]) == table->store_dev->bdev->bd_dev) {
+		ti->error = error_text_make("base %s is the cowstore", argv[0]);
+		error = -EINVAL;
+		goto put_store_dev;
+	}
 	store = find_live_store(ti, argv[1], table->store_dev);
 	if (IS_ERR(store)) {
 		error = PTR_ERR(store);
 		goto put_store_dev;
 	}
+	/* A resume may wait for the mutex: memory must not wait for a resume. */
+	noio = memalloc_noio_save();
 	mutex_lock(&store->message_mutex);
 	table->stack = stack_open(store, dm_table_get_md(ti->table),
 				  to_volume_id(id), &ti->error);
 	mutex_unlock(&store->message_mutex);
+	memalloc_noio_restore(noio);
 	/* The stack holds the store from here on. */
 	store_put(store);
 	if (IS_ERR(table->stack)) {
@@ -252,18 +257,29 @@ static int stack_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	return 0;
 }
 
-/* @ti is the stack's live table from now on; NULL: there is none. */
-static void set_live_table(struct stack *stack, struct dm_target *ti)
+/*
+ * @ti is the stack's live table from now on; NULL: there is none.  -EBUSY: its
+ * base has come to other use since the table was built.
+ */
+static int set_live_table(struct stack *stack, struct dm_target *ti)
 {
 	struct stack_table *table = ti ? ti->private : NULL;
 
 	mutex_lock(&stores_mutex);
+	if (table && (base_writer(table->base->bdev, stack) ||
+		      store_find_device(table->base->bdev->bd_dev))) {
+		mutex_unlock(&stores_mutex);
+		return -EBUSY;
+	}
 	stack->target = ti;
 	stack->base = table ? table->base->bdev : NULL;
 	stack->base_sectors = table ? bdev_nr_sectors(stack->base) : 0;
-	if (table)
+	if (table) {
 		stack->features = table->features;
+		stack->last_base = stack->base->bd_dev;
+	}
 	mutex_unlock(&stores_mutex);
+	return 0;
 }
 
 static void stack_dtr(struct dm_target *ti)
@@ -384,12 +400,12 @@ static int record_base(struct stack_table *table)
 /* What a reload changes under a job that was parked for it. */
 static void check_parked_job(struct stack *stack, struct stack_table *table)
 {
-	bool other_base = stack->base &&
-			  stack->base->bd_dev != table->base->bdev->bd_dev;
+	bool other_base = stack->last_base &&
+			  stack->last_base != table->base->bdev->bd_dev;
 
 	if (table->features.read_only_base || other_base)
 		job_end_thread(stack);
-	stack->job_held = other_base;
+	stack->job_held |= other_base;
 }
 
 static int go_live(struct dm_target *ti, struct stack_table *table)
@@ -398,14 +414,6 @@ static int go_live(struct dm_target *ti, struct stack_table *table)
 	int error;
 
 	copy_device_name(stack->md, stack->name);	/* it may be renamed */
-	mutex_lock(&stores_mutex);
-	error = base_writer(table->base->bdev, stack) ? -EBUSY : 0;
-	mutex_unlock(&stores_mutex);
-	if (error) {
-		pr_err("cowstack %s: the base is being committed into by another stack\n",
-		       stack->name);
-		return error;
-	}
 	if (table->base_changed) {
 		error = record_base(table);
 		if (error) {
@@ -416,8 +424,11 @@ static int go_live(struct dm_target *ti, struct stack_table *table)
 		table->base_changed = false;
 	}
 	check_parked_job(stack, table);
-	set_live_table(stack, ti);
-	return 0;
+	error = set_live_table(stack, ti);
+	if (error)
+		pr_err("cowstack %s: the base is a store by now, or is being committed into by another stack\n",
+		       stack->name);
+	return error;
 }
 
 static int stack_preresume(struct dm_target *ti)

@@ -133,6 +133,7 @@ struct store {
 	/* reclaim.c */
 	struct workqueue_struct *reclaim_wq;
 	struct work_struct reclaim_work;
+	bool freeing_zombies;		/* the thread's own */
 
 	/* Statistics. */
 	atomic64_t steps;

@@ -4,6 +4,8 @@
  *
  *   0 <sectors> cowstore <store dev> [<#feature words> <word>…]
  */
+#include <linux/sched/mm.h>
+
 #include "arguments.h"
 #include "job.h"
 #include "stack.h"
@@ -120,6 +122,7 @@ static int get_store_device(struct dm_target *ti, const char *path,
 static int store_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
 	struct store_table *table;
+	unsigned int noio;
 	int error;
 
 	if (argc < 1) {
@@ -138,9 +141,11 @@ static int store_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	error = get_store_device(ti, argv[0], table);
 	if (error)
 		goto free;
+	noio = memalloc_noio_save();
 	mutex_lock(&stores_mutex);
 	error = find_or_open(ti, table);
 	mutex_unlock(&stores_mutex);
+	memalloc_noio_restore(noio);
 	if (error)
 		goto put_device;
 	ti->private = table;
@@ -246,14 +251,17 @@ static void store_resume(struct dm_target *ti)
 {
 	struct store_table *table = ti->private;
 	struct store *store = table->store;
+	unsigned int noio;
 
 	journal_start(store);
+	noio = memalloc_noio_save();
 	mutex_lock(&store->message_mutex);
 	WRITE_ONCE(store->suspended, false);
 	wake_up_all(&store->resumed);
 	defer_admit_held(store);
 	jobs_resume(store);
 	mutex_unlock(&store->message_mutex);
+	memalloc_noio_restore(noio);
 	reclaim_kick(store);
 }
 

@@ -32,7 +32,7 @@ void cowstack_metadata_exit(struct cowstack_metadata *md)
 	struct cowstack_volume *volume, *next_volume;
 
 	if (!md->layers.next)
-		return;		/* never opened */
+		return;		/* never opened, or closed before */
 	/* The allocator frees the runs that no step has taken. */
 	list_splice_tail_init(&md->freed_waiting, &md->allocator.durable);
 	kvfree(md->index);
@@ -46,6 +46,7 @@ void cowstack_metadata_exit(struct cowstack_metadata *md)
 		cowstack_layer_delete(layer);
 	}
 	cowstack_allocator_exit(&md->allocator);
+	memset(md, 0, sizeof(*md));
 }
 
 static struct cowstack_layer **layer_bucket(struct cowstack_metadata *md,

@@ -111,7 +111,7 @@ struct cowstack_metadata {
 int cowstack_metadata_init(struct cowstack_metadata *md,
 			   const struct cowstack_superblock *superblock);
 
-/* Frees everything.  Nobody may look anything up any more. */
+/* Frees everything, once.  Nobody may look anything up any more. */
 void cowstack_metadata_exit(struct cowstack_metadata *md);
 
 static inline const struct cowstack_geometry *
