@@ -245,7 +245,8 @@ int main(int argc, char **argv)
 	uint64_t bytes;
 
 	if (argc != 7) {
-		fprintf(stderr, "usage: mirror_io DEVICE SHADOW SEED OPERATIONS THREADS coarse|fine\n");
+		fputs("usage: mirror_io DEVICE SHADOW SEED OPERATIONS THREADS coarse|fine\n",
+		      stderr);
 		return 2;
 	}
 	device_name = argv[1];

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # guest: --cpus 1 --timeout 900 --add tests/crash/build/crash_test
 # Power cuts at every phase, two volumes at stake. As arguments go to crash_test, a
-# long run is: tests/guest/run --timeout 7200 --add tests/crash/build/crash_test
-# tests/guest/tests/crash.sh --cuts 3000 --seed 5
+# long run is: tests/guest/run --cpus 1 --timeout 7200 --add tests/crash/build/crash_test
+# tests/guest/tests/crash.sh --cuts 3000 --wraps 100 --seed 5
 . /lib/cowstack-tests/tap.sh
 
 [ -f /lib/cowstack/dm-cowstack.ko ] || skip_all "no module was built"
