@@ -32,7 +32,7 @@ name_originals = sed -u 's,$(CURDIR)/$(1)/,,g'
 FAULTS := 1 2 3 4 5 6 7 8 9 10
 
 .PHONY: all module tool unit guest-programs check demo bench sparse warnings checkpatch \
-	fault-modules headers clean help FORCE
+	fault-modules crash-test headers clean help FORCE
 
 all: module tool
 
@@ -45,6 +45,7 @@ help:
 	@echo 'make demo           installs what is missing, builds, shows the main job in a guest'
 	@echo 'make check          installs what is missing, builds, runs every test'
 	@echo 'make unit           the tests of kernel/core in userspace'
+	@echo 'make crash-test     the programs that tests run in guests'
 	@echo 'make sparse         sparse over the module'
 	@echo 'make warnings       the module with all warnings that the kernel knows (W=1)'
 	@echo 'make checkpatch     the style of all C files'
@@ -83,6 +84,10 @@ build/tests/%: tests/guest/programs/%.c
 
 unit:
 	$(if $(wildcard tests/unit/Makefile),$(MAKE) -C tests/unit run)
+
+# Programs that tests run in guests.
+crash-test:
+	$(MAKE) -C tests/crash
 
 check:
 	tests/install-packages
@@ -126,3 +131,4 @@ clean:
 		-o -name Module.symvers \) -type f -exec rm -f {} +
 	$(if $(wildcard userspace/Makefile),$(MAKE) -C userspace clean)
 	$(if $(wildcard tests/unit/Makefile),$(MAKE) -C tests/unit clean)
+	$(MAKE) -C tests/crash clean

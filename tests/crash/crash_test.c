@@ -1,0 +1,568 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Cuts the power under two stacks on one store, again and again, and looks what
+ * is left.  Runs in a guest; see disk.h for the disks, oracle.h for what counts
+ * as lost, phase.h for where a cut falls.
+ */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mapper.h"
+#include "phase.h"
+#include "stacks.h"
+#include "workload.h"
+
+enum {
+	CUTS_PER_EPISODE = 12,
+	LEAST_PER_PHASE = 5,
+	WORK_SECONDS = 6,		/* at most, then the cut falls anywhere */
+	CHURN_SECONDS = 30,
+	HANG_SECONDS = 120,
+	RING_BLOCKS = COWSTACK_MIN_METADATA_BLOCKS - COWSTACK_RING_START,
+};
+
+static struct {
+	unsigned int cuts;
+	u64 seed;
+	enum phase only;		/* PHASES: all of them in turn */
+	unsigned int discard_percent;	/* 0: as it comes */
+	unsigned int flush_percent;
+	unsigned int wraps;		/* of the journal's ring, at least */
+} options = { .cuts = 80, .seed = 1, .only = PHASES };
+
+static struct random choices;
+
+/* Where the next cut is to fall; the watch looks at it under the power's lock. */
+static struct {
+	enum phase phase;
+	int countdown;			/* requests of that phase; 0: no cut */
+	bool fell;
+	enum phase fell_on;
+	struct disk_request request;
+	enum phase last;
+} aim;
+
+static struct {
+	unsigned int cuts[PHASES];
+	unsigned int total;
+	u64 at_stake[VOLUMES];		/* flushed sectors */
+	unsigned int both_at_stake;	/* cuts with some in each volume */
+	unsigned int store_alone;
+	unsigned int base_alone;
+	u64 journal_blocks;
+	u64 episode_position;
+	u64 checkpoints;
+} totals;
+
+static struct workload_options work;
+
+/* Small writes and flushes alone, for the journal's sake. */
+static bool churning;
+
+/* --- aiming --- */
+
+static bool watch(const struct disk_request *request)
+{
+	aim.last = phase_of(request);
+	if (!aim.countdown || aim.last != aim.phase || --aim.countdown)
+		return false;
+	aim.fell = true;
+	aim.fell_on = aim.last;
+	aim.request = *request;
+	return true;
+}
+
+static enum phase choose_phase(void)
+{
+	unsigned int least = ~0u, ties = 0;
+	enum phase phase, chosen = PHASE_WORK;
+
+	if (options.only != PHASES)
+		return options.only;
+	for (phase = 0; phase < PHASES; phase++)
+		least = min(least, totals.cuts[phase]);
+	for (phase = 0; phase < PHASES; phase++)
+		if (totals.cuts[phase] == least &&
+		    !random_below(&choices, ++ties))
+			chosen = phase;
+	return chosen;
+}
+
+/* The power is off, or nothing is up: nobody watches. */
+static void take_aim(void)
+{
+	static const unsigned int most[PHASES] = {
+		[PHASE_WORK] = 200, [PHASE_SNAPSHOT] = 4, [PHASE_GATHER] = 30,
+		[PHASE_WRITE] = 40, [PHASE_FLUSH] = 3, [PHASE_LET_GO] = 3,
+		[PHASE_FINISH] = 3, [PHASE_GIVE_BACK] = 20,
+		[PHASE_CHECKPOINT] = 12,
+		[PHASE_RECOVERY] = 24,
+	};
+	/* Which caches are lost: all, the store's alone, the bases', one … */
+	static const u32 losers[] = { 7, 7, 7, 1, 6, 2, 4, 3 };
+
+	aim.phase = churning ? PHASE_WORK : choose_phase();
+	aim.countdown = churning ? 3000 + random_below(&choices, 6000) :
+				   1 + random_below(&choices, most[aim.phase]);
+	aim.fell = false;
+	/* Room that is given back too early shows if the store keeps its cache. */
+	if (aim.phase == PHASE_GIVE_BACK && random_percent(&choices, 60))
+		power_set_losers(6);
+	else
+		power_set_losers(losers[random_below(&choices,
+						     ARRAY_SIZE(losers))]);
+}
+
+static const char *describe_losers(u32 losers)
+{
+	static char text[32];
+
+	snprintf(text, sizeof(text), "%s%s%s", losers & 1 ? " ssd" : "",
+		 losers & 2 ? " hdd1" : "", losers & 4 ? " hdd2" : "");
+	return text + 1;
+}
+
+static void describe_cut(void)
+{
+	static const char * const ops[] = {
+		[DISK_READ] = "read", [DISK_WRITE] = "write",
+		[DISK_FLUSH] = "flush", [DISK_DISCARD] = "discard",
+	};
+	const struct power_cut *cut = power_last_cut();
+	const struct disk_request *r = &aim.request;
+	char request[96] = "no request";
+
+	if (aim.fell)
+		snprintf(request, sizeof(request), "%s %s of %llu at %llu (%s)",
+			 r->disk->name, ops[r->op],
+			 (unsigned long long)r->sectors,
+			 (unsigned long long)r->sector, cut->applied);
+	printf("# cut %u: %s: %s; lost: %s; ", totals.total,
+	       phase_name(aim.fell_on), request, describe_losers(cut->losers));
+	printf("cached writes %u/%u/%u; flushed sectors at stake %llu/%llu\n",
+	       cut->cached[0], cut->cached[1], cut->cached[2],
+	       (unsigned long long)oracle_sectors_at_stake(0),
+	       (unsigned long long)oracle_sectors_at_stake(1));
+}
+
+static void count_cut(void)
+{
+	const struct power_cut *cut = power_last_cut();
+	u64 first = oracle_sectors_at_stake(0);
+	u64 second = oracle_sectors_at_stake(1);
+
+	if (!aim.fell)
+		aim.fell_on = aim.last;
+	totals.cuts[aim.fell_on]++;
+	totals.total++;
+	totals.at_stake[0] += first;
+	totals.at_stake[1] += second;
+	totals.both_at_stake += first && second;
+	totals.store_alone += cut->losers == 1;
+	totals.base_alone += !(cut->losers & 1);
+	describe_cut();
+	fflush(stdout);
+}
+
+/* --- what runs until the cut --- */
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void start_commit(unsigned int volume)
+{
+	static const char * const speeds[] = { "", "", " speed 4M", " speed 1M" };
+	bool quiet = random_percent(&choices, 70);
+	const char *speed =
+		speeds[random_below(&choices, ARRAY_SIZE(speeds))];
+
+	workload_allow_reads(false);
+	if (quiet)
+		workload_pause();
+	stacks_commit(volume, quiet, speed);
+	if (quiet)
+		workload_resume();
+}
+
+static bool wants_commit(void)
+{
+	unsigned int percent = aim.phase >= PHASE_GATHER &&
+			       aim.phase <= PHASE_FINISH ? 30 : 3;
+
+	if (churning)
+		percent = 1;
+	return random_percent(&choices, workload_was_full() ? 60 : percent);
+}
+
+/* With nothing written in between, the layer between the two is empty. */
+static void snapshot_twice_and_drop(unsigned int volume)
+{
+	workload_pause();
+	if (!stacks_snapshot(volume) && !stacks_snapshot(volume))
+		stacks_drop_empty(volume);
+	workload_resume();
+}
+
+/* One look at one volume, and perhaps something done to it. */
+static bool tend(unsigned int volume)
+{
+	struct stack_view view;
+
+	if (stacks_view(volume, &view))
+		return false;
+	stacks_check_commit(volume, &view, false);
+	if (view.running) {
+		if (random_percent(&choices, 1))
+			stacks_cancel(volume);
+		else if (view.layers < 12 && random_percent(&choices, 5))
+			stacks_snapshot(volume);
+		return true;
+	}
+	if (wants_commit()) {
+		start_commit(volume);
+		return true;
+	}
+	if (view.layers < 12 &&
+	    random_percent(&choices,
+			   aim.phase == PHASE_SNAPSHOT ? 30 :
+			   churning ? 1 : 5))
+		stacks_snapshot(volume);
+	else if (random_percent(&choices, 5))
+		snapshot_twice_and_drop(volume);
+	return false;
+}
+
+static void tend_until_cut(void)
+{
+	double end = now() + (churning ? CHURN_SECONDS : WORK_SECONDS);
+	unsigned int v;
+
+	while (power_is_on() && !oracle_finding() && now() < end) {
+		bool running = false;
+
+		for (v = 0; v < VOLUMES && power_is_on(); v++)
+			running |= tend(v);
+		workload_allow_reads(!running);
+		usleep((churning ? 50000 : 2000) +
+		       random_below(&choices, 8000));
+	}
+}
+
+static void work_until_cut(void)
+{
+	work.seed = random_next(&choices);
+	work.flush_percent = aim.phase == PHASE_CHECKPOINT ? 50 :
+			     10 + random_below(&choices, 30);
+	if (options.flush_percent)
+		work.flush_percent = options.flush_percent;
+	work.discard_percent = options.discard_percent ?:
+			       random_below(&choices, 25);
+	work.most_sectors = 16u << random_below(&choices, 6);
+	if (churning) {
+		work.flush_percent = 50;
+		work.discard_percent = 1;
+		work.most_sectors = 2;
+		disk_set_late_percent(1);
+	}
+	workload_start(stack_paths, &work);
+	tend_until_cut();
+	power_fail();
+	workload_stop();
+}
+
+/* --- the loop --- */
+
+static void note_journal(void)
+{
+	struct store_view view;
+
+	if (stacks_view_store(&view))
+		return;
+	totals.episode_position = max(totals.episode_position, view.position);
+	totals.checkpoints += view.checkpoints;
+}
+
+static void end_episode_figures(void)
+{
+	totals.journal_blocks += totals.episode_position;
+	totals.episode_position = 0;
+}
+
+static void begin_episode(void)
+{
+	static const u32 chunk_sizes[] = { 8, 16, 32, 128 };
+	static const char * const on_full[] = {
+		"2 on_full error", "2 on_full error",
+		"2 no_space_timeout 1",
+	};
+	u32 chunk = chunk_sizes[random_below(&choices,
+					     ARRAY_SIZE(chunk_sizes))];
+	u64 data = 2048 + random_below(&choices, 9) * 512;
+
+	end_episode_figures();
+	work.chunk_sectors = chunk;
+	stacks_format(chunk, data,
+		      on_full[random_below(&choices, ARRAY_SIZE(on_full))]);
+	printf("# a new store: chunks of %u sectors, %llu sectors of data\n",
+	       chunk, (unsigned long long)data);
+}
+
+static void check_bases(void)
+{
+	struct stack_view view;
+	unsigned int v;
+
+	for (v = 0; v < VOLUMES; v++)
+		if (!stacks_view(v, &view))
+			stacks_check_commit(v, &view, true);
+}
+
+/* From one cut to the next. */
+static void run_to_cut(void)
+{
+	power_on();
+	if (!stacks_bring_up() && !stacks_check() && !oracle_finding()) {
+		check_bases();
+		work_until_cut();
+		note_journal();
+	}
+	power_fail();
+	if (!oracle_finding())
+		count_cut();
+	stacks_take_down();
+}
+
+static bool wait_for_commit(unsigned int volume)
+{
+	struct stack_view view = { .running = true };
+	double end = now() + 30;
+
+	while (view.running && now() < end && !oracle_finding()) {
+		usleep(5000);
+		if (stacks_view(volume, &view))
+			return false;
+	}
+	stacks_check_commit(volume, &view, false);
+	return view.completed;
+}
+
+/* Everything goes down: the bases alone are the volumes. */
+static void end_episode(void)
+{
+	unsigned int v, round;
+
+	aim.countdown = 0;
+	power_on();
+	if (stacks_bring_up() || stacks_check())
+		return;
+	/* First what still runs or was cancelled, then what the top holds. */
+	for (round = 0; round < 2; round++)
+		for (v = 0; v < VOLUMES && !oracle_finding(); v++) {
+			if (round)
+				stacks_commit(v, true, "");
+			if (!wait_for_commit(v) && round)
+				oracle_report("a commit does not end",
+					      "volume %u", v + 1);
+		}
+	stacks_check();
+	note_journal();
+	stacks_take_down();
+}
+
+static u64 count_wraps(void)
+{
+	return (totals.journal_blocks + totals.episode_position) /
+	       RING_BLOCKS;
+}
+
+static bool is_done(void)
+{
+	churning = totals.total >= options.cuts;
+	return oracle_finding() ||
+	       (churning && count_wraps() >= options.wraps);
+}
+
+static void run_all(void)
+{
+	unsigned int cuts = 0;		/* of this episode */
+
+	while (!is_done()) {
+		if (!cuts)
+			begin_episode();
+		take_aim();
+		alarm(HANG_SECONDS);
+		run_to_cut();
+		if (++cuts == CUTS_PER_EPISODE) {
+			cuts = 0;
+			if (!oracle_finding())
+				end_episode();
+		}
+	}
+	if (cuts && !oracle_finding())
+		end_episode();
+	alarm(0);
+}
+
+/* --- what is said --- */
+
+static unsigned int tests, failures;
+
+static void ok(bool good, const char *what)
+{
+	printf("%s %u - %s\n", good ? "ok" : "not ok", ++tests, what);
+	failures += !good;
+}
+
+static void on_alarm(int signal)
+{
+	static const char text[] =
+		"not ok 1 - a hang: the cut did not come, or devices do not go\n1..1\n";
+
+	if (write(STDOUT_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(2);
+	_exit(1);
+}
+
+static void print_table(void)
+{
+	enum phase phase;
+
+	printf("# phase       cuts\n");
+	for (phase = 0; phase < PHASES; phase++)
+		printf("# %-11s %4u\n", phase_name(phase), totals.cuts[phase]);
+	printf("# all         %4u; the store's cache alone lost in %u, bases' in %u\n",
+	       totals.total, totals.store_alone, totals.base_alone);
+}
+
+static void print_figures(double seconds)
+{
+	printf("# %llu operations\n",
+	       (unsigned long long)oracle_operations());
+	printf("# %llu + %llu flushed sectors at stake, in %u cuts of both\n",
+	       (unsigned long long)totals.at_stake[0],
+	       (unsigned long long)totals.at_stake[1], totals.both_at_stake);
+	printf("# %llu discards did nothing for want of room\n",
+	       (unsigned long long)oracle_doubts());
+	printf("# %llu commits begun, %llu bases looked at alone\n",
+	       (unsigned long long)stacks_commits(),
+	       (unsigned long long)stacks_bases_checked());
+	printf("# %llu layers dropped, %llu checkpoints\n",
+	       (unsigned long long)stacks_drops(),
+	       (unsigned long long)totals.checkpoints);
+	printf("# a journal ring of %u blocks was wrapped %llu times\n",
+	       RING_BLOCKS, (unsigned long long)count_wraps());
+	printf("# %.1f s, %.2f s a cut\n", seconds,
+	       totals.total ? seconds / totals.total : 0);
+}
+
+static void print_results(double seconds)
+{
+	const char *finding = oracle_finding();
+	unsigned int least = ~0u;
+	enum phase phase;
+	char text[160];
+
+	for (phase = 0; phase < PHASES; phase++)
+		least = min(least, totals.cuts[phase]);
+	snprintf(text, sizeof(text), "nothing is lost in %u power cuts",
+		 totals.total);
+	ok(!finding, text);
+	if (finding) {
+		printf("# FOUND after %u cuts: %s\n", totals.total, finding);
+	} else if (options.only == PHASES) {
+		snprintf(text, sizeof(text), "each phase was hit %u times",
+			 LEAST_PER_PHASE);
+		ok(least >= LEAST_PER_PHASE, text);
+		if (options.wraps) {
+			snprintf(text, sizeof(text),
+				 "the journal's smallest ring was wrapped %u times",
+				 options.wraps);
+			ok(count_wraps() >= options.wraps, text);
+		}
+		ok(stacks_bases_checked() > 0,
+		   "bases alone were the volumes as of their snapshots");
+	}
+	printf("1..%u\n", tests);
+	print_figures(seconds);
+	print_table();
+}
+
+static void refuse_options(void)
+{
+	fputs("usage: crash_test [--cuts N] [--seed N] [--wraps N] [--only PHASE]\n"
+	      "                  [--discards PERCENT] [--flushes PERCENT]\n",
+	      stderr);
+	exit(2);
+}
+
+static void parse_options(int argc, char **argv)
+{
+	static const struct option list[] = {
+		{ "cuts", required_argument, NULL, 'c' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "only", required_argument, NULL, 'o' },
+		{ "wraps", required_argument, NULL, 'w' },
+		{ "flushes", required_argument, NULL, 'f' },
+		{ "discards", required_argument, NULL, 'd' },
+		{ }
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", list, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			options.cuts = strtoul(optarg, NULL, 10);
+			break;
+		case 's':
+			options.seed = strtoull(optarg, NULL, 10);
+			break;
+		case 'w':
+			options.wraps = strtoul(optarg, NULL, 10);
+			break;
+		case 'f':
+			options.flush_percent = strtoul(optarg, NULL, 10);
+			break;
+		case 'd':
+			options.discard_percent = strtoul(optarg, NULL, 10);
+			break;
+		case 'o':
+			options.only = phase_find(optarg);
+			if (options.only == PHASES)
+				refuse_options();
+			break;
+		default:
+			refuse_options();
+		}
+	}
+	if (optind != argc)
+		refuse_options();
+}
+
+int main(int argc, char **argv)
+{
+	double start = now();
+
+	parse_options(argc, argv);
+	printf("# seed %llu\n", (unsigned long long)options.seed);
+	choices.state = options.seed;
+	signal(SIGALRM, on_alarm);
+	mapper_init();
+	workload_init();
+	power_init(options.seed + 1, watch);
+	stacks_open_disks();
+	run_all();
+	print_results(now() - start);
+	fflush(stdout);
+	/* After a finding devices may still be up: the guest ends with us. */
+	if (!oracle_finding())
+		stacks_close_disks();
+	return failures ? 1 : 0;
+}

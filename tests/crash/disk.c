@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/nbd.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "disk.h"
+
+enum {
+	MAX_TRANSFER = 4 << 20,
+	LATE_REQUESTS = 12,		/* that overtake one at most */
+	LATE_MILLISECONDS = 3,
+};
+
+/* A write that lies in a cache; without data: a discard. */
+struct cached_write {
+	u64 sector;
+	u64 sectors;
+	u32 number;
+	u8 *data;
+};
+
+static struct {
+	pthread_mutex_t lock;		/* over all requests of all disks */
+	bool on;
+	struct random random;
+	disk_watch_fn watch;
+	u32 losers;
+	struct power_cut cut;
+	struct disk *disks[MAX_DISKS];
+	unsigned int disk_count;
+	u32 writes;			/* numbers them over all disks */
+	unsigned int late_percent;
+} power = { .lock = PTHREAD_MUTEX_INITIALIZER, .late_percent = 20 };
+
+/* --- the medium and the cache --- */
+
+static u8 *sector_of(u8 *image, u64 sector)
+{
+	return image + sector * DISK_SECTOR;
+}
+
+/* What a discarded sector reads as: nothing that anyone has written. */
+static void poison(u8 *to, u64 sector)
+{
+	memset(to, 0xdb, DISK_SECTOR);
+	memcpy(to + DISK_SECTOR - sizeof(sector), &sector, sizeof(sector));
+}
+
+static void put_sector(u8 *image, const struct cached_write *w, u64 i)
+{
+	u8 *to = sector_of(image, w->sector + i);
+
+	if (w->data)
+		memcpy(to, w->data + i * DISK_SECTOR, DISK_SECTOR);
+	else
+		poison(to, w->sector + i);
+}
+
+static void make_durable(struct disk *disk, const struct cached_write *w, u64 i)
+{
+	u32 *at = &disk->durable_at[w->sector + i];
+
+	/* A later one may have gone past the cache. */
+	if (w->number < *at)
+		return;
+	*at = w->number;
+	put_sector(disk->durable, w, i);
+}
+
+static void add_to_cache(struct disk *disk, const struct cached_write *w)
+{
+	struct cached_write *c;
+
+	if (disk->cached == disk->cache_room) {
+		disk->cache_room = 2 * disk->cache_room + 64;
+		disk->cache = realloc(disk->cache,
+				      disk->cache_room * sizeof(*disk->cache));
+	}
+	c = &disk->cache[disk->cached++];
+	*c = *w;
+	if (w->data) {
+		c->data = malloc(w->sectors * DISK_SECTOR);
+		memcpy(c->data, w->data, w->sectors * DISK_SECTOR);
+	}
+}
+
+static void empty_cache(struct disk *disk)
+{
+	u32 i;
+
+	for (i = 0; i < disk->cached; i++)
+		free(disk->cache[i].data);
+	disk->cached = 0;
+}
+
+static void flush_cache(struct disk *disk)
+{
+	u32 i;
+	u64 s;
+
+	for (i = 0; i < disk->cached; i++)
+		for (s = 0; s < disk->cache[i].sectors; s++)
+			make_durable(disk, &disk->cache[i], s);
+	empty_cache(disk);
+}
+
+/* @percent of the sectors, or of the writes, have reached the medium. */
+static void lose_cache(struct disk *disk, unsigned int percent, bool torn)
+{
+	u32 i;
+	u64 s;
+
+	for (i = 0; i < disk->cached; i++) {
+		const struct cached_write *w = &disk->cache[i];
+		bool survives = random_percent(&power.random, percent);
+
+		for (s = 0; s < w->sectors; s++) {
+			if (torn)
+				survives = random_percent(&power.random,
+							  percent);
+			if (survives)
+				make_durable(disk, w, s);
+		}
+	}
+	for (i = 0; i < disk->cached; i++)
+		memcpy(sector_of(disk->image, disk->cache[i].sector),
+		       sector_of(disk->durable, disk->cache[i].sector),
+		       disk->cache[i].sectors * DISK_SECTOR);
+	empty_cache(disk);
+}
+
+/* --- power --- */
+
+/* lock held. */
+static void cut_power(void)
+{
+	static const unsigned int percents[] = { 0, 0, 10, 50, 90 };
+	unsigned int i;
+
+	power.on = false;
+	power.cut.losers = power.losers;
+	power.cut.applied = "-";
+	for (i = 0; i < power.disk_count; i++) {
+		struct disk *disk = power.disks[i];
+		unsigned int percent =
+			percents[random_below(&power.random,
+					      ARRAY_SIZE(percents))];
+
+		power.cut.cached[i] = disk->cached;
+		if (power.losers >> i & 1)
+			lose_cache(disk, percent,
+				   random_percent(&power.random, 50));
+		else
+			flush_cache(disk);
+	}
+}
+
+void power_init(u64 seed, disk_watch_fn watch)
+{
+	power.random.state = seed;
+	power.watch = watch;
+	power.losers = ~0u;
+	power.on = true;
+}
+
+bool power_is_on(void)
+{
+	bool on;
+
+	pthread_mutex_lock(&power.lock);
+	on = power.on;
+	pthread_mutex_unlock(&power.lock);
+	return on;
+}
+
+void power_on(void)
+{
+	pthread_mutex_lock(&power.lock);
+	power.on = true;
+	pthread_mutex_unlock(&power.lock);
+}
+
+void power_set_losers(u32 losers)
+{
+	pthread_mutex_lock(&power.lock);
+	power.losers = losers;
+	pthread_mutex_unlock(&power.lock);
+}
+
+void power_fail(void)
+{
+	pthread_mutex_lock(&power.lock);
+	if (power.on)
+		cut_power();
+	pthread_mutex_unlock(&power.lock);
+}
+
+const struct power_cut *power_last_cut(void)
+{
+	return &power.cut;
+}
+
+/* --- requests --- */
+
+static void write_sectors(struct disk *disk, const struct disk_request *r)
+{
+	struct cached_write w = {
+		.sector = r->sector, .sectors = r->sectors,
+		.number = ++power.writes, .data = (u8 *)r->data,
+	};
+	u64 s;
+
+	for (s = 0; s < r->sectors; s++) {
+		put_sector(disk->image, &w, s);
+		if (r->fua)
+			make_durable(disk, &w, s);
+	}
+	if (!r->fua)
+		add_to_cache(disk, &w);
+}
+
+/* A request that is under way when the power fails has any effect, or none. */
+static const char *serve_partly(struct disk *disk, const struct disk_request *r)
+{
+	struct disk_request one = *r;
+	unsigned int choice = random_below(&power.random, 3);
+	u64 s;
+
+	if (r->op == DISK_READ)
+		return "read";
+	if (!choice)
+		return "not done";
+	if (r->op == DISK_FLUSH) {
+		flush_cache(disk);
+		return "done";
+	}
+	if (choice == 1 || r->op == DISK_DISCARD) {
+		write_sectors(disk, r);
+		return "done";
+	}
+	for (s = 0; s < r->sectors; s++) {
+		one.sector = r->sector + s;
+		one.sectors = 1;
+		one.data = r->data + s * DISK_SECTOR;
+		if (random_percent(&power.random, 50))
+			write_sectors(disk, &one);
+	}
+	return "torn";
+}
+
+static void serve_wholly(struct disk *disk, const struct disk_request *r,
+			 u8 *buffer)
+{
+	switch (r->op) {
+	case DISK_READ:
+		disk->reads++;
+		memcpy(buffer, sector_of(disk->image, r->sector),
+		       r->sectors * DISK_SECTOR);
+		break;
+	case DISK_FLUSH:
+		disk->flushes++;
+		flush_cache(disk);
+		break;
+	case DISK_WRITE:
+		disk->writes++;
+		write_sectors(disk, r);
+		break;
+	case DISK_DISCARD:
+		disk->discards++;
+		write_sectors(disk, r);
+		break;
+	}
+}
+
+static bool request_is_sound(const struct disk_request *r)
+{
+	return r->sector <= r->disk->sectors &&
+	       r->sectors <= r->disk->sectors - r->sector;
+}
+
+static int serve(struct disk *disk, const struct disk_request *r, u8 *buffer)
+{
+	int error = 0;
+
+	pthread_mutex_lock(&power.lock);
+	if (!power.on || !request_is_sound(r)) {
+		error = EIO;
+	} else if (power.watch && power.watch(r)) {
+		const char *applied = serve_partly(disk, r);
+
+		cut_power();
+		power.cut.applied = applied;
+		error = EIO;
+	} else {
+		serve_wholly(disk, r, buffer);
+	}
+	pthread_mutex_unlock(&power.lock);
+	return error;
+}
+
+/* --- the kernel's side --- */
+
+static bool receive(int fd, void *buffer, size_t bytes)
+{
+	return recv(fd, buffer, bytes, MSG_WAITALL) == (ssize_t)bytes;
+}
+
+/* The answer to @raw, and @bytes of data behind it, in one piece. */
+static bool answer(struct disk *disk, const struct nbd_request *raw, int error,
+		   size_t bytes)
+{
+	struct nbd_reply reply = {
+		.magic = htonl(NBD_REPLY_MAGIC), .error = htonl(error),
+	};
+	struct iovec parts[2] = {
+		{ .iov_base = &reply, .iov_len = sizeof(reply) },
+		{ .iov_base = disk->buffer, .iov_len = bytes },
+	};
+	struct msghdr message = {
+		.msg_iov = parts, .msg_iovlen = bytes ? 2 : 1,
+	};
+
+	memcpy(reply.handle, raw->handle, sizeof(reply.handle));
+	/* A blocking socket takes all of it. */
+	return sendmsg(disk->socket, &message, MSG_NOSIGNAL) ==
+	       (ssize_t)(sizeof(reply) + bytes);
+}
+
+static bool parse(struct disk *disk, const struct nbd_request *raw,
+		  struct disk_request *r)
+{
+	static const enum disk_op ops[] = {
+		[NBD_CMD_READ] = DISK_READ, [NBD_CMD_WRITE] = DISK_WRITE,
+		[NBD_CMD_FLUSH] = DISK_FLUSH, [NBD_CMD_TRIM] = DISK_DISCARD,
+	};
+	u32 type = ntohl(raw->type) & 0xffff;
+
+	if (type == NBD_CMD_DISC || type > NBD_CMD_TRIM)
+		return false;
+	r->disk = disk;
+	r->op = ops[type];
+	r->fua = ntohl(raw->type) & NBD_CMD_FLAG_FUA;
+	r->sector = be64toh(raw->from) / DISK_SECTOR;
+	r->sectors = ntohl(raw->len) / DISK_SECTOR;
+	r->data = r->op == DISK_WRITE ? disk->buffer : NULL;
+	return r->op == DISK_DISCARD || ntohl(raw->len) <= MAX_TRANSFER;
+}
+
+/* An answer that others overtake. */
+struct late_answer {
+	bool pending;
+	struct nbd_request raw;
+	int error;
+	unsigned int requests;		/* until it is due */
+};
+
+static bool answer_late(struct disk *disk, struct late_answer *late)
+{
+	struct pollfd poll_for = { .fd = disk->socket, .events = POLLIN };
+
+	if (!late->pending ||
+	    (late->requests && late->requests-- &&
+	     poll(&poll_for, 1, LATE_MILLISECONDS)))
+		return true;
+	late->pending = false;
+	return answer(disk, &late->raw, late->error, 0);
+}
+
+static bool postpone(struct disk *disk, const struct disk_request *r,
+		     const struct nbd_request *raw, int error,
+		     struct late_answer *late)
+{
+	if (late->pending || r->op == DISK_READ ||
+	    !random_percent(&disk->random, READ_ONCE(power.late_percent)))
+		return false;
+	late->pending = true;
+	late->raw = *raw;
+	late->error = error;
+	late->requests = 1 + random_below(&disk->random, LATE_REQUESTS);
+	return true;
+}
+
+static void *server_thread(void *argument)
+{
+	struct disk *disk = argument;
+	struct late_answer late = { };
+	struct nbd_request raw;
+	struct disk_request r;
+	int error;
+
+	while (answer_late(disk, &late) &&
+	       receive(disk->socket, &raw, sizeof(raw))) {
+		if (!parse(disk, &raw, &r) ||
+		    (r.op == DISK_WRITE &&
+		     !receive(disk->socket, disk->buffer,
+			      r.sectors * DISK_SECTOR)))
+			break;
+		error = serve(disk, &r, disk->buffer);
+		if (postpone(disk, &r, &raw, error, &late))
+			continue;
+		if (!answer(disk, &raw, error, r.op == DISK_READ && !error ?
+					       r.sectors * DISK_SECTOR : 0))
+			break;
+	}
+	close(disk->socket);
+	return NULL;
+}
+
+static void *kernel_thread(void *argument)
+{
+	struct disk *disk = argument;
+
+	/* Returns when the disk is closed. */
+	ioctl(disk->fd, NBD_DO_IT);
+	ioctl(disk->fd, NBD_CLEAR_SOCK);
+	return NULL;
+}
+
+static int connect_kernel(struct disk *disk)
+{
+	unsigned long flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH |
+			      NBD_FLAG_SEND_FUA | NBD_FLAG_SEND_TRIM;
+	int room = 2 * MAX_TRANSFER;
+	int pair[2], i;
+
+	disk->fd = open(disk->path, O_RDWR);
+	if (disk->fd < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+		return -errno;
+	disk->socket = pair[0];
+	for (i = 0; i < 2; i++)
+		setsockopt(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, &room,
+			   sizeof(room));
+	if (ioctl(disk->fd, NBD_SET_BLKSIZE, (unsigned long)DISK_SECTOR) ||
+	    ioctl(disk->fd, NBD_SET_SIZE_BLOCKS, disk->sectors) ||
+	    ioctl(disk->fd, NBD_SET_FLAGS, flags) ||
+	    ioctl(disk->fd, NBD_SET_SOCK, (unsigned long)pair[1]))
+		return -errno;
+	return 0;
+}
+
+/* Until the kernel serves it; its own first reads take a moment. */
+static int wait_until_ready(struct disk *disk)
+{
+	u8 *sector = aligned_alloc(4096, 4096);
+	int fd = open(disk->path, O_RDONLY | O_DIRECT);
+	int tries;
+	ssize_t n = -1;
+
+	for (tries = 0; fd >= 0 && tries < 2000 && n != 4096; tries++) {
+		n = pread(fd, sector, 4096, 0);
+		usleep(1000);
+	}
+	if (fd >= 0)
+		close(fd);
+	free(sector);
+	return n == 4096 ? 0 : -EIO;
+}
+
+int disk_open(struct disk *disk, const char *name, unsigned int number,
+	      u64 sectors)
+{
+	int error;
+
+	memset(disk, 0, sizeof(*disk));
+	disk->name = name;
+	disk->number = number;
+	disk->random.state = number;
+	snprintf(disk->path, sizeof(disk->path), "/dev/nbd%u", number);
+	disk->sectors = sectors;
+	disk->image = calloc(sectors, DISK_SECTOR);
+	disk->durable = calloc(sectors, DISK_SECTOR);
+	disk->durable_at = calloc(sectors, sizeof(u32));
+	disk->buffer = aligned_alloc(4096, MAX_TRANSFER);
+	if (!disk->image || !disk->durable || !disk->durable_at ||
+	    !disk->buffer)
+		return -ENOMEM;
+	power.disks[power.disk_count++] = disk;
+	error = connect_kernel(disk);
+	if (error)
+		return error;
+	if (pthread_create(&disk->server, NULL, server_thread, disk) ||
+	    pthread_create(&disk->kernel, NULL, kernel_thread, disk))
+		return -ENOMEM;
+	return wait_until_ready(disk);
+}
+
+void disk_close(struct disk *disk)
+{
+	ioctl(disk->fd, NBD_DISCONNECT);
+	pthread_join(disk->server, NULL);
+	pthread_join(disk->kernel, NULL);
+	close(disk->fd);
+}
+
+void disk_set_late_percent(unsigned int percent)
+{
+	WRITE_ONCE(power.late_percent, percent);
+}
+
+void disk_poke(struct disk *disk, u64 sector, const void *data, u64 sectors)
+{
+	pthread_mutex_lock(&power.lock);
+	memcpy(sector_of(disk->image, sector), data, sectors * DISK_SECTOR);
+	memcpy(sector_of(disk->durable, sector), data, sectors * DISK_SECTOR);
+	pthread_mutex_unlock(&power.lock);
+}
+
+const u8 *disk_peek(const struct disk *disk, u64 sector)
+{
+	return sector_of(disk->image, sector);
+}

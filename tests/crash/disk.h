@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Simulated disks with volatile write caches, seen by the kernel as /dev/nbdN.
+ *
+ * Why not null_blk, which has cache_size and power: it sends a write to a page
+ * that has been flushed before straight to the medium (null_insert_page() takes
+ * whatever page is there), so rewritten data is never at risk; and its cache is
+ * lost as a whole or not at all.  Here each 512-byte sector that was not flushed
+ * may or may not outlive a cut by itself, each disk loses its cache alone, what
+ * was discarded reads as garbage, answers may overtake each other, and a cut falls
+ * on a request that is known.
+ *
+ * A cut: from then on every request of every disk fails and has no effect, until
+ * power_on().
+ */
+#ifndef COWSTACK_CRASH_DISK_H
+#define COWSTACK_CRASH_DISK_H
+
+#include <pthread.h>
+
+#include "core/environment.h"
+#include "random.h"
+
+enum {
+	DISK_SECTOR = 512,
+	MAX_DISKS = 3,
+};
+
+enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD };
+
+struct disk {
+	const char *name;
+	char path[32];
+	unsigned int number;
+	u64 sectors;
+	u8 *image;			/* as the kernel sees it */
+	u8 *durable;			/* the medium */
+	u32 *durable_at;		/* per sector: number of that write */
+	struct cached_write *cache;	/* not flushed, oldest first */
+	u32 cached;
+	u32 cache_room;
+	u64 reads, writes, flushes, discards;
+	struct random random;		/* of the server's own */
+	int fd;
+	int socket;
+	u8 *buffer;
+	pthread_t server;
+	pthread_t kernel;
+};
+
+struct disk_request {
+	struct disk *disk;
+	enum disk_op op;
+	bool fua;
+	u64 sector;
+	u64 sectors;
+	const u8 *data;			/* of a write */
+};
+
+/* Asked before each request is served; true: the power fails here. */
+typedef bool (*disk_watch_fn)(const struct disk_request *request);
+
+int disk_open(struct disk *disk, const char *name, unsigned int number,
+	      u64 sectors);
+void disk_close(struct disk *disk);
+
+/* So many of all writes and flushes are answered late; 20 unless told. */
+void disk_set_late_percent(unsigned int percent);
+
+/* Past the cache, for setting things up and for looking at what is there. */
+void disk_poke(struct disk *disk, u64 sector, const void *data, u64 sectors);
+const u8 *disk_peek(const struct disk *disk, u64 sector);
+
+struct power_cut {
+	u32 losers;			/* bits: disks that lose their caches */
+	const char *applied;		/* what became of the request it fell on */
+	u32 cached[MAX_DISKS];		/* writes at stake on each disk */
+};
+
+void power_init(u64 seed, disk_watch_fn watch);
+bool power_is_on(void);
+void power_on(void);
+/* @losers: of the next cut; all of a cache that is not lost survives. */
+void power_set_losers(u32 losers);
+/* A cut that falls on no request, unless there has been one already. */
+void power_fail(void);
+const struct power_cut *power_last_cut(void);
+
+#endif /* COWSTACK_CRASH_DISK_H */

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* dm devices, by libdevmapper; each call returns 0 or a negative errno. */
+#ifndef COWSTACK_CRASH_MAPPER_H
+#define COWSTACK_CRASH_MAPPER_H
+
+#include "core/environment.h"
+
+void mapper_init(void);
+int mapper_create(const char *name, u64 sectors, const char *target,
+		  const char *parameters);
+int mapper_remove(const char *name);
+int mapper_message(const char *name, const char *message);
+/* The answer of a message that asks, or the status line, in @text. */
+int mapper_ask(const char *name, const char *message, char *text, size_t bytes);
+int mapper_status(const char *name, char *text, size_t bytes);
+
+#endif /* COWSTACK_CRASH_MAPPER_H */

@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "core/load.h"
+#include "mapper.h"
+#include "phase.h"
+#include "stacks.h"
+
+struct disk store_disk;
+struct disk base_disks[VOLUMES];
+const char *const stack_paths[VOLUMES] = { "/dev/mapper/v1", "/dev/mapper/v2" };
+
+static const char *const stack_names[VOLUMES] = { "v1", "v2" };
+
+/* What a base must hold, alone. */
+struct base_content {
+	bool known;
+	u32 versions[VOLUME_SECTORS];
+};
+
+static struct {
+	u64 store_sectors;
+	char on_full[64];
+	bool created;			/* the volumes */
+	struct base_content coming[VOLUMES];	/* with the job under way */
+	struct base_content now[VOLUMES];	/* while it is valid */
+	u64 bases_checked;
+	u64 commits;
+	u64 drops;
+} stacks;
+
+/* --- disks --- */
+
+static void must(int error, const char *what)
+{
+	if (!error)
+		return;
+	fprintf(stderr, "%s: %s\n", what, strerror(-error));
+	exit(1);
+}
+
+void stacks_open_disks(void)
+{
+	must(disk_open(&store_disk, "ssd", 0, STORE_DISK_SECTORS), "ssd");
+	must(disk_open(&base_disks[0], "hdd1", 1, VOLUME_SECTORS), "hdd1");
+	must(disk_open(&base_disks[1], "hdd2", 2, VOLUME_SECTORS), "hdd2");
+}
+
+void stacks_close_disks(void)
+{
+	disk_close(&store_disk);
+	disk_close(&base_disks[0]);
+	disk_close(&base_disks[1]);
+}
+
+static void fill_bases(void)
+{
+	u32 version = oracle_reset();
+	u8 sector[DISK_SECTOR];
+	unsigned int v;
+	u32 i;
+
+	for (v = 0; v < VOLUMES; v++)
+		for (i = 0; i < VOLUME_SECTORS; i++) {
+			pattern_make(sector, v, i, version);
+			disk_poke(&base_disks[v], i, sector, 1);
+		}
+}
+
+static void write_superblock(const struct cowstack_superblock *superblock,
+			     u64 place)
+{
+	struct disk_superblock block;
+
+	cowstack_superblock_encode(superblock, place, &block);
+	disk_poke(&store_disk, place * COWSTACK_BLOCK_SECTORS, &block,
+		  COWSTACK_BLOCK_SECTORS);
+}
+
+void stacks_format(u32 chunk_sectors, u64 data_sectors, const char *on_full)
+{
+	static const u8 zeroes[COWSTACK_BLOCK_SIZE];
+	static u8 uuid[COWSTACK_UUID_SIZE] = "crash test";
+	struct cowstack_geometry g;
+	struct cowstack_superblock superblock;
+	u64 sectors = COWSTACK_MIN_METADATA_BLOCKS * COWSTACK_BLOCK_SECTORS +
+		      data_sectors;
+	u64 block;
+
+	uuid[COWSTACK_UUID_SIZE - 1]++;
+	must(cowstack_geometry_init(&g, sectors, chunk_sectors), "geometry");
+	cowstack_format(&superblock, &g, uuid, "crash", 1);
+	for (block = 0; block < COWSTACK_MIN_METADATA_BLOCKS; block++)
+		disk_poke(&store_disk, block * COWSTACK_BLOCK_SECTORS, zeroes,
+			  COWSTACK_BLOCK_SECTORS);
+	write_superblock(&superblock, COWSTACK_SUPERBLOCK_A);
+	write_superblock(&superblock, COWSTACK_SUPERBLOCK_B);
+	phase_set_geometry(&g);
+	fill_bases();
+	stacks.store_sectors = STORE_DISK_SECTORS;
+	snprintf(stacks.on_full, sizeof(stacks.on_full), "%s", on_full);
+	stacks.created = false;
+	memset(stacks.coming, 0, sizeof(stacks.coming));
+	memset(stacks.now, 0, sizeof(stacks.now));
+}
+
+/* --- up and down --- */
+
+static int create_volumes(void)
+{
+	char message[64];
+	unsigned int v;
+	int error;
+
+	for (v = 0; v < VOLUMES; v++) {
+		snprintf(message, sizeof(message), "create_volume %u %u %s",
+			 v + 1, VOLUME_SECTORS, stack_names[v]);
+		error = mapper_message("store", message);
+		/* It may be there, from before a cut. */
+		if (error && error != -EEXIST)
+			return error;
+	}
+	stacks.created = true;
+	return 0;
+}
+
+static int create_devices(void)
+{
+	char parameters[128];
+	unsigned int v;
+	int error;
+
+	snprintf(parameters, sizeof(parameters), "%s %s", store_disk.path,
+		 stacks.on_full);
+	error = mapper_create("store", stacks.store_sectors, "cowstore",
+			      parameters);
+	if (!error && !stacks.created)
+		error = create_volumes();
+	for (v = 0; v < VOLUMES && !error; v++) {
+		snprintf(parameters, sizeof(parameters),
+			 "%s /dev/mapper/store %u", base_disks[v].path, v + 1);
+		error = mapper_create(stack_names[v], VOLUME_SECTORS,
+				      "cowstack", parameters);
+	}
+	return error;
+}
+
+int stacks_bring_up(void)
+{
+	int error;
+
+	phase_set_recovering(true);
+	error = create_devices();
+	phase_set_recovering(false);
+	if (error && power_is_on())
+		oracle_report("bring-up failed", "%s", strerror(-error));
+	return error;
+}
+
+void stacks_take_down(void)
+{
+	unsigned int v;
+	int error = 0;
+
+	for (v = 0; v < VOLUMES && !error; v++)
+		error = mapper_remove(stack_names[v]);
+	if (!error)
+		error = mapper_remove("store");
+	if (error)
+		oracle_report("a device cannot be removed", "%s",
+			      strerror(-error));
+}
+
+static int read_volume(unsigned int volume, u8 *data)
+{
+	size_t bytes = (size_t)VOLUME_SECTORS * DISK_SECTOR, done = 0;
+	int fd = open(stack_paths[volume], O_RDONLY | O_DIRECT);
+	ssize_t n = 1;
+
+	while (fd >= 0 && done < bytes && n > 0) {
+		n = pread(fd, data + done, min(bytes - done, (size_t)1 << 20),
+			  done);
+		if (n > 0)
+			done += n;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (done == bytes)
+		return 0;
+	if (power_is_on())
+		oracle_report("I/O error without a cut",
+			      "volume %u cannot be read", volume + 1);
+	return -EIO;
+}
+
+int stacks_check(void)
+{
+	static u8 *data;
+	unsigned int v;
+
+	if (!data)
+		data = aligned_alloc(4096, VOLUME_SECTORS * DISK_SECTOR);
+	for (v = 0; v < VOLUMES; v++) {
+		if (read_volume(v, data))
+			return -EIO;
+		oracle_check_volume(v, data);
+	}
+	oracle_forget_operations();
+	return 0;
+}
+
+/* --- status --- */
+
+int stacks_view(unsigned int volume, struct stack_view *view)
+{
+	char text[1024], mode[16], base_alone[16], state[16], kind[16];
+	unsigned long long used, done, total;
+	unsigned int layers;
+	int error = mapper_status(stack_names[volume], text, sizeof(text));
+
+	if (error)
+		return error;
+	if (sscanf(text, "%15s %u %*u %llu %*u %15s %15s %15s %*u %*u %llu/%llu",
+		   mode, &layers, &used, base_alone, state, kind, &done,
+		   &total) != 8)
+		return -EPROTO;
+	view->layers = layers;
+	view->used = used;
+	view->running = !strcmp(state, "running");
+	view->completed = !strcmp(state, "completed");
+	view->stopped = !strcmp(state, "stopped");
+	view->valid = !strcmp(base_alone, "valid");
+	view->done = done;
+	view->total = total;
+	return 0;
+}
+
+static u64 find_value(const char *text, const char *key)
+{
+	const char *p = strstr(text, key);
+
+	return p ? strtoull(p + strlen(key), NULL, 10) : 0;
+}
+
+int stacks_view_store(struct store_view *view)
+{
+	char text[1024];
+	unsigned long long used, total;
+	int error = mapper_status("store", text, sizeof(text));
+
+	if (error)
+		return error;
+	if (sscanf(text, "%*s %*u %llu/%llu", &used, &total) != 2)
+		return -EPROTO;
+	view->used = used;
+	view->total = total;
+	view->position = find_value(text, " journal_position ");
+	view->checkpoints = find_value(text, " checkpoints ");
+	view->steps = find_value(text, " steps ");
+	return 0;
+}
+
+/* --- messages --- */
+
+static int note_error(int error, const char *what)
+{
+	if (error && error != -ENOSPC && power_is_on())
+		oracle_report("a message failed without a cut", "%s: %s", what,
+			      strerror(-error));
+	return error;
+}
+
+int stacks_snapshot(unsigned int volume)
+{
+	u32 clock = oracle_clock();
+	int error = mapper_message(stack_names[volume], "snapshot");
+
+	/* Durable when answered, and so is what it holds. */
+	if (!error)
+		oracle_flushed(volume, clock);
+	return note_error(error, "snapshot");
+}
+
+/* What has just ended may count as running for a moment more. */
+static int send_patiently(const char *name, const char *message)
+{
+	int tries, error = -EBUSY;
+
+	for (tries = 0; tries < 40 && error == -EBUSY; tries++) {
+		if (tries)
+			usleep(5000);
+		error = mapper_message(name, message);
+	}
+	return error;
+}
+
+int stacks_commit(unsigned int volume, bool quiet, const char *options)
+{
+	struct base_content *coming = &stacks.coming[volume];
+	char message[64];
+	int error;
+
+	coming->known = quiet;
+	/* Unknown until the job has begun, or has not. */
+	stacks.now[volume].known = false;
+	if (quiet)
+		oracle_copy(volume, coming->versions);
+	snprintf(message, sizeof(message), "commit start%s", options);
+	error = send_patiently(stack_names[volume], message);
+	if (error)
+		coming->known = false;
+	else
+		stacks.commits++;
+	return note_error(error, "commit start");
+}
+
+void stacks_cancel(unsigned int volume)
+{
+	stacks.coming[volume].known = false;
+	stacks.now[volume].known = false;
+	/* It may just have ended. */
+	mapper_message(stack_names[volume], "commit cancel");
+}
+
+void stacks_drop_empty(unsigned int volume)
+{
+	char text[8192], message[32], kind[16];
+	unsigned int id, layer = 0;
+	unsigned long long used;
+	char *line;
+
+	if (mapper_ask(stack_names[volume], "layers", text, sizeof(text)))
+		return;
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		if (sscanf(line, "%u %*s %*u %llu %*u %*s %15s", &id, &used,
+			   kind) == 3 && !used && !strcmp(kind, "frozen"))
+			layer = id;
+	if (!layer)
+		return;
+	snprintf(message, sizeof(message), "drop %u", layer);
+	/* It may hold zeroes, which count as nothing used. */
+	if (!mapper_message(stack_names[volume], message))
+		stacks.drops++;
+}
+
+static void check_base(unsigned int volume, const struct base_content *content)
+{
+	if (!content->known)
+		return;
+	oracle_check_base(volume, disk_peek(&base_disks[volume], 0),
+			  content->versions);
+	stacks.bases_checked++;
+}
+
+void stacks_check_commit(unsigned int volume, const struct stack_view *view,
+			 bool after_cut)
+{
+	struct base_content *coming = &stacks.coming[volume];
+	struct base_content *now = &stacks.now[volume];
+
+	if (view->stopped && power_is_on())
+		oracle_report("a commit stopped without a cut", "volume %u",
+			      volume + 1);
+	if (view->completed && view->valid && coming->known) {
+		*now = *coming;
+		coming->known = false;
+		check_base(volume, now);
+	} else if (after_cut && view->valid && !view->running &&
+		   !coming->known) {
+		check_base(volume, now);
+	} else if (view->completed && coming->known && power_is_on()) {
+		oracle_report("base not valid after a commit", "volume %u",
+			      volume + 1);
+	}
+}
+
+u64 stacks_bases_checked(void)
+{
+	return stacks.bases_checked;
+}
+
+u64 stacks_commits(void)
+{
+	return stacks.commits;
+}
+
+u64 stacks_drops(void)
+{
+	return stacks.drops;
+}

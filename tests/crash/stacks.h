@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The store and its two stacks over the simulated disks, and their commits. */
+#ifndef COWSTACK_CRASH_STACKS_H
+#define COWSTACK_CRASH_STACKS_H
+
+#include "oracle.h"
+
+extern struct disk store_disk;
+extern struct disk base_disks[VOLUMES];
+extern const char *const stack_paths[VOLUMES];
+
+enum { STORE_DISK_SECTORS = 16384 };
+
+struct stack_view {
+	unsigned int layers;
+	u64 used;
+	bool running;
+	bool completed;
+	bool stopped;
+	bool valid;			/* base_alone */
+	u64 done;
+	u64 total;
+};
+
+struct store_view {
+	u64 used;
+	u64 total;
+	u64 position;			/* of the journal: blocks since format */
+	u64 checkpoints;
+	u64 steps;
+};
+
+void stacks_open_disks(void);
+void stacks_close_disks(void);
+
+/* A new store, of @data_sectors, and two bases with content of their own. */
+void stacks_format(u32 chunk_sectors, u64 data_sectors, const char *on_full);
+
+/* Fails only for a cut; any other failure is reported. */
+int stacks_bring_up(void);
+void stacks_take_down(void);
+/* Reads both volumes and checks them; fails for a cut. */
+int stacks_check(void);
+
+int stacks_view(unsigned int volume, struct stack_view *view);
+int stacks_view_store(struct store_view *view);
+
+int stacks_snapshot(unsigned int volume);
+/*
+ * @quiet: nothing is written meanwhile, so what the base must hold when the
+ * commit has ended is known.
+ */
+int stacks_commit(unsigned int volume, bool quiet, const char *options);
+void stacks_cancel(unsigned int volume);
+/* Drops an empty layer if there is one. */
+void stacks_drop_empty(unsigned int volume);
+/*
+ * Looks whether a commit has ended, and if so at the base alone; after a cut also
+ * at a base that was valid before.
+ */
+void stacks_check_commit(unsigned int volume, const struct stack_view *view,
+			 bool after_cut);
+
+u64 stacks_bases_checked(void);
+u64 stacks_commits(void);
+u64 stacks_drops(void);
+
+#endif /* COWSTACK_CRASH_STACKS_H */

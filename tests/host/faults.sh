@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Builds of the module with one rule broken: the crash test has to notice each.
+set -u
+
+cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
+. tests/guest/lib/tap.sh
+
+most_cuts=40
+most_seeds=3
+
+# What the crash test aims at, where that shows the broken rule soonest.
+declare -A aim=(
+	[1]="--only let-go"
+	[2]="--only work --flushes 30"
+	[3]="--only write"
+	[6]="--only give-back --discards 40 --flushes 4"
+	[8]="--only checkpoint"
+)
+declare -A rule=(
+	[1]="the destination is flushed before words are dropped"
+	[2]="the store is flushed before a step counts"
+	[3]="words are dropped after the copy is durable"
+	[6]="freed chunks are reused after the step is durable"
+	[8]="a checkpoint's page images are as of its tail"
+)
+
+# run_crash_test FAULT SEED: leaves what was found, and after how many cuts.
+run_crash_test()
+{
+	local output
+
+	# shellcheck disable=SC2086 # options are words
+	output=$(COWSTACK_MODULE=build/fault-$1/dm-cowstack.ko \
+		tests/guest/run --cpus 1 --timeout 300 \
+		--add tests/crash/build/crash_test tests/guest/tests/crash.sh \
+		--cuts "$most_cuts" --seed "$2" ${aim[$1]} 2>&1)
+	found=$(sed -n 's/^# FOUND after [0-9]* cuts: //p' <<<"$output")
+	cuts=$(sed -n 's/^not ok .* in \([0-9]*\) power cuts$/\1/p' <<<"$output")
+	[ -n "$found" ] || diag "fault $1, seed $2: $(grep -E '^(not )?ok ' <<<"$output")"
+}
+
+catch_fault()
+{
+	local fault=$1 seed before=0
+
+	for ((seed = 1; seed <= most_seeds; seed++)); do
+		run_crash_test "$fault" "$seed"
+		[ -z "$found" ] || break
+		before=$((before + most_cuts))
+	done
+	if [ -n "$found" ]; then
+		ok "fault $fault is caught"
+		table+=$(printf '# %-5s %-50s %-25s %s' "$fault" "${rule[$fault]}" \
+			"$found" "$((before + cuts))")$'\n'
+	else
+		not_ok "fault $fault is caught (not in $before cuts)"
+	fi
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+table=
+faults=$(printf '%s\n' "${!rule[@]}" | sort -n)
+targets=$(printf 'build/fault-%s/dm-cowstack.ko ' $faults)
+kernel=$(tests/fetch-kernel-files --release)
+
+# shellcheck disable=SC2086 # targets and faults are words
+check "modules with a broken rule are built" \
+	make -j 2 KERNEL="$kernel" $targets crash-test
+for fault in $faults; do
+	catch_fault "$fault"
+done
+printf '# %-5s %-50s %-25s %s\n' fault "the rule that it breaks" "caught by" "cut"
+printf '%s' "$table"
+done_testing
