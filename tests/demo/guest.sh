@@ -270,7 +270,14 @@ keep_packages()
 	done
 }
 
-# Lines: time, store chunks used, sectors discarded at the SSD, state of the job
+# The chunks of the layer that is being committed
+frozen_chunks()
+{
+	dmsetup message machine 0 layers | awk '$7 == "frozen" { sum += $4 } END { print sum + 0 }'
+}
+
+# Lines: time, store chunks used, sectors discarded at the SSD, state of the job, what
+# it has still to let go
 sample()
 {
 	local store stack
@@ -278,7 +285,7 @@ sample()
 	while :; do
 		read -r -a store <<<"$(dmsetup status ssd)"
 		read -r -a stack <<<"$(dmsetup status machine)"
-		echo "$(uptime_now) ${store[5]%/*} $(device_figure ssd "$sectors_discarded") ${stack[9]}"
+		echo "$(uptime_now) ${store[5]%/*} $(device_figure ssd "$sectors_discarded") ${stack[9]} $(frozen_chunks)"
 		sleep 0.3
 	done >"$state/samples"
 }
@@ -415,23 +422,25 @@ judge_stalls()
 
 judge_space()
 {
-	local megabytes peak end discarded discard_count first
+	local megabytes peak end given discarded first
 
 	megabytes=$(dmsetup status ssd | awk '{ print $5 / 2048 }')
 	peak=$(awk '$2 > most { most = $2 } END { print most }' "$state/samples")
 	peak=$(calculate "$peak * $megabytes")
 	end=$(awk -v at="$commit_ended" '$1 >= at { print $2; exit }' "$state/samples")
 	end=$(calculate "${end:-0} * $megabytes")
-	discarded=$(awk -v from="$commit_began" -v to="$commit_ended" '
+	given=$(dmsetup status machine | awk '{ sub(/.*\//, "", $14); print $14 }')
+	given=$(calculate "$given * $megabytes")
+	# With what the machine itself discarded meanwhile
+	discarded=$(awk -v from="$commit_began" '
 		$1 <= from { before = $3 }
-		$1 <= to { after = $3 }
-		END { print after - before }' "$state/samples")
+		END { print $3 - before }' "$state/samples")
 	discarded=$(megabytes_of_sectors "$discarded")
-	discard_count=$(device_figure ssd "$discards")
-	# When it began to come back, in percent of the commit's time
+	# When the first of it came back, in percent of the commit's time
 	first=$(awk -v from="$commit_began" -v to="$commit_ended" '
-		$1 <= from { before = $3 }
-		$1 > from && $4 == "running" && $3 > before {
+		$1 <= from || $4 != "running" { next }
+		$5 > most { most = $5 }
+		$5 < most {
 			printf "%d", ($1 - from) * 100 / (to - from)
 			exit
 		}' "$state/samples")
@@ -440,13 +449,13 @@ judge_space()
 	blank
 	text "written to the base  $(megabytes_of_sectors "$written") MiB in $commit_seconds s" \
 		"used in the store    at most $peak MiB, $end MiB when the commit was done" \
-		"discarded at the SSD $discarded MiB during the commit, $discard_count requests in all"
-	found "$(is_true "$end < $peak"; echo $?)" \
-		"space came back while work went on: $peak MiB used at most, $end MiB at the end" \
-		"$peak MiB, then $end MiB"
-	found "$([ -n "$first" ]; echo $?)" \
-		"what came back was discarded at the SSD while the commit ran: $discarded MiB, the first at $first % of its time" \
-		"nothing was before its end"
+		"given back           $given MiB by the commit, the first of it at ${first:-100} % of its time" \
+		"discarded at the SSD $discarded MiB in the commit and the $after s after, $(device_figure ssd "$discards") requests in all"
+	found "$([ -n "$first" ] && is_true "$end < $peak"; echo $?)" \
+		"the commit gave $given MiB back while work went on, the first of it at ${first:-100} % of its time" \
+		"used at most $peak MiB, $end MiB at its end"
+	found "$(is_true "$discarded >= $given"; echo $?)" \
+		"all of that was discarded at the SSD" "only $discarded MiB"
 }
 
 # --- the base alone

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# alone
 # The main job, as "make demo" shows it, with less work before the commit.
 set -u
 
