@@ -333,6 +333,17 @@ static bool batch_has_room(const struct job *job,
 	       batch->run_count + COWSTACK_MAX_PIECES <= COPY_BATCH_RUNS;
 }
 
+/* Bytes of a batch: all that it holds, or a quarter of a second's worth. */
+static u64 most_bytes(struct job *job)
+{
+	u64 speed;
+
+	spin_lock_irq(&job->stack->job_lock);
+	speed = job->record.speed;
+	spin_unlock_irq(&job->stack->job_lock);
+	return speed ? max_t(u64, speed / 4, 1) : U64_MAX;
+}
+
 /*
  * Gathers from job->next on; returns the chunks that were found.  A batch ends
  * where its group does, so that a let-go stays a bounded step.
@@ -341,13 +352,15 @@ static u64 gather(struct job *job, struct copy_batch *batch)
 {
 	struct cowstack_segment segments[COWSTACK_MAX_PIECES];
 	const struct cowstack_geometry *g = job_geometry(job);
+	u64 most = most_bytes(job);
 	u64 found = 0;
 	struct blk_plug plug;
 	u32 i, n;
 
 	copy_batch_reset(batch);
 	blk_start_plug(&plug);
-	while (batch_has_room(job, batch) && found < GROUP_CHUNKS &&
+	while (batch_has_room(job, batch) && batch->bytes < most &&
+	       found < GROUP_CHUNKS &&
 	       cowstack_range_next(&job->range, &job->next)) {
 		n = cowstack_range_plan(g, &job->range, job->next, segments);
 		for (i = 0; i < n; i++)

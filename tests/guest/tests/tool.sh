@@ -326,7 +326,7 @@ test_start()
 	is "$(json_value "$output" state)" completed "it says how it ended"
 
 	fill 2
-	silent "start" start vm --speed 1M
+	silent "start" start vm --speed 64K
 	run timeout --preserve-status -s INT 1 dmcommit wait vm
 	is "$status" 130 "an interrupted wait"
 	like "$error" 'goes on' "the job goes on"
