@@ -14,7 +14,7 @@ declare -A aim=(
 	[1]="--only let-go"
 	[2]="--only work --flushes 30"
 	[3]="--only write"
-	[6]="--only give-back --discards 40 --flushes 4"
+	[6]="--only give-back --discards 60 --flushes 6"
 	[8]="--only checkpoint"
 )
 declare -A rule=(
@@ -51,7 +51,7 @@ catch_fault()
 	done
 	if [ -n "$found" ]; then
 		ok "fault $fault is caught"
-		table+=$(printf '# %-5s %-50s %-25s %s' "$fault" "${rule[$fault]}" \
+		table+=$(printf '# %-5s %-54s %-25s %s' "$fault" "${rule[$fault]}" \
 			"$found" "$((before + cuts))")$'\n'
 	else
 		not_ok "fault $fault is caught (not in $before cuts)"
@@ -67,10 +67,10 @@ kernel=$(tests/fetch-kernel-files --release)
 
 # shellcheck disable=SC2086 # targets and faults are words
 check "modules with a broken rule are built" \
-	make -j 2 KERNEL="$kernel" $targets crash-test
+	make --silent -j 2 KERNEL="$kernel" $targets crash-test
 for fault in $faults; do
 	catch_fault "$fault"
 done
-printf '# %-5s %-50s %-25s %s\n' fault "the rule that it breaks" "caught by" "cut"
+printf '# %-5s %-54s %-25s %s\n' fault "the rule that it breaks" "caught by" "cut"
 printf '%s' "$table"
 done_testing
