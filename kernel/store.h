@@ -23,7 +23,7 @@
  *   discard     users' discards and write-zeroes
  *   reclaim     chunks on their way to be free: drain, discard
  *
- * and a thread per running job (job.c).
+ * and a thread per running job (commit.c).
  */
 #ifndef COWSTACK_STORE_H
 #define COWSTACK_STORE_H
