@@ -215,13 +215,6 @@ static int grow(struct message *m)
 	return explain(m, error);
 }
 
-static const char *base_alone(const struct cowstack_volume_info *info)
-{
-	if (info->mixed_top != COWSTACK_BASE_LAYER)
-		return "mixed";
-	return info->base_time ? "valid" : "unknown";
-}
-
 static const char *or_dash(const char *text)
 {
 	return text[0] ? text : "-";
@@ -242,7 +235,7 @@ static int list_volumes(struct message *m)
 		DMEMIT("%u %s %llu %u %llu 0 %s %s %s\n",
 		       from_volume_id(info->id), or_dash(info->name),
 		       info->sectors, cowstack_volume_depth(volume),
-		       cowstack_volume_used(volume), base_alone(info),
+		       cowstack_volume_used(volume), base_alone_name(info),
 		       volume->chain ? "up" : "down",
 		       or_dash(info->base_name));
 	}

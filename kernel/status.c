@@ -47,7 +47,7 @@ void store_status(struct store *store, char *result, unsigned int maxlen)
 	mutex_unlock(&store->metadata_lock);
 }
 
-static const char *base_alone(const struct cowstack_volume_info *info)
+const char *base_alone_name(const struct cowstack_volume_info *info)
 {
 	if (info->mixed_top != COWSTACK_BASE_LAYER)
 		return "mixed";
@@ -96,7 +96,7 @@ void stack_status(struct stack *stack, char *result, unsigned int maxlen)
 	       store_mode_name(stack->store->mode),
 	       cowstack_volume_depth(stack->volume),
 	       from_layer_id(stack->volume->top->id),
-	       cowstack_volume_used(stack->volume), base_alone(info),
+	       cowstack_volume_used(stack->volume), base_alone_name(info),
 	       job_state(&job.record), job_kind(&job.record),
 	       from_layer_id(job.record.top), from_layer_id(job.record.base),
 	       job.record.done, job.record.total, job.record.speed,
