@@ -63,6 +63,8 @@ static int explain(const struct message *m, int error)
 			      COWSTACK_MAX_LAYERS);
 	case -EEXIST:
 		return refuse(m, error, "id or name is taken");
+	case -ENOSPC:
+		return refuse(m, error, "the store is full: commit, delete or grow");
 	case -ENOMEM:
 		return refuse(m, error, "no memory");
 	default:
@@ -325,7 +327,8 @@ static int commit_speed(struct message *m)
 	if (parse_scaled(m->argv[2], 1, &speed))
 		return refuse(m, -EINVAL, "bad rate %s", m->argv[2]);
 	error = job_set_speed(m->stack, speed);
-	return error == -ENOENT ? refuse(m, error, "there is no job") : error;
+	return error == -ENOENT ? refuse(m, error, "there is no job") :
+				  explain(m, error);
 }
 
 static int commit(struct message *m)

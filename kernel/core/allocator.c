@@ -106,14 +106,20 @@ void cowstack_allocator_grow(struct allocator *a, u64 chunks)
  * Chunks that metadata may still need: at the worst moment of a checkpoint each
  * page and each index block has its old and its new place.
  */
-static u64 kept_back(const struct allocator *a, u64 pages)
+static u64 metadata_need(const struct allocator *a, u64 pages,
+			 u64 index_blocks, u64 spare)
 {
-	u64 index = a->index_blocks + pages / 100 + 1;
-	u64 need = DIV_ROUND_UP_ULL(2 * (pages + index) + SPARE_BLOCKS,
+	u64 index = index_blocks + pages / 100 + 1;
+	u64 need = DIV_ROUND_UP_ULL(2 * (pages + index) + spare,
 				    a->geometry->chunk_blocks);
 
-	need = need > a->metadata_chunks ? need - a->metadata_chunks : 0;
-	return need + SPARE_CHUNKS;
+	return need > a->metadata_chunks ? need - a->metadata_chunks : 0;
+}
+
+static u64 kept_back(const struct allocator *a, u64 pages)
+{
+	return metadata_need(a, pages, a->index_blocks, SPARE_BLOCKS) +
+	       SPARE_CHUNKS;
 }
 
 static u64 room(const struct allocator *a)
@@ -225,6 +231,17 @@ void cowstack_allocator_set_index(struct allocator *a, u64 blocks)
 	spin_lock(&a->lock);
 	a->index_blocks = blocks;
 	spin_unlock(&a->lock);
+}
+
+bool cowstack_allocator_has_index_room(struct allocator *a, u64 blocks)
+{
+	bool enough;
+
+	spin_lock(&a->lock);
+	enough = blocks <= a->index_blocks ||
+		 a->free >= metadata_need(a, a->pages, blocks, 0);
+	spin_unlock(&a->lock);
+	return enough;
 }
 
 static void add_run(struct allocator *a, struct list_head *runs, dchunk_t first,

@@ -88,6 +88,12 @@ void cowstack_allocator_remove_pages(struct allocator *a, u64 count);
 /* Blocks of the index that volumes and layers take.  Never fails. */
 void cowstack_allocator_set_index(struct allocator *a, u64 blocks);
 
+/*
+ * Would a checkpoint still find room if the index had @blocks blocks?  Data
+ * leaves more than that alone, so that a full store can take a snapshot.
+ */
+bool cowstack_allocator_has_index_room(struct allocator *a, u64 blocks);
+
 /* Is there room for whatever a write may need: a chunk, and a page's home? */
 bool cowstack_allocator_has_room(struct allocator *a);
 

@@ -259,6 +259,8 @@ int cowstack_change_snapshot(struct cowstack_change *c,
 		return -EEXIST;
 	if (cowstack_volume_depth(volume) >= COWSTACK_MAX_LAYERS)
 		return -E2BIG;
+	if (!cowstack_metadata_has_layer_room(md))
+		return -ENOSPC;
 	c->layer = new_top(md, now);
 	c->chain = cowstack_chain_new();
 	if (!c->layer || !c->chain) {

@@ -65,7 +65,8 @@ int cowstack_change_delete_volume(struct cowstack_change *c,
 /*
  * The top is frozen and a new one takes its place.  The volume is up, its
  * writers are held and none is in flight.  @update may be NULL.  -E2BIG: 250
- * layers; -EEXIST: @name is taken in this chain.
+ * layers; -EEXIST: @name is taken in this chain; -ENOSPC: the store is so full
+ * that the index has no room for one layer more.
  */
 int cowstack_change_snapshot(struct cowstack_change *c,
 			     struct cowstack_metadata *md,

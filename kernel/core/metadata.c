@@ -55,16 +55,30 @@ static struct cowstack_layer **layer_bucket(struct cowstack_metadata *md,
 	return &md->buckets[from_layer_id(id) % COWSTACK_LAYER_BUCKETS];
 }
 
-/* Keeps room for @bytes more (or less) of records in the index. */
-static void count_objects(struct cowstack_metadata *md, s64 bytes)
+/* Blocks of the index that @bytes of records take, at most. */
+static u64 index_blocks(u64 bytes)
 {
 	/* A record does not cross a block's end: some of each is lost. */
 	const u32 block = sizeof(((struct disk_record_block *)NULL)->records) -
 			  sizeof(struct disk_volume_record);
 
+	return div_u64(bytes, block) + 2;
+}
+
+/* Keeps room for @bytes more (or less) of records in the index. */
+static void count_objects(struct cowstack_metadata *md, s64 bytes)
+{
 	md->object_bytes += bytes;
 	cowstack_allocator_set_index(&md->allocator,
-				     div_u64(md->object_bytes, block) + 2);
+				     index_blocks(md->object_bytes));
+}
+
+bool cowstack_metadata_has_layer_room(struct cowstack_metadata *md)
+{
+	u64 bytes = md->object_bytes + sizeof(struct disk_layer_record);
+
+	return cowstack_allocator_has_index_room(&md->allocator,
+						 index_blocks(bytes));
 }
 
 struct cowstack_layer *cowstack_layer_find(struct cowstack_metadata *md,

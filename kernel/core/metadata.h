@@ -146,6 +146,8 @@ void cowstack_layer_add(struct cowstack_metadata *md,
  */
 void cowstack_layer_remove(struct cowstack_metadata *md,
 			   struct cowstack_layer *layer);
+/* Has the next checkpoint room for one more layer's record? */
+bool cowstack_metadata_has_layer_room(struct cowstack_metadata *md);
 void cowstack_layer_set_parent(struct cowstack_layer *layer,
 			       struct cowstack_layer *parent);
 /* Frees a layer that was never added. */

@@ -549,4 +549,48 @@ TEST_F(journal, incomplete_step_frees_nothing)
 	cowstack_allocator_release(&self->md.allocator, &runs);
 }
 
+/* Data has taken all that it may; @return: snapshots until there is no room. */
+static u32 snapshot_until_full(journal_data *self,
+			       struct cowstack_volume *volumes[], u32 count)
+{
+	struct cowstack_change change;
+	u32 n = 0;
+	int error;
+
+	for (;;) {
+		error = cowstack_change_snapshot(&change, &self->md,
+						 volumes[n % count], NULL, 0,
+						 NULL, NULL);
+		if (error)
+			return error == -ENOSPC ? n : 0;
+		image_run_change(&self->image, &self->md, &change);
+		if (++n % 10 == 0)
+			image_checkpoint(&self->image, &self->md);
+	}
+}
+
+/* However many are asked for, a checkpoint still finds room for the index. */
+TEST_F(journal, snapshots_of_a_full_store_are_bounded)
+{
+	struct cowstack_volume *volumes[4] = { self->volume };
+	dchunk_t first, more;
+	u64 got, i;
+
+	for (i = 1; i < ARRAY_SIZE(volumes); i++)
+		volumes[i] = image_create_volume(&self->image, &self->md, i + 1,
+						 VOLUME_CHUNKS * 8);
+	ASSERT_EQ(0, cowstack_allocator_take(&self->md.allocator, STORE_CHUNKS,
+					     &first, &got));
+	while (!cowstack_allocator_take(&self->md.allocator, STORE_CHUNKS,
+					&more, &i))
+		;
+	EXPECT_LT(20, snapshot_until_full(self, volumes, ARRAY_SIZE(volumes)));
+	image_checkpoint(&self->image, &self->md);
+	EXPECT_TRUE(load_is_right(self));
+	/* The other way out of it still works. */
+	cowstack_allocator_untake(&self->md.allocator, first, 8);
+	EXPECT_LT(0, snapshot_until_full(self, volumes, ARRAY_SIZE(volumes)));
+	EXPECT_TRUE(load_is_right(self));
+}
+
 TEST_HARNESS_MAIN
