@@ -181,17 +181,25 @@ static bool other_record(struct stack *stack, char *name, size_t size)
 	return found;
 }
 
-bool base_other_user(struct stack *stack, bool records, char *name,
-		     size_t size)
+bool base_claim(struct stack *stack, bool records, char *name, size_t size)
 {
 	struct stack *other;
 
+	if (records && other_record(stack, name, size))
+		return false;
 	mutex_lock(&stores_mutex);
 	other = find_base_user(stack->base, stack);
 	if (other)
 		strscpy(name, other->name, size);
+	else
+		WRITE_ONCE(stack->job_active, true);
 	mutex_unlock(&stores_mutex);
-	return other || (records && other_record(stack, name, size));
+	return !other;
+}
+
+void base_release(struct stack *stack)
+{
+	WRITE_ONCE(stack->job_active, false);
 }
 
 struct stack *base_writer(struct block_device *bdev, const struct stack *but)

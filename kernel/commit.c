@@ -32,21 +32,40 @@ static const struct cowstack_geometry *job_geometry(const struct job *job)
 
 /* --- records --- */
 
-void commit_update_record(struct cowstack_volume_info *info,
-			  const void *argument)
-{
-	info->job = *(const struct cowstack_job *)argument;
-}
+/*
+ * Each of these changes what it means and no more: a message may have changed
+ * the rest of the record since the thread last looked.
+ */
 
 static void update_begin(struct cowstack_volume_info *info,
 			 const void *argument)
 {
 	const struct cowstack_job *record = argument;
 
-	info->job = *record;
+	info->job.total = record->total;
+	info->job.error = 0;
 	/* Of several that were begun the highest top counts. */
 	if (from_layer_id(record->top) > from_layer_id(info->mixed_top))
 		info->mixed_top = record->top;
+}
+
+static void update_progress(struct cowstack_volume_info *info,
+			    const void *argument)
+{
+	const struct cowstack_job *record = argument;
+
+	info->job.cursor = record->cursor;
+	info->job.done = record->done;
+}
+
+static void update_end(struct cowstack_volume_info *info, const void *argument)
+{
+	const struct cowstack_job *record = argument;
+
+	if (info->job.state == COWSTACK_JOB_CANCELLED)
+		return;
+	info->job.state = record->state;
+	info->job.error = record->error;
 }
 
 struct finish {
@@ -200,11 +219,11 @@ static int prepare_begin(struct job *job, struct cowstack_change *c,
 				    argument);
 }
 
-static int prepare_record(struct job *job, struct cowstack_change *c,
-			  const void *argument)
+static int prepare_end(struct job *job, struct cowstack_change *c,
+		       const void *argument)
 {
 	return cowstack_change_info(c, &job->stack->store->metadata,
-				    job->stack->volume, commit_update_record, argument);
+				    job->stack->volume, update_end, argument);
 }
 
 static int prepare_let_go(struct job *job, struct cowstack_change *c,
@@ -213,7 +232,7 @@ static int prepare_let_go(struct job *job, struct cowstack_change *c,
 	return cowstack_change_let_go(c, &job->stack->store->metadata,
 				      job->stack->volume, job->bottom,
 				      job->top, job->group_first,
-				      job->group_chunks, commit_update_record,
+				      job->group_chunks, update_progress,
 				      argument);
 }
 
@@ -224,7 +243,7 @@ static int prepare_let_go_newest(struct job *job, struct cowstack_change *c,
 	return cowstack_change_let_go(c, &job->stack->store->metadata,
 				      job->stack->volume, job->top, job->top,
 				      job->group_first, job->group_chunks,
-				      commit_update_record, argument);
+				      update_progress, argument);
 }
 
 static int prepare_finish(struct job *job, struct cowstack_change *c,
@@ -481,14 +500,15 @@ static void record_end(struct job *job, int error)
 	struct cowstack_job record = copy_record(job);
 
 	if (error == -EINTR) {
+		/* Who cancelled has made it durable. */
 		record.state = COWSTACK_JOB_CANCELLED;
 	} else {
 		record.state = COWSTACK_JOB_STOPPED;
 		record.error = -error;
+		if (make_durable(job, prepare_end, &record))
+			pr_warn("cowstack %s: commit: its end could not be recorded\n",
+				job->stack->name);
 	}
-	if (make_durable(job, prepare_record, &record))
-		pr_warn("cowstack %s: commit: its end could not be recorded\n",
-			job->stack->name);
 	/* Shown only now: who sees it may start the next one. */
 	spin_lock_irq(&job->stack->job_lock);
 	job->record.state = record.state;
@@ -504,6 +524,8 @@ int commit_thread(void *data)
 
 	stand_still(job);
 	error = kthread_should_stop() ? -EINTR : run_commit(job);
+	if (error && READ_ONCE(job->cancelled))
+		error = -EINTR;
 	/* A removal leaves the record running: it is taken up again. */
 	if (!error)
 		report_end(job, 0);
@@ -515,7 +537,7 @@ int commit_thread(void *data)
 	job->finished = true;
 	job->still = true;
 	spin_unlock_irq(&job->stack->job_lock);
-	WRITE_ONCE(job->stack->job_active, false);
+	base_release(job->stack);
 	wake_up_all(&job->wait);
 	wait_event_idle(job->wait, kthread_should_stop());
 	return 0;

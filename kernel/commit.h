@@ -42,8 +42,4 @@ struct job {
  */
 int commit_thread(void *data);
 
-/* A cowstack_update_fn: the job's record becomes *@argument. */
-void commit_update_record(struct cowstack_volume_info *info,
-			  const void *argument);
-
 #endif /* COWSTACK_COMMIT_H */

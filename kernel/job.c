@@ -48,7 +48,7 @@ void job_end_thread(struct stack *stack)
 		return;
 	/* kthread_stop() wakes the thread wherever it waits on job->wait. */
 	kthread_stop(job->thread);
-	WRITE_ONCE(stack->job_active, false);
+	base_release(stack);
 	spin_lock_irq(&stack->job_lock);
 	stack->job = NULL;
 	spin_unlock_irq(&stack->job_lock);
@@ -84,7 +84,7 @@ static int set_range(struct job *job, layer_id_t top)
 	return error;
 }
 
-/* Starts the thread of @job, whose record is durable. */
+/* Starts the thread of @job, whose record is durable; the base is claimed. */
 static int run_job(struct stack *stack, struct job *job,
 		   const struct cowstack_job *record)
 {
@@ -105,13 +105,18 @@ static int run_job(struct stack *stack, struct job *job,
 		free_job(job);
 		return error;
 	}
-	job_end_thread(stack);
 	spin_lock_irq(&stack->job_lock);
 	stack->job = job;
 	spin_unlock_irq(&stack->job_lock);
-	WRITE_ONCE(stack->job_active, true);
 	wake_up_process(job->thread);
 	return 0;
+}
+
+/* A cowstack_update_fn: the whole record, where no thread is. */
+static void update_record(struct cowstack_volume_info *info,
+			  const void *argument)
+{
+	info->job = *(const struct cowstack_job *)argument;
 }
 
 static int commit_info(struct stack *stack, cowstack_update_fn update,
@@ -243,28 +248,32 @@ static int begin_with_snapshot(struct stack *stack, struct cowstack_job *record,
 			return complete_at_once(stack, record);
 		record->top = newest->id;
 		error = check_base_end(stack, newest, range);
-		return error ? error : commit_info(stack, commit_update_record, record);
+		return error ? error : commit_info(stack, update_record, record);
 	}
 	record->top = volume->top->id;
 	error = check_base_end(stack, volume->top, range);
-	if (!error)
-		error = freeze_top(stack, NULL, commit_update_record, record, &change);
+	if (!error) {
+		error = freeze_top(stack, NULL, update_record, record, &change);
+		if (error == -ENOSPC)
+			pr_err("cowstack %s: commit start: the store is too full for a snapshot: commit another volume, or grow it\n",
+			       stack->name);
+	}
 	open_gate(stack);
 	store_change_free(&change);
 	mutex_unlock(&stack->chain_mutex);
 	return error;
 }
 
-/* Says who else uses the base of @stack; false: nobody. */
-static bool base_is_shared(struct stack *stack, const char *what, bool records)
+/* Claims the base for writing; false: another uses it, which was said. */
+static bool claim_base(struct stack *stack, const char *what, bool records)
 {
 	char name[DM_NAME_LEN];
 
-	if (!base_other_user(stack, records, name, sizeof(name)))
-		return false;
+	if (base_claim(stack, records, name, sizeof(name)))
+		return true;
 	pr_err("cowstack %s: %s: the base is also that of %s\n", stack->name,
 	       what, name);
-	return true;
+	return false;
 }
 
 static int check_start(struct stack *stack)
@@ -274,8 +283,6 @@ static int check_start(struct stack *stack)
 		       stack->name);
 		return -EROFS;
 	}
-	if (base_is_shared(stack, "commit start", true))
-		return -EBUSY;
 	if (job_is_active(stack)) {
 		pr_err("cowstack %s: commit start: a job is running\n", stack->name);
 		return -EBUSY;
@@ -295,6 +302,24 @@ static bool job_can_go_on(const struct cowstack_job *record)
 		record->state == COWSTACK_JOB_RUNNING);
 }
 
+/* The base is claimed and no thread is there any more. */
+static int begin(struct stack *stack, struct job *job,
+		 const struct job_options *options, struct cowstack_job *record)
+{
+	*record = stack->volume->info.job;
+	if (job_can_go_on(record) && !set_range(job, record->top)) {
+		if (options->speed_given)
+			record->speed = options->speed;
+		record->state = COWSTACK_JOB_RUNNING;
+		return commit_info(stack, update_record, record);
+	}
+	memset(record, 0, sizeof(*record));
+	record->kind = COWSTACK_JOB_COMMIT;
+	record->state = COWSTACK_JOB_RUNNING;
+	record->speed = options->speed;
+	return begin_with_snapshot(stack, record, &job->range);
+}
+
 int job_start(struct stack *stack, const struct job_options *options)
 {
 	struct cowstack_job record;
@@ -304,56 +329,74 @@ int job_start(struct stack *stack, const struct job_options *options)
 	if (error)
 		return error;
 	job_end_thread(stack);
-	record = stack->volume->info.job;
+	if (!claim_base(stack, "commit start", true))
+		return -EBUSY;
 	job = new_job(stack);
-	if (!job)
+	if (!job) {
+		base_release(stack);
 		return -ENOMEM;
-	if (job_can_go_on(&record) && !set_range(job, record.top)) {
-		if (options->speed_given)
-			record.speed = options->speed;
-		record.state = COWSTACK_JOB_RUNNING;
-		error = commit_info(stack, commit_update_record, &record);
-	} else {
-		memset(&record, 0, sizeof(record));
-		record.kind = COWSTACK_JOB_COMMIT;
-		record.state = COWSTACK_JOB_RUNNING;
-		record.speed = options->speed;
-		error = begin_with_snapshot(stack, &record, &job->range);
 	}
+	error = begin(stack, job, options, &record);
 	store_event(stack->store);
 	if (error || record.state == COWSTACK_JOB_COMPLETED) {
+		base_release(stack);
 		free_job(job);
 		return error;
 	}
-	return run_job(stack, job, &record);
+	error = run_job(stack, job, &record);
+	if (error)
+		base_release(stack);
+	return error;
 }
 
+/* A job that ended meanwhile has ended. */
+static void update_cancel(struct cowstack_volume_info *info,
+			  const void *argument)
+{
+	if (job_can_go_on(&info->job))
+		info->job.state = COWSTACK_JOB_CANCELLED;
+}
+
+/*
+ * The record says so before the message is answered, whatever becomes of the
+ * thread, which shows the end when it stands still.
+ */
 int job_cancel(struct stack *stack)
 {
-	struct cowstack_job record = stack->volume->info.job;
+	bool active = job_is_active(stack);
 	int error;
 
-	if (job_is_active(stack)) {
+	if (!active && !job_can_go_on(&stack->volume->info.job))
+		return -ENOENT;
+	error = commit_info(stack, update_cancel, NULL);
+	if (error)
+		return error;
+	if (active) {
 		WRITE_ONCE(stack->job->cancelled, true);
 		wake_up_all(&stack->job->wait);
-		return 0;
-	}
-	if (!job_can_go_on(&record))
-		return -ENOENT;
-	record.state = COWSTACK_JOB_CANCELLED;
-	error = commit_info(stack, commit_update_record, &record);
-	if (!error)
+	} else {
 		job_end_thread(stack);
-	store_event(stack->store);
-	return error;
+		store_event(stack->store);
+	}
+	return 0;
+}
+
+static void update_speed(struct cowstack_volume_info *info,
+			 const void *argument)
+{
+	info->job.speed = *(const u64 *)argument;
 }
 
 int job_set_speed(struct stack *stack, u64 speed)
 {
 	struct job *job = stack->job;
+	int error;
 
 	if (!job_is_active(stack))
 		return -ENOENT;
+	error = commit_info(stack, update_speed, &speed);
+	if (error)
+		return error;
 	spin_lock_irq(&stack->job_lock);
 	job->record.speed = speed;
 	cowstack_throttle_set(&job->throttle, speed, ktime_get_ns());
@@ -388,21 +431,23 @@ void job_take_up(struct stack *stack)
 	if (!stack->features.resume_commit || stack->features.read_only_base ||
 	    stack->job_held ||
 	    /* Records were asked when it was started, and can but guess now. */
-	    base_is_shared(stack, "commit", false)) {
+	    !claim_base(stack, "commit", false)) {
 		record.state = COWSTACK_JOB_PAUSED;
-		if (commit_info(stack, commit_update_record, &record))
+		if (commit_info(stack, update_record, &record))
 			pr_warn("cowstack %s: commit: could not be paused\n",
 				stack->name);
 		store_event(stack->store);
 		return;
 	}
 	job = new_job(stack);
-	if (!job || run_job(stack, job, &record))
+	if (!job || run_job(stack, job, &record)) {
+		base_release(stack);
 		pr_err("cowstack %s: commit: could not be taken up again: start it anew\n",
 		       stack->name);
-	else
-		pr_info("cowstack %s: commit of layer %u goes on\n", stack->name,
-			from_layer_id(record.top));
+		return;
+	}
+	pr_info("cowstack %s: commit of layer %u goes on\n", stack->name,
+		from_layer_id(record.top));
 }
 
 /* --- parking --- */

@@ -53,7 +53,7 @@ struct stack {
 	struct job *job;		/* message_mutex; see job.h */
 	spinlock_t job_lock;		/* what of it others look at */
 	unsigned int parked;		/* job_park() less job_unpark() */
-	bool job_active;		/* a thread may write to the base */
+	bool job_active;		/* the base is claimed; stores_mutex */
 	bool job_held;			/* its base was exchanged: not by itself */
 };
 
@@ -175,12 +175,13 @@ int base_check(struct stack_table *table, struct store *store,
 int base_sample(struct store *store, struct block_device *bdev, u64 seed,
 		u32 *crc);
 /*
- * Does another live stack use @stack's base, or, with @records, does another
- * volume of its store that is down and holds data have it, as far as records
- * tell?  Its name goes to @name.  stores_mutex and metadata_lock not held.
+ * Claims @stack's base for writing, until base_release(): no other stack over it
+ * goes live meanwhile.  False: another live stack uses it, or, with @records,
+ * another volume of the store that is down and holds data has it, as far as
+ * records tell; its name goes to @name.  stores_mutex and metadata_lock not held.
  */
-bool base_other_user(struct stack *stack, bool records, char *name,
-		     size_t size);
+bool base_claim(struct stack *stack, bool records, char *name, size_t size);
+void base_release(struct stack *stack);
 /* The stack whose running job writes to @bdev, other than @but; stores_mutex. */
 struct stack *base_writer(struct block_device *bdev, const struct stack *but);
 /* Is @bdev the base of any live stack?  stores_mutex held. */
