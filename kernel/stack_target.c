@@ -193,7 +193,7 @@ static int build_stack(struct dm_target *ti, struct stack_table *table,
 		return error;
 	}
 	/* One device opened twice with two modes: dm would free it under us. */
-	if (dm_get_dev_t(argv[0]) == table->store_dev->bdev->bd_dev) {
+	if (compat_device_number(argv[0]) == table->store_dev->bdev->bd_dev) {
 		ti->error = error_text_make("base %s is the cowstore", argv[0]);
 		error = -EINVAL;
 		goto put_store_dev;

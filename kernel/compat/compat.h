@@ -35,4 +35,19 @@ static inline void compat_srcu_up_read(struct srcu_struct *srcu, int index)
 	__srcu_read_unlock(srcu, index);
 }
 
+/*
+ * The number of the device that dm_get_device() opens by this name, 0 if there
+ * is none.  dm_get_dev_t() was that until 6.5; what is used here is in all.
+ */
+static inline dev_t compat_device_number(const char *name)
+{
+	unsigned int major, minor;
+	dev_t number;
+	char rest;
+
+	if (sscanf(name, "%u:%u%c", &major, &minor, &rest) == 2)
+		return MKDEV(major, minor);
+	return lookup_bdev(name, &number) ? 0 : number;
+}
+
 #endif /* COWSTACK_COMPAT_H */

@@ -12,6 +12,8 @@
 
 #ifdef __KERNEL__
 
+#include <linux/processor.h>	/* bit_spinlock.h uses, and does not include it */
+
 #include <linux/atomic.h>
 #include <linux/bit_spinlock.h>
 #include <linux/bitmap.h>

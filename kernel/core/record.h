@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Writing records into the blocks of a step or of the index.  A record never
- * crosses a block's end.  The encoding is in format.h, reading it in load.c.
+ * crosses a block's end.  The encoding is in format.h, reading it in load_records.c.
  */
 #ifndef COWSTACK_CORE_RECORD_H
 #define COWSTACK_CORE_RECORD_H

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the parts of loading share: load.c reads superblocks, index, pages and
+ * journal, load_records.c takes their records over.
+ */
+#ifndef COWSTACK_CORE_LOADER_H
+#define COWSTACK_CORE_LOADER_H
+
+#include "load.h"
+
+enum { LOAD_BUFFER_BLOCKS = 256 };	/* 1 MiB at a time */
+
+struct page_place {
+	struct map_page *page;
+	u64 block;
+};
+
+struct loader {
+	struct cowstack_metadata *md;
+	struct cowstack_reader *reader;
+	struct cowstack_load_report *report;
+	bool in_index;			/* page records may come */
+	u64 pages;
+	struct page_place *places;	/* of pages named by the index */
+	u64 place_count;
+	u64 place_room;
+	u8 *buffer;			/* LOAD_BUFFER_BLOCKS blocks */
+};
+
+/* Say what is wrong, and at which block; both return -EUCLEAN. */
+static inline int damaged(struct loader *l, const char *why)
+{
+	if (!l->report->why)
+		l->report->why = why;
+	return -EUCLEAN;
+}
+
+static inline int damaged_at(struct loader *l, u64 where, const char *why)
+{
+	l->report->where = where;
+	return damaged(l, why);
+}
+
+/*
+ * Takes over @used bytes of records, which are hostile until each field of each
+ * has been checked.  0; -EUCLEAN; -ENOMEM; -EFBIG: more map than memory.
+ */
+int load_records(struct loader *l, const u8 *records, u32 used);
+
+#endif /* COWSTACK_CORE_LOADER_H */
