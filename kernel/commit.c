@@ -23,6 +23,11 @@ enum {
 	GROUP_BYTES = 32 << 20,		/* written, or of the store's space */
 	GROUP_CHUNKS = 8192,		/* passed over: bounds the step */
 	GROUP_TIME = HZ,
+	/*
+	 * Zeroes of one batch: where the device has no write-zeroes these are
+	 * writes, and nothing else is looked at before they have ended.
+	 */
+	BATCH_ZERO_BYTES = 32 << 20,
 };
 
 static const struct cowstack_geometry *job_geometry(const struct job *job)
@@ -249,6 +254,12 @@ static int prepare_let_go_newest(struct job *job, struct cowstack_change *c,
 static int prepare_finish(struct job *job, struct cowstack_change *c,
 			  const void *argument)
 {
+	/* Whoever was told so must find all layers in their place. */
+	if (job->stack->volume->info.job.state == COWSTACK_JOB_CANCELLED) {
+		memset(c, 0, sizeof(*c));
+		WRITE_ONCE(job->cancelled, true);
+		return -EINTR;
+	}
 	return cowstack_change_remove_layers(c, &job->stack->store->metadata,
 					     job->stack->volume, job->bottom,
 					     job->top, update_finish,
@@ -316,10 +327,11 @@ static bool batch_has_room(const struct job *job,
 		    COWSTACK_MAX_PIECES;
 
 	return batch->pages_used + pages <= COPY_BATCH_PAGES &&
+	       batch->zero_bytes < BATCH_ZERO_BYTES &&
 	       batch->run_count + COWSTACK_MAX_PIECES <= COPY_BATCH_RUNS;
 }
 
-/* Bytes of a batch: all that it holds, or a quarter of a second's worth. */
+/* Bytes of a batch, zeroes included: all that it holds, or a quarter of a second's worth. */
 static u64 most_bytes(struct job *job)
 {
 	u64 speed;
@@ -345,13 +357,15 @@ static u64 gather(struct job *job, struct copy_batch *batch)
 
 	copy_batch_reset(batch);
 	blk_start_plug(&plug);
-	while (batch_has_room(job, batch) && batch->bytes < most &&
+	while (batch_has_room(job, batch) &&
+	       batch->bytes + batch->zero_bytes < most &&
 	       found < GROUP_CHUNKS &&
 	       cowstack_range_next(&job->range, &job->next)) {
 		n = cowstack_range_plan(g, &job->range, job->next, segments);
 		for (i = 0; i < n; i++)
-			if (clip_segment(job, &segments[i]))
-				copy_batch_add(batch, &segments[i]);
+			if (clip_segment(job, &segments[i]) &&
+			    WARN_ON_ONCE(!copy_batch_add(batch, &segments[i])))
+				batch->error = -EIO;
 		job->next = to_vchunk(from_vchunk(job->next) + 1);
 		found++;
 	}
@@ -408,7 +422,7 @@ static int sweep(struct job *job)
 		if (error)
 			break;
 		written = end;
-		account(job, writing->bytes, chunks);
+		account(job, writing->bytes + writing->zero_bytes, chunks);
 		job->group_bytes += writing->bytes;
 		job->group_space += chunks << job_geometry(job)->chunk_shift <<
 				    SECTOR_SHIFT;

@@ -43,6 +43,7 @@ void copy_batch_reset(struct copy_batch *batch)
 	batch->pages_used = 0;
 	batch->run_count = 0;
 	batch->bytes = 0;
+	batch->zero_bytes = 0;
 	batch->error = 0;
 	/* One for the caller, until it waits. */
 	atomic_set(&batch->pending, 1);
@@ -159,8 +160,10 @@ bool copy_batch_add(struct copy_batch *batch,
 		return false;
 	at = run_end(run);
 	run->sectors += segment->sectors;
-	if (segment->zero)
+	if (segment->zero) {
+		batch->zero_bytes += bytes;
 		return true;
+	}
 	batch->pages_used = DIV_ROUND_UP_ULL(at + bytes, PAGE_SIZE);
 	batch->bytes += bytes;
 	transfer(batch, batch->store->bdev, REQ_OP_READ, segment->place, at,

@@ -17,7 +17,7 @@ enum {
 
 /* Sectors in a row at the destination. */
 struct copy_run {
-	u64 sector;
+	u64 sector;			/* of the destination */
 	u64 sectors;
 	bool zero;
 	u32 page;			/* of the buffer, where the run starts */
@@ -30,11 +30,11 @@ struct copy_batch {
 	struct copy_run *runs;
 	u32 run_count;
 	u64 bytes;			/* of data */
+	u64 zero_bytes;			/* to be written as zeroes */
 	/* I/O under way. */
 	atomic_t pending;
 	struct completion done;
 	int error;			/* the first; set from interrupts */
-	u64 error_sector;
 };
 
 int copy_batch_init(struct copy_batch *batch, struct store *store);

@@ -13,6 +13,8 @@
  */
 #include "stack.h"
 
+#define POSTPONED_RETRY max(HZ / 50, 1)
+
 static void work_fn(struct work_struct *work)
 {
 	struct cowstack_io *io = container_of(work, struct cowstack_io, work);
@@ -57,9 +59,20 @@ static void admit_all(struct store *store, struct bio_list *list)
 }
 
 /*
- * Adds @bio to @list if *@reason still stands; asked under the lock
- * that the other side takes after the reason is gone, so none is left behind.
+ * Adds @bio to @list if *@reason still stands; asked under the lock that the
+ * other side takes after the reason is gone, so none is left behind.  held_lock
+ * held.
  */
+static bool must_hold(struct store *store, struct bio_list *list,
+		      struct bio *bio, const bool *reason)
+{
+	/* A store that has failed will admit nobody any more. */
+	if (!READ_ONCE(*reason) || READ_ONCE(store->mode) == STORE_FAIL)
+		return false;
+	bio_list_add(list, bio);
+	return true;
+}
+
 static void hold(struct store *store, struct bio_list *list, struct bio *bio,
 		 const bool *reason)
 {
@@ -67,18 +80,35 @@ static void hold(struct store *store, struct bio_list *list, struct bio *bio,
 	bool wait;
 
 	spin_lock_irqsave(&store->held_lock, flags);
-	/* A store that has failed will admit nobody any more. */
-	wait = READ_ONCE(*reason) && READ_ONCE(store->mode) != STORE_FAIL;
-	if (wait)
-		bio_list_add(list, bio);
+	wait = must_hold(store, list, bio, reason);
 	spin_unlock_irqrestore(&store->held_lock, flags);
 	if (!wait)
 		defer_bio(store, bio);
 }
 
+/* Back to dm, which brings it again after the stack's resume. */
+static void push_back(struct bio *bio)
+{
+	bio->bi_status = BLK_STS_DM_REQUEUE;
+	bio_endio(bio);
+}
+
 void defer_hold(struct store *store, struct bio *bio)
 {
-	hold(store, &store->held, bio, &store->suspended);
+	struct stack *stack = bio_io(bio)->stack;
+	unsigned long flags;
+	bool back, wait = false;
+
+	spin_lock_irqsave(&store->held_lock, flags);
+	/* Asked under the lock that defer_push_back() takes after it is set. */
+	back = stack->pushing_back;
+	if (!back)
+		wait = must_hold(store, &store->held, bio, &store->suspended);
+	spin_unlock_irqrestore(&store->held_lock, flags);
+	if (back)
+		push_back(bio);
+	else if (!wait)
+		defer_bio(store, bio);
 }
 
 void defer_admit_held(struct store *store)
@@ -98,9 +128,23 @@ void defer_admit_writes(struct stack *stack)
 
 void defer_postpone(struct store *store, struct bio *bio)
 {
-	/* Without a checkpoint under way nothing would bring it back. */
+	static const bool always = true;
+
 	journal_kick(store);
-	hold(store, &store->postponed, bio, &store->checkpoint_running);
+	hold(store, &store->postponed, bio, &always);
+	/*
+	 * Without a checkpoint under way (there was no memory for it, or it has
+	 * just ended) nothing would bring the bio back.
+	 */
+	if (!READ_ONCE(store->checkpoint_running))
+		queue_delayed_work(store->defer_wq, &store->postponed_timer,
+				   POSTPONED_RETRY);
+}
+
+static void postponed_timer_fn(struct work_struct *work)
+{
+	defer_admit_postponed(container_of(to_delayed_work(work), struct store,
+					   postponed_timer));
 }
 
 void defer_admit_postponed(struct store *store)
@@ -127,7 +171,9 @@ void defer_park(struct store *store, struct bio *bio)
 		io_complete(io, -ENOSPC);
 		return;
 	}
-	io->parked_at = jiffies;
+	/* It may have been let try in between; only room counts. */
+	if (!io->parked_at)
+		io->parked_at = jiffies ?: 1;
 	spin_lock_irqsave(&store->held_lock, flags);
 	/* Asked under the lock that defer_push_back() takes after it is set. */
 	back = io->stack->pushing_back;
@@ -137,8 +183,7 @@ void defer_park(struct store *store, struct bio *bio)
 	}
 	spin_unlock_irqrestore(&store->held_lock, flags);
 	if (back) {
-		bio->bi_status = BLK_STS_DM_REQUEUE;
-		bio_endio(bio);
+		push_back(bio);
 		return;
 	}
 	arm_parked_timer(store);
@@ -173,8 +218,10 @@ void defer_admit_parked(struct store *store)
 	LIST_HEAD(taken);
 
 	if (store->out_of_space &&
-	    cowstack_allocator_has_room(&store->metadata.allocator))
+	    cowstack_allocator_has_room(&store->metadata.allocator)) {
+		WRITE_ONCE(store->room_made_at, jiffies);
 		store_set_out_of_space(store, false);
+	}
 	take_parked(store, &taken, NULL, NULL);
 	list_for_each_entry_safe(io, next, &taken, parked) {
 		list_del_init(&io->parked);
@@ -187,24 +234,51 @@ static bool is_of_stack(const struct cowstack_io *io, const void *key)
 	return io->stack == key;
 }
 
+/* Moves @stack's bios that are held for a suspended store to @taken. */
+static void take_held(struct stack *stack, struct bio_list *taken)
+{
+	struct store *store = stack->store;
+	struct bio_list all;
+	struct bio *bio;
+	unsigned long flags;
+
+	spin_lock_irqsave(&store->held_lock, flags);
+	all = store->held;
+	bio_list_init(&store->held);
+	while ((bio = bio_list_pop(&all)))
+		bio_list_add(bio_io(bio)->stack == stack ? taken : &store->held,
+			     bio);
+	spin_unlock_irqrestore(&store->held_lock, flags);
+}
+
 void defer_push_back(struct stack *stack)
 {
 	struct cowstack_io *io, *next;
+	struct bio_list held;
+	struct bio *bio;
 	LIST_HEAD(taken);
 
+	bio_list_init(&held);
+	take_held(stack, &held);
+	while ((bio = bio_list_pop(&held)))
+		push_back(bio);
+	io_push_back_flushes(stack);
 	take_parked(stack->store, &taken, is_of_stack, stack);
 	list_for_each_entry_safe(io, next, &taken, parked) {
 		list_del_init(&io->parked);
-		io_bio(io)->bi_status = BLK_STS_DM_REQUEUE;
-		bio_endio(io_bio(io));
+		push_back(io_bio(io));
 	}
 }
 
 static bool is_too_old(const struct cowstack_io *io, const void *key)
 {
 	const unsigned long *timeout = key;
+	unsigned long since = io->parked_at;
+	unsigned long room = READ_ONCE(io->stack->store->room_made_at);
 
-	return time_after_eq(jiffies, io->parked_at + *timeout);
+	if (time_after(room, since))
+		since = room;
+	return time_after_eq(jiffies, since + *timeout);
 }
 
 static void parked_timer_fn(struct work_struct *work)
@@ -237,7 +311,9 @@ int defer_init(struct store *store)
 	bio_list_init(&store->held);
 	bio_list_init(&store->postponed);
 	INIT_LIST_HEAD(&store->parked);
+	store->room_made_at = jiffies;
 	INIT_DELAYED_WORK(&store->parked_timer, parked_timer_fn);
+	INIT_DELAYED_WORK(&store->postponed_timer, postponed_timer_fn);
 	store->defer_wq = alloc_workqueue("cowstack_deferred",
 					  WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	store->discard_wq = alloc_workqueue("cowstack_discard",
@@ -253,6 +329,7 @@ void defer_exit(struct store *store)
 {
 	if (store->defer_wq) {
 		cancel_delayed_work_sync(&store->parked_timer);
+		cancel_delayed_work_sync(&store->postponed_timer);
 		destroy_workqueue(store->defer_wq);
 	}
 	if (store->discard_wq)

@@ -610,22 +610,44 @@ static void flush_done(struct step_waiter *waiter, int error)
 	io_complete(io, error);
 }
 
+void io_push_back_flushes(struct stack *stack)
+{
+	struct step_waiter *waiter, *next;
+	LIST_HEAD(taken);
+
+	journal_take_waiters(stack->store, stack, &taken);
+	list_for_each_entry_safe(waiter, next, &taken, list) {
+		struct cowstack_io *io = container_of(waiter,
+						      struct cowstack_io,
+						      waiter);
+
+		io->stepped = true;
+		io_bio(io)->bi_status = BLK_STS_DM_REQUEUE;
+		bio_endio(io_bio(io));
+	}
+}
+
 static void wait_for_step(struct cowstack_io *io)
 {
 	io->waiter.done = flush_done;
+	io->waiter.owner = io->stack;
 	journal_wait(io->stack->store, &io->waiter);
 }
 
 /* A flush goes to the store alone: only commits write to the base. */
 static int map_flush(struct cowstack_io *io, struct bio *bio)
 {
-	struct store *store = io->stack->store;
+	struct stack *stack = io->stack;
+	struct store *store = stack->store;
 
 	if (!journal_is_dirty(store) && io_enter_drain(io)) {
 		bio_set_dev(bio, store->bdev);
 		return DM_MAPIO_REMAPPED;
 	}
 	wait_for_step(io);
+	/* It may have come just behind what the suspend took. */
+	if (unlikely(READ_ONCE(stack->pushing_back)))
+		io_push_back_flushes(stack);
 	return DM_MAPIO_SUBMITTED;
 }
 
@@ -637,6 +659,7 @@ static void init_io(struct cowstack_io *io, struct stack *stack)
 	io->locked = false;
 	io->step_after = false;
 	io->stepped = false;
+	io->parked_at = 0;
 	io->layer = NULL;
 }
 

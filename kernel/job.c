@@ -126,6 +126,8 @@ static int commit_info(struct stack *stack, cowstack_update_fn update,
 	struct store_change change;
 	int error;
 
+	/* So that it does not come between what the thread decides and does. */
+	mutex_lock(&stack->chain_mutex);
 	mutex_lock(&store->metadata_lock);
 	error = cowstack_change_info(&change.change, &store->metadata,
 				     stack->volume, update, argument);
@@ -133,6 +135,7 @@ static int commit_info(struct stack *stack, cowstack_update_fn update,
 	if (!error)
 		error = journal_commit(store, &change);
 	store_change_free(&change);
+	mutex_unlock(&stack->chain_mutex);
 	return error;
 }
 
@@ -174,11 +177,29 @@ int stack_snapshot(struct stack *stack, const char *name,
 	return error;
 }
 
+/* One line that says why "commit start" does not; returns @error. */
+__printf(4, 5)
+static int refuse(const struct stack *stack, struct job_options *options,
+		  int error, const char *format, ...)
+{
+	struct va_format vaf;
+	va_list args;
+
+	va_start(args, format);
+	vaf.fmt = format;
+	vaf.va = &args;
+	pr_err("cowstack %s: commit start: %pV\n", stack->name, &vaf);
+	va_end(args);
+	options->refused = true;
+	return error;
+}
+
 /*
  * What lies behind a shorter base's end could not be written there.  @range is
  * room to work with: the write gate may be closed, so nothing is allocated.
  */
-static int check_base_end(struct stack *stack, struct cowstack_layer *top,
+static int check_base_end(struct stack *stack, struct job_options *options,
+			  struct cowstack_layer *top,
 			  struct cowstack_range *range)
 {
 	struct store *store = stack->store;
@@ -193,9 +214,9 @@ static int check_base_end(struct stack *stack, struct cowstack_layer *top,
 	mutex_unlock(&store->metadata_lock);
 	if (!held)
 		return 0;
-	pr_err("cowstack %s: commit start: the base ends at sector %llu, the layers hold %llu sectors behind it\n",
-	       stack->name, stack->base_sectors, held);
-	return -ENOSPC;
+	return refuse(stack, options, -ENOSPC,
+		      "the base ends at sector %llu, the layers hold %llu sectors behind it",
+		      stack->base_sectors, held);
 }
 
 /* The record of a job that had nothing to do, and when that was. */
@@ -229,7 +250,8 @@ static int complete_at_once(struct stack *stack, struct cowstack_job *record)
  * or, where that is empty, writes wait for room or the chain has no room for one
  * more layer, the frozen layers.
  */
-static int begin_with_snapshot(struct stack *stack, struct cowstack_job *record,
+static int begin_with_snapshot(struct stack *stack, struct job_options *options,
+			       struct cowstack_job *record,
 			       struct cowstack_range *range)
 {
 	struct cowstack_volume *volume = stack->volume;
@@ -247,16 +269,16 @@ static int begin_with_snapshot(struct stack *stack, struct cowstack_job *record,
 		if (!newest)
 			return complete_at_once(stack, record);
 		record->top = newest->id;
-		error = check_base_end(stack, newest, range);
+		error = check_base_end(stack, options, newest, range);
 		return error ? error : commit_info(stack, update_record, record);
 	}
 	record->top = volume->top->id;
-	error = check_base_end(stack, volume->top, range);
+	error = check_base_end(stack, options, volume->top, range);
 	if (!error) {
 		error = freeze_top(stack, NULL, update_record, record, &change);
 		if (error == -ENOSPC)
-			pr_err("cowstack %s: commit start: the store is too full for a snapshot: commit another volume, or grow it\n",
-			       stack->name);
+			refuse(stack, options, error,
+			       "the store is too full for a snapshot: commit another volume, or grow it");
 	}
 	open_gate(stack);
 	store_change_free(&change);
@@ -276,22 +298,16 @@ static bool claim_base(struct stack *stack, const char *what, bool records)
 	return false;
 }
 
-static int check_start(struct stack *stack)
+static int check_start(struct stack *stack, struct job_options *options)
 {
-	if (stack->features.read_only_base) {
-		pr_err("cowstack %s: commit start: the base was opened read-only\n",
-		       stack->name);
-		return -EROFS;
-	}
-	if (job_is_active(stack)) {
-		pr_err("cowstack %s: commit start: a job is running\n", stack->name);
-		return -EBUSY;
-	}
-	if (store_is_rw(stack->store))
-		return 0;
-	pr_err("cowstack %s: commit start: the store is read-only\n",
-	       stack->name);
-	return -EROFS;
+	if (stack->features.read_only_base)
+		return refuse(stack, options, -EROFS,
+			      "the base was opened read-only");
+	if (job_is_active(stack))
+		return refuse(stack, options, -EBUSY, "a job is running");
+	if (!store_is_rw(stack->store))
+		return refuse(stack, options, -EROFS, "the store is read-only");
+	return 0;
 }
 
 static bool job_can_go_on(const struct cowstack_job *record)
@@ -304,8 +320,9 @@ static bool job_can_go_on(const struct cowstack_job *record)
 
 /* The base is claimed and no thread is there any more. */
 static int begin(struct stack *stack, struct job *job,
-		 const struct job_options *options, struct cowstack_job *record)
+		 struct job_options *options, struct cowstack_job *record)
 {
+	stack->job_shown = true;
 	*record = stack->volume->info.job;
 	if (job_can_go_on(record) && !set_range(job, record->top)) {
 		if (options->speed_given)
@@ -317,20 +334,22 @@ static int begin(struct stack *stack, struct job *job,
 	record->kind = COWSTACK_JOB_COMMIT;
 	record->state = COWSTACK_JOB_RUNNING;
 	record->speed = options->speed;
-	return begin_with_snapshot(stack, record, &job->range);
+	return begin_with_snapshot(stack, options, record, &job->range);
 }
 
-int job_start(struct stack *stack, const struct job_options *options)
+int job_start(struct stack *stack, struct job_options *options)
 {
 	struct cowstack_job record;
 	struct job *job;
-	int error = check_start(stack);
+	int error = check_start(stack, options);
 
 	if (error)
 		return error;
 	job_end_thread(stack);
-	if (!claim_base(stack, "commit start", true))
+	if (!claim_base(stack, "commit start", true)) {
+		options->refused = true;
 		return -EBUSY;
+	}
 	job = new_job(stack);
 	if (!job) {
 		base_release(stack);
@@ -363,21 +382,25 @@ static void update_cancel(struct cowstack_volume_info *info,
  */
 int job_cancel(struct stack *stack)
 {
-	bool active = job_is_active(stack);
+	struct job *job = stack->job;
 	int error;
 
-	if (!active && !job_can_go_on(&stack->volume->info.job))
+	if (!job_can_go_on(&stack->volume->info.job))
 		return -ENOENT;
 	error = commit_info(stack, update_cancel, NULL);
 	if (error)
 		return error;
-	if (active) {
-		WRITE_ONCE(stack->job->cancelled, true);
-		wake_up_all(&stack->job->wait);
-	} else {
-		job_end_thread(stack);
-		store_event(stack->store);
+	if (stack->volume->info.job.state != COWSTACK_JOB_CANCELLED)
+		return -ENOENT;		/* it came to its end before */
+	if (job) {
+		spin_lock_irq(&stack->job_lock);
+		job->cancelled = true;
+		if (job->finished)
+			job->record.state = COWSTACK_JOB_CANCELLED;
+		spin_unlock_irq(&stack->job_lock);
+		wake_up_all(&job->wait);
 	}
+	store_event(stack->store);
 	return 0;
 }
 
@@ -392,10 +415,10 @@ int job_set_speed(struct stack *stack, u64 speed)
 	struct job *job = stack->job;
 	int error;
 
-	if (!job_is_active(stack))
+	if (!job_can_go_on(&stack->volume->info.job))
 		return -ENOENT;
 	error = commit_info(stack, update_speed, &speed);
-	if (error)
+	if (error || !job)
 		return error;
 	spin_lock_irq(&stack->job_lock);
 	job->record.speed = speed;
@@ -408,8 +431,10 @@ int job_set_speed(struct stack *stack, u64 speed)
 void job_get_status(struct stack *stack, struct job_status *status)
 {
 	lockdep_assert_held(&stack->store->metadata_lock);
-	status->rate = 0;
-	status->record = stack->volume->info.job;
+	memset(status, 0, sizeof(*status));
+	/* What ended before the stack came up is no news. */
+	if (stack->job_shown || job_can_go_on(&stack->volume->info.job))
+		status->record = stack->volume->info.job;
 	spin_lock_irq(&stack->job_lock);
 	/* A thread knows more than what is recorded so far. */
 	if (stack->job) {
@@ -420,6 +445,22 @@ void job_get_status(struct stack *stack, struct job_status *status)
 	spin_unlock_irq(&stack->job_lock);
 }
 
+static void update_pause(struct cowstack_volume_info *info,
+			 const void *argument)
+{
+	if (info->job.state == COWSTACK_JOB_RUNNING)
+		info->job.state = COWSTACK_JOB_PAUSED;
+}
+
+/* A job that cannot go on by itself waits to be told to. */
+static void pause_untaken(struct stack *stack)
+{
+	if (commit_info(stack, update_pause, NULL))
+		pr_warn("cowstack %s: commit: could not be paused\n",
+			stack->name);
+	store_event(stack->store);
+}
+
 void job_take_up(struct stack *stack)
 {
 	struct cowstack_job record = stack->volume->info.job;
@@ -428,22 +469,20 @@ void job_take_up(struct stack *stack)
 	if (record.kind != COWSTACK_JOB_COMMIT ||
 	    record.state != COWSTACK_JOB_RUNNING || stack->job)
 		return;
+	stack->job_shown = true;
 	if (!stack->features.resume_commit || stack->features.read_only_base ||
 	    stack->job_held ||
 	    /* Records were asked when it was started, and can but guess now. */
 	    !claim_base(stack, "commit", false)) {
-		record.state = COWSTACK_JOB_PAUSED;
-		if (commit_info(stack, update_record, &record))
-			pr_warn("cowstack %s: commit: could not be paused\n",
-				stack->name);
-		store_event(stack->store);
+		pause_untaken(stack);
 		return;
 	}
 	job = new_job(stack);
 	if (!job || run_job(stack, job, &record)) {
 		base_release(stack);
-		pr_err("cowstack %s: commit: could not be taken up again: start it anew\n",
+		pr_err("cowstack %s: commit: could not be taken up again, and is paused: start it anew\n",
 		       stack->name);
+		pause_untaken(stack);
 		return;
 	}
 	pr_info("cowstack %s: commit of layer %u goes on\n", stack->name,

@@ -24,15 +24,16 @@ struct job_status {
 };
 
 struct job_options {
-	u64 speed;
+	u64 speed;			/* bytes per second, 0: unlimited */
 	bool speed_given;
+	bool refused;			/* set: why was said where it was found */
 };
 
 /*
  * "commit start": takes the snapshot where one is due and starts the thread.
  * message_mutex held; waits for writes in flight and one step.
  */
-int job_start(struct stack *stack, const struct job_options *options);
+int job_start(struct stack *stack, struct job_options *options);
 
 /* message_mutex held. 0, -ENOENT: no job. */
 int job_cancel(struct stack *stack);
@@ -57,7 +58,7 @@ void job_init_stack(struct stack *stack);
  */
 void job_park(struct stack *stack);
 void job_unpark(struct stack *stack);
-/* The same for all stacks of @store; stores_mutex and message_mutex held. */
+/* The same for all stacks of @store; message_mutex held. */
 void jobs_park(struct store *store);
 void jobs_resume(struct store *store);
 

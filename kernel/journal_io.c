@@ -246,7 +246,7 @@ static void step_work_fn(struct work_struct *work)
 {
 	struct store *store = container_of(work, struct store, step_work);
 	struct round round;
-	bool more;
+	bool more, last = false;
 
 	INIT_LIST_HEAD(&round.waiters);
 	INIT_LIST_HEAD(&round.changes);
@@ -262,7 +262,9 @@ static void step_work_fn(struct work_struct *work)
 		run_round(store, &round);
 
 		spin_lock_irq(&store->step_lock);
-		more = has_requests(store);
+		/* Once stopped, one more round serves who came before that. */
+		more = has_requests(store) && !last;
+		last = store->step_stopped;
 		if (!more)
 			WRITE_ONCE(store->step_running, false);
 		spin_unlock_irq(&store->step_lock);
@@ -417,6 +419,21 @@ static void step_timer_fn(struct work_struct *work)
 		queue_delayed_work(store->journal_wq, &store->step_timer,
 				   STEP_PERIOD);
 	spin_unlock_irq(&store->step_lock);
+}
+
+void journal_take_waiters(struct store *store, const void *owner,
+			  struct list_head *taken)
+{
+	struct step_waiter *waiter, *next;
+	unsigned long flags;
+
+	spin_lock_irqsave(&store->step_lock, flags);
+	if (store->step_stopped && !store->step_running)
+		list_for_each_entry_safe(waiter, next, &store->step_waiters,
+					 list)
+			if (waiter->owner == owner)
+				list_move_tail(&waiter->list, taken);
+	spin_unlock_irqrestore(&store->step_lock, flags);
 }
 
 void journal_stop(struct store *store)

@@ -299,14 +299,7 @@ static int commit_start(struct message *m)
 		options.speed_given = true;
 	}
 	error = job_start(m->stack, &options);
-	switch (error) {
-	case -EBUSY:
-	case -ENOSPC:
-	case -EROFS:
-		return error;		/* said where it was found */
-	default:
-		return explain(m, error);
-	}
+	return options.refused ? error : explain(m, error);
 }
 
 static int commit_cancel(struct message *m)
@@ -365,6 +358,24 @@ static int find_layer(const struct message *m, const char *word,
 	return refuse(m, -ENOENT, "layer %s: no such layer", word);
 }
 
+/* @layer is NULL where find_layer() has said why. */
+static int refuse_drop(const struct message *m, int error,
+		       const struct cowstack_layer *layer)
+{
+	if (!layer)
+		return error;
+	switch (error) {
+	case -EINVAL:
+		return refuse(m, error, "layer %s is the top", m->argv[1]);
+	case -EBUSY:
+		return refuse(m, error,
+			      "layer %s is not empty, or another lies on it",
+			      m->argv[1]);
+	default:
+		return explain(m, error);
+	}
+}
+
 static int drop(struct message *m)
 {
 	struct store *store = m->store;
@@ -389,14 +400,9 @@ static int drop(struct message *m)
 						      m->stack->volume, layer,
 						      layer, NULL, NULL);
 	mutex_unlock(&store->metadata_lock);
-	if (error == -EINVAL && layer == m->stack->volume->top)
-		refuse(m, error, "layer %s is the top", m->argv[1]);
-	if (error == -EBUSY)
-		refuse(m, error, "layer %s is not empty, or another lies on it",
-		       m->argv[1]);
 	if (error) {
 		mutex_unlock(&m->stack->chain_mutex);
-		return error;
+		return refuse_drop(m, error, layer);
 	}
 	error = carry_out(m, &change, 0);
 	mutex_unlock(&m->stack->chain_mutex);

@@ -55,6 +55,7 @@ struct stack {
 	unsigned int parked;		/* job_park() less job_unpark() */
 	bool job_active;		/* the base is claimed; stores_mutex */
 	bool job_held;			/* its base was exchanged: not by itself */
+	bool job_shown;			/* one began, or goes on, since it is up */
 };
 
 /* One table of a stack. */
@@ -72,7 +73,7 @@ struct stack_table {
 struct cowstack_io {
 	struct stack *stack;
 	struct list_head parked;
-	unsigned long parked_at;	/* jiffies */
+	unsigned long parked_at;	/* jiffies, of the first time; 0: never */
 	int drain;			/* SRCU index, -1: not in a section */
 	bool in_gate;
 	bool locked;			/* range lock held */
@@ -128,6 +129,9 @@ void io_leave(struct cowstack_io *io);
 /* Enters the drain section; false: the store is suspended. */
 bool io_enter_drain(struct cowstack_io *io);
 
+/* A noflush suspend while no step is made: what waits for one goes back to dm. */
+void io_push_back_flushes(struct stack *stack);
+
 /* Has @io's bio ended with @error?  Completes it. */
 void io_complete(struct cowstack_io *io, int error);
 
@@ -157,7 +161,10 @@ void defer_hold_write(struct stack *stack, struct bio *bio);
 void defer_park(struct store *store, struct bio *bio);
 /* The write gate is open again. */
 void defer_admit_writes(struct stack *stack);
-/* A noflush suspend: parked bios of @stack go back to dm. */
+/*
+ * A noflush suspend: bios of @stack that are parked, or held for a suspended
+ * store, go back to dm.
+ */
 void defer_push_back(struct stack *stack);
 
 /* --- io_slow.c; process context --- */

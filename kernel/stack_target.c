@@ -365,6 +365,10 @@ static void update_identity(struct cowstack_volume_info *info,
 {
 	const struct identity *identity = argument;
 
+	/* Nothing is known of another base but that it is one. */
+	if (info->base_sectors != identity->sectors ||
+	    info->base_crc != identity->crc)
+		info->base_time = 0;
 	info->base_sectors = identity->sectors;
 	info->base_seed = identity->seed;
 	info->base_crc = identity->crc;
@@ -514,7 +518,12 @@ static int stack_target_message(struct dm_target *ti, unsigned int argc,
 {
 	struct stack_table *table = ti->private;
 
-	if (argc == 3 && !strcmp(argv[0], "set"))
+	if (!strcmp(argv[0], "set") && argc != 3) {
+		pr_err("cowstack %s: set: wants a feature and a value\n",
+		       table->stack->name);
+		return -EINVAL;
+	}
+	if (!strcmp(argv[0], "set"))
 		return set_feature(table, argv[1], argv[2]);
 	return stack_message(table->stack, argc, argv, result, maxlen);
 }

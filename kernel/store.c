@@ -88,6 +88,8 @@ static int load_store(struct store *store, struct block_device *bdev,
 	if (error) {
 		*error_text = error_text_make("%pg: %s (block %llu)", bdev,
 					      report.why ? report.why :
+					      error == -ENOMEM ?
+							   "no memory" :
 							   "cannot be read",
 					      report.where);
 		return error;

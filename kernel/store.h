@@ -55,6 +55,7 @@ struct store_features {
 /* Told when the next durable step is done (or can never be). */
 struct step_waiter {
 	struct list_head list;
+	const void *owner;		/* for journal_take_waiters(), or NULL */
 	void (*done)(struct step_waiter *waiter, int error);
 };
 
@@ -128,6 +129,8 @@ struct store {
 	struct workqueue_struct *defer_wq;
 	struct workqueue_struct *discard_wq;
 	struct delayed_work parked_timer;
+	unsigned long room_made_at;	/* jiffies */
+	struct delayed_work postponed_timer;
 	mempool_t piece_buffers;
 
 	/* reclaim.c */
@@ -210,6 +213,13 @@ int journal_commit(struct store *store, struct store_change *change);
 
 /* Waits for a grace period where the change replaced a chain. */
 void store_change_free(struct store_change *change);
+
+/*
+ * No step is made while the store is suspended: moves the waiters of @owner to
+ * @taken, unheard, where that is so.  Any context.
+ */
+void journal_take_waiters(struct store *store, const void *owner,
+			  struct list_head *taken);
 
 /*
  * A step that makes durable what was published; process context.  -EAGAIN: the

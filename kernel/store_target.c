@@ -51,6 +51,17 @@ static int hand_over(struct dm_target *ti, struct store *store,
 		ti->error = "another table of this cowstore is being loaded";
 		return -EBUSY;
 	}
+	if (store->device != bdev->bd_dev &&
+	    (store_find_device(bdev->bd_dev) || base_is_in_use(bdev))) {
+		ti->error = error_text_make("%pg is another store, or a stack's base",
+					    bdev);
+		return -EBUSY;
+	}
+	if (bdev_logical_block_size(bdev) > store->logical_block) {
+		ti->error = error_text_make("%pg has larger logical blocks than the store's",
+					    bdev);
+		return -EINVAL;
+	}
 	store->users++;
 	mutex_unlock(&stores_mutex);
 	error = store_check_device(store, bdev);
@@ -296,7 +307,12 @@ static int store_target_message(struct dm_target *ti, unsigned int argc,
 	char *error_text;
 	int error;
 
-	if (argc == 3 && !strcmp(argv[0], "set")) {
+	if (!strcmp(argv[0], "set") && argc != 3) {
+		pr_err("cowstack %s: set: wants a feature and a value\n",
+		       table->store->name);
+		return -EINVAL;
+	}
+	if (!strcmp(argv[0], "set")) {
 		mutex_lock(&stores_mutex);
 		error = features_set(&store_feature_table, &table->features,
 				     argv[1], argv[2], &error_text);

@@ -170,15 +170,6 @@ const char *device_path(unsigned int major, unsigned int minor,
 	return path;
 }
 
-u64 device_bytes(unsigned int major, unsigned int minor)
-{
-	char text[64];
-
-	if (!read_attribute(major, minor, "size", text, sizeof(text)))
-		return 0;
-	return strtoull(text, NULL, 10) * 512;
-}
-
 /* mountinfo writes blanks and the like as \ooo. */
 static void decode_path(char *path)
 {

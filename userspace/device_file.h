@@ -43,9 +43,6 @@ bool is_device_path(const char *text);
 const char *device_path(unsigned int major, unsigned int minor,
 			char path[DEVICE_PATH]);
 
-/* 0 where nobody knows. */
-u64 device_bytes(unsigned int major, unsigned int minor);
-
 /* Where a file system on the device is mounted; false: nowhere we can see. */
 bool device_mount_point(unsigned int major, unsigned int minor,
 			char path[DEVICE_PATH]);

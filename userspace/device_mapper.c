@@ -89,9 +89,6 @@ static int get_info(struct dm_task *task, struct mapped_device *device)
 		 dm_task_get_uuid(task));
 	device->major = info.major;
 	device->minor = info.minor;
-	device->open_count = info.open_count;
-	device->suspended = info.suspended;
-	device->has_table = info.live_table;
 	return 0;
 }
 

@@ -16,9 +16,6 @@ struct mapped_device {
 	char name[LINE_NAME];
 	char uuid[LINE_DM_UUID];
 	unsigned int major, minor;
-	unsigned int open_count;
-	bool suspended;
-	bool has_table;			/* a live one */
 };
 
 /* One line of a table; for a status, what the target says. */

@@ -175,7 +175,6 @@ static void apply_delete(struct cowstack_transaction *t)
 	while (layer && !layer->children) {
 		struct cowstack_layer *below = layer->parent;
 
-		c->freed += atomic64_read(&layer->map.used);
 		cowstack_layer_remove(c->md, layer);
 		layer = below;
 	}
@@ -326,7 +325,6 @@ static void clear_words(struct cowstack_change *c, struct cowstack_layer *layer)
 		if (!map_word_has_chunk(word))
 			continue;
 		atomic64_dec(&layer->map.used);
-		c->freed++;
 		cowstack_allocator_free_durable(&c->md->allocator,
 						map_word_chunk(word), 1);
 	}

@@ -34,7 +34,6 @@ struct cowstack_change {
 	u64 count;
 	u64 chunks;
 	struct cowstack_chain *old_chain; /* to be freed after a grace period */
-	u64 freed;			/* chunks that came free */
 };
 
 /*

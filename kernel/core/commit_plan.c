@@ -145,7 +145,9 @@ u64 cowstack_range_held_behind(const struct cowstack_geometry *g,
 		for (i = 0; i < n; i++)
 			if (!segments[i].zero &&
 			    segments[i].sector + segments[i].sectors > from)
-				held += segments[i].sectors;
+				held += segments[i].sector +
+					segments[i].sectors -
+					max(segments[i].sector, from);
 		chunk = to_vchunk(from_vchunk(chunk) + 1);
 	}
 	return held;

@@ -46,8 +46,8 @@ u32 cowstack_range_plan(const struct cowstack_geometry *g,
 u64 cowstack_range_chunks(const struct cowstack_range *range);
 
 /*
- * Sectors of data (not of zeroes) that @range holds from sector @from on, at
- * most one chunk's too many: what a shorter base could not take.
+ * Sectors of data (not of zeroes) that @range holds from sector @from on, to the
+ * end of the sixteenth: what a shorter base could not take.
  */
 u64 cowstack_range_held_behind(const struct cowstack_geometry *g,
 			       const struct cowstack_range *range, u64 from);

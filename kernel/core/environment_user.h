@@ -89,11 +89,6 @@ static inline u64 div64_u64_rem(u64 dividend, u64 divisor, u64 *remainder)
 	return dividend / divisor;
 }
 
-static inline unsigned int hweight16(u16 v)
-{
-	return __builtin_popcount(v);
-}
-
 /* Memory: the flags say how hard the kernel may try; here they mean nothing. */
 typedef unsigned int gfp_t;
 #define GFP_KERNEL 0u
@@ -198,14 +193,6 @@ static inline bool test_and_set_bit(unsigned long bit, unsigned long *map)
 
 	return __atomic_fetch_or(&map[bit / BITS_PER_LONG], mask,
 				 __ATOMIC_SEQ_CST) & mask;
-}
-
-static inline bool test_and_clear_bit(unsigned long bit, unsigned long *map)
-{
-	unsigned long mask = BIT(bit % BITS_PER_LONG);
-
-	return __atomic_fetch_and(&map[bit / BITS_PER_LONG], ~mask,
-				  __ATOMIC_SEQ_CST) & mask;
 }
 
 static inline unsigned long environment_bit_lock(int bit, unsigned long *word)
