@@ -481,7 +481,9 @@ static int run_message(struct message *m, const struct verb *verbs,
 	/* A resume may wait for the mutex: memory must not wait for a resume. */
 	noio = memalloc_noio_save();
 	mutex_lock(&m->store->message_mutex);
-	if (READ_ONCE(m->store->suspended))
+	if (READ_ONCE(m->store->mode) == STORE_FAIL)
+		error = refuse(m, -EIO, "the store has failed");
+	else if (READ_ONCE(m->store->suspended))
 		error = refuse(m, -EAGAIN, "the store is suspended");
 	else if (m->stack && !m->stack->target)
 		error = refuse(m, -EAGAIN, "the stack was never resumed");

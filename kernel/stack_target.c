@@ -418,21 +418,25 @@ static int go_live(struct dm_target *ti, struct stack_table *table)
 	int error;
 
 	copy_device_name(stack->md, stack->name);	/* it may be renamed */
-	if (table->base_changed) {
-		error = record_base(table);
-		if (error) {
-			pr_err("cowstack %s: the base could not be recorded: error %d\n",
-			       stack->name, error);
-			return error;
-		}
-		table->base_changed = false;
-	}
 	check_parked_job(stack, table);
 	error = set_live_table(stack, ti);
-	if (error)
+	if (error) {
 		pr_err("cowstack %s: the base is a store by now, or is being committed into by another stack\n",
 		       stack->name);
-	return error;
+		return error;
+	}
+	if (!table->base_changed)
+		return 0;
+	/* Only of a base that is ours to use. */
+	error = record_base(table);
+	if (error) {
+		pr_err("cowstack %s: the base could not be recorded: error %d\n",
+		       stack->name, error);
+		set_live_table(stack, NULL);
+		return error;
+	}
+	table->base_changed = false;
+	return 0;
 }
 
 static int stack_preresume(struct dm_target *ti)

@@ -31,9 +31,13 @@ static void switch_to_direct(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
-	/* Not every file system can; there the cache is right anyway. */
-	if (flags >= 0)
-		fcntl(fd, F_SETFL, flags | O_DIRECT);
+	/*
+	 * Not every file system can; there the cache is right anyway.  What was
+	 * opened without waiting must wait from here on: requests that may not
+	 * are answered EAGAIN by devices that know no other way.
+	 */
+	if (flags < 0 || fcntl(fd, F_SETFL, (flags | O_DIRECT) & ~O_NONBLOCK))
+		fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
 static int fill_window(struct store_file *file, u64 first, u64 blocks)

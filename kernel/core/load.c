@@ -5,6 +5,16 @@
 #define RECORDS_AT offsetof(struct disk_record_block, records)
 #define RECORD_ROOM (COWSTACK_BLOCK_SIZE - RECORDS_AT)
 
+/* Reads blocks; the report says where that failed. */
+static int read_blocks(struct loader *l, u64 first, u64 blocks, void *buffer)
+{
+	int error = l->reader->read(l->reader, first, blocks, buffer);
+
+	if (error)
+		l->report->where = first;
+	return error;
+}
+
 /* --- superblocks --- */
 
 static int load_superblock(struct loader *l, struct cowstack_superblock *sb)
@@ -86,7 +96,7 @@ static int load_index(struct loader *l)
 						   to_mblock(place)))
 			return damaged_at(l, place, "index block is out of range, or named twice");
 		md->index[md->index_count++] = to_mblock(place);
-		error = l->reader->read(l->reader, place, 1, block);
+		error = read_blocks(l, place, 1, block);
 		if (error)
 			return error;
 		if (!block_is_valid(l, block, COWSTACK_MAGIC_INDEX, place) ||
@@ -147,8 +157,7 @@ static int load_pages(struct loader *l)
 		for (n = 1; n < LOAD_BUFFER_BLOCKS && i + n < l->place_count; n++)
 			if (l->places[i + n].block != l->places[i].block + n)
 				break;
-		error = l->reader->read(l->reader, l->places[i].block, n,
-					l->buffer);
+		error = read_blocks(l, l->places[i].block, n, l->buffer);
 		for (k = 0; k < n && !error; k++)
 			error = fill_page(l, &l->places[i + k],
 					  (void *)(l->buffer +
@@ -177,8 +186,8 @@ static int read_ring(struct loader *l, u64 position, u64 blocks)
 	int error = 0;
 
 	for (i = 0; i < blocks && !error; i++)
-		error = l->reader->read(l->reader, ring_place(l, position + i),
-					1, l->buffer + i * COWSTACK_BLOCK_SIZE);
+		error = read_blocks(l, ring_place(l, position + i), 1,
+				    l->buffer + i * COWSTACK_BLOCK_SIZE);
 	return error;
 }
 
@@ -249,7 +258,7 @@ static int check_ring_end(struct loader *l)
 
 	for (at = 0; at < g->ring_blocks; at += n) {
 		n = min_t(u64, LOAD_BUFFER_BLOCKS, g->ring_blocks - at);
-		error = l->reader->read(l->reader, start + at, n, l->buffer);
+		error = read_blocks(l, start + at, n, l->buffer);
 		if (error)
 			return error;
 		for (i = 0; i < n; i++) {
