@@ -52,6 +52,19 @@ status_value()
 	dmsetup status "$1" | tr ' ' '\n' | grep -A1 -x "$2" | tail -n 1
 }
 
+# wait_for_value DEVICE KEY VALUE: until the statistic is that; prints what it is
+wait_for_value()
+{
+	local i value
+
+	for ((i = 0; i < 300; i++)); do
+		value=$(status_value "$1" "$2")
+		[ "$value" != "$3" ] || break
+		sleep 0.2
+	done
+	echo "$value"
+}
+
 # wait_for_job DEVICE: until it is not running; prints the state
 wait_for_job()
 {

@@ -50,8 +50,7 @@ dmsetup remove st
 make_v no_space_timeout 0
 fill 300 0 >/tmp/queued &
 writer=$!
-sleep 3
-is "$(status_value st parked)" 1 "a write waits for room"
+is "$(wait_for_value st parked 1)" 1 "a write waits for room"
 check "writes wait, reads do not" dd if=/dev/mapper/v of=/dev/null bs=1M count=4 iflag=direct
 while kill -0 $writer 2>/dev/null; do
 	dmsetup message v 0 commit start 2>/dev/null
@@ -67,8 +66,7 @@ check "the base alone is the volume" cmp /dev/base /dev/mapper/v
 # --- growing under a waiting write ---
 fill 300 300 >/tmp/queued &
 writer=$!
-sleep 3
-is "$(status_value st parked)" 1 "a write waits again"
+is "$(wait_for_value st parked 1)" 1 "a write waits again"
 check "a stack suspends without flushing while it does" dmsetup suspend --noflush v
 check "and resumes" dmsetup resume v
 dmsetup suspend st
@@ -96,7 +94,7 @@ check "a feature is set" test "$(dmsetup table st | grep -c 'on_full error')" = 
 dmsetup remove v
 check "deleting the volume gives its room back" dmsetup message st 0 delete_volume 1
 sleep 2
-is "$(status_value st freeing)" 0 "in the background"
+is "$(wait_for_value st freeing 0)" 0 "in the background"
 like "$(status_field st 3)" "^[01]/" "all of it"
 dmsetup remove st
 check "the store is clean" dmcommit check /dev/mapper/ssd
