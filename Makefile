@@ -32,7 +32,7 @@ name_originals = sed -u 's,$(CURDIR)/$(1)/,,g'
 FAULTS := 1 2 3 4 5 6 7 8 9 10
 
 .PHONY: all module tool unit guest-programs check demo bench sparse warnings checkpatch \
-	fault-modules crash-test headers clean help FORCE
+	fault-modules debug-module check-debug crash-test headers clean help FORCE
 
 all: module tool
 
@@ -42,8 +42,10 @@ help:
 	@echo '  KERNEL=RELEASE    for a kernel whose headers are installed (KDIR=… elsewhere)'
 	@echo '  FAULT=N           the module with a rule broken, in build/fault-N/'
 	@echo 'make fault-modules  all of those'
+	@echo 'make debug-module   that for the debug kernel, in build/debug/; builds the kernel too'
 	@echo 'make demo           installs what is missing, builds, shows the main job in a guest'
 	@echo 'make check          installs what is missing, builds, runs every test'
+	@echo 'make check-debug    the guests'"'"' tests on the debug kernel'
 	@echo 'make unit           the tests of kernel/core in userspace'
 	@echo 'make crash-test     the programs that tests run in guests'
 	@echo 'make sparse         sparse over the module'
@@ -70,6 +72,15 @@ build/fault-%/dm-cowstack.ko: headers FORCE
 	@$(call copy_sources,$(@D))
 	+$(call build_module,$(CURDIR)/$(@D),COWSTACK_FAULT=$*)
 
+# For the kernel of tests/build-debug-kernel, which is built where there is none.
+debug-module:
+	@tests/build-debug-kernel
+	+@$(MAKE) build/debug/dm-cowstack.ko KDIR=$$(tests/build-debug-kernel --where)/build
+
+build/debug/dm-cowstack.ko: headers FORCE
+	@$(call copy_sources,$(@D))
+	+$(call build_module,$(CURDIR)/$(@D))
+
 tool:
 	$(if $(wildcard userspace/Makefile),$(MAKE) -C userspace)
 
@@ -94,6 +105,11 @@ check:
 	tests/fetch-kernel-files
 	$(MAKE) all guest-programs KERNEL=$(GUEST_KERNEL)
 	tests/run -j 2
+
+check-debug:
+	tests/install-packages
+	$(MAKE) debug-module tool guest-programs
+	tests/run -j 2 --debug
 
 demo:
 	@tests/install-packages

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --cpus 1 --timeout 900 --add tests/crash/build/crash_test
+# debug: --cuts 40
 # Power cuts at every phase, two volumes at stake. As arguments go to crash_test, a
 # long run is: tests/guest/run --cpus 1 --timeout 7200 --add tests/crash/build/crash_test
 # tests/guest/tests/crash.sh --cuts 3000 --wraps 100 --seed 5

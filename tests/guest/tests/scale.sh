@@ -3,6 +3,7 @@
 # guest: --memory 2048 --cpus 2 --timeout 600
 # Many layers, huge volumes, large maps: content, memory, time to load.
 # The work is done by fio.
+# not on the debug kernel: it measures memory and time
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 
