@@ -127,7 +127,7 @@ refused "must appear alone" two_targets "0 8 linear /dev/empty 0" \
 nothing_changed "words, devices of a store"
 
 attach_store st /dev/mapper/fast
-for id in 1 2 3 4 5; do
+for id in 1 2 3 4 5 6; do
 	dmsetup message st 0 create_volume $id "$size" v$id
 done
 dmsetup create v1 --table "$(stack_line 1 "$size" /dev/base st)"
@@ -194,6 +194,15 @@ is "$(content /dev/mapper/v1)" "$content" "the stack shows what it did"
 make_disk copy 32
 dmsetup suspend st
 dd if=/dev/ssd of=/dev/copy bs=1M iflag=direct oflag=direct 2>/dev/null
+dmsetup resume st
+check "a volume over what happens to be a store's copy" \
+	dmsetup create v6 --table "$(stack_line 6 "$size" /dev/copy st)"
+remember_state
+reload_refused "copy is another store, or a stack's base" st "$(store_table /dev/copy)"
+nothing_changed "a reload onto a base"
+dmsetup remove v6
+dmsetup suspend st
+dd if=/dev/ssd of=/dev/copy bs=1M iflag=direct oflag=direct 2>/dev/null
 old=$(content /dev/ssd)
 dmsetup reload st --table "$(store_table /dev/copy)"
 check "a reload onto a copy is taken" dmsetup resume st
@@ -207,18 +216,14 @@ attach_store st /dev/copy
 dmsetup create v1 --table "$(stack_line 1 "$size" /dev/base st)"
 is "$(content /dev/mapper/v1)" "$content" "all is on the new one"
 
-# One with larger sectors: refused, or else what the stack offers must still go.
+# The stacks above have said what sectors they take.
 make_disk copy4k 32 blocksize=4096
-dmsetup suspend st
+sync /dev/mapper/v1
 dd if=/dev/copy of=/dev/copy4k bs=1M iflag=direct oflag=direct 2>/dev/null
-dmsetup reload st --table "$(store_table /dev/copy4k)" 2>/dev/null
-dmsetup resume st
-check "a stack takes sectors of the size that it says, whatever the store was reloaded onto" \
-	dd if=/dev/mapper/v1 of=/dev/null bs="$(blockdev --getss /dev/mapper/v1)" skip=905 count=1 \
-	iflag=direct
-exchange st "$(store_table /dev/copy)"
+remember_state
+reload_refused "copy4k has larger logical blocks than the store's" st "$(store_table /dev/copy4k)"
+nothing_changed "a reload onto larger sectors"
 remove_disk copy4k
-is "$(content /dev/mapper/v1)" "$content" "the stack shows what it did"
 
 # --- a stack's words ---
 remember_state
@@ -296,6 +301,10 @@ refused "cowstack v1: set: feature auto_commit is not built yet" \
 	dmsetup message v1 0 set auto_commit 1
 refused "cowstack v1: set: feature resume_commit: bad value 2" \
 	dmsetup message v1 0 set resume_commit 2
+for words in "" resume_commit "resume_commit 1 0"; do
+	refused "cowstack v1: set: wants a feature and a value" dmsetup message v1 0 "set $words"
+done
+refused "cowstack st: set: wants a feature and a value" dmsetup message st 0 set on_full
 refused "cowstack v1: set: unknown feature on_full" dmsetup message v1 0 set on_full error
 refused "cowstack st: set: feature no_space_timeout: bad value 86401" \
 	dmsetup message st 0 set no_space_timeout 86401
