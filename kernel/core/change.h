@@ -16,6 +16,8 @@
 typedef void (*cowstack_update_fn)(struct cowstack_volume_info *info,
 				   const void *argument);
 
+struct cowstack_replacement;
+
 struct cowstack_change {
 	struct cowstack_transaction transaction;
 	struct cowstack_metadata *md;
@@ -30,8 +32,11 @@ struct cowstack_change {
 	struct cowstack_layer *range_bottom;
 	struct cowstack_chain *chain;
 	char name[COWSTACK_NAME_SIZE];
+	u32 flags;
 	vchunk_t first;
 	u64 count;
+	const struct cowstack_replacement *replacements;
+	u32 replacement_count;
 	u64 chunks;
 	struct cowstack_chain *old_chain; /* to be freed after a grace period */
 };
@@ -56,6 +61,18 @@ int cowstack_change_create_volume(struct cowstack_change *c,
 				  struct cowstack_metadata *md, volume_id_t id,
 				  u64 sectors, const char *name, u64 now);
 
+/*
+ * A second volume on @layer, which is frozen, and all below it: of the size and
+ * over the base that @volume has.  Errors as of create_volume; -EBUSY: @layer is
+ * not frozen, or a commit into the base that is not finished has taken from it;
+ * -E2BIG: the chain would be too long.
+ */
+int cowstack_change_clone_volume(struct cowstack_change *c,
+				 struct cowstack_metadata *md, volume_id_t id,
+				 const struct cowstack_volume *volume,
+				 struct cowstack_layer *layer,
+				 const char *name, u64 now);
+
 /* The volume and the layers that nothing else uses. */
 int cowstack_change_delete_volume(struct cowstack_change *c,
 				  struct cowstack_metadata *md,
@@ -73,23 +90,49 @@ int cowstack_change_snapshot(struct cowstack_change *c,
 			     u64 now, cowstack_update_fn update,
 			     const void *argument);
 
+/* A word that takes the place of what is let go of. */
+struct cowstack_replacement {
+	vchunk_t chunk;
+	struct cowstack_layer *layer;	/* in the range, or right below it */
+	map_word_t word;
+};
+
 /*
- * The frozen layers from @bottom to @top (below which lies the destination)
- * forget the chunks [first, first + count), all in one step.  The content is
- * durable below.
+ * As many as are sure to fit a step of the smallest ring: an eighth of 1 MiB, a
+ * record of 24 bytes for each in the worst case.
+ */
+enum { COWSTACK_MAX_REPLACEMENTS = 4096 };
+
+struct cowstack_let_go {
+	struct cowstack_layer *bottom;
+	struct cowstack_layer *top;
+	vchunk_t first;
+	u64 count;
+	/* Ascending by chunk, each once; they stay as they are until applied. */
+	const struct cowstack_replacement *replacements;
+	u32 replacement_count;
+};
+
+/*
+ * The frozen layers from bottom to top forget the chunks [first, first + count),
+ * all in one step, but for the words that replacements put in their place: clean
+ * ones in the newest holder, or, where a layer is the destination, all words in
+ * that.  A replacement may name the chunk that a word of the range named; every
+ * other chunk comes free.  What is forgotten is durable below.
+ *
+ * -ENOSPC: no room for the page of a replacement; -ENOMEM.
  */
 int cowstack_change_let_go(struct cowstack_change *c,
 			   struct cowstack_metadata *md,
 			   struct cowstack_volume *volume,
-			   struct cowstack_layer *bottom,
-			   struct cowstack_layer *top, vchunk_t first,
-			   u64 count, cowstack_update_fn update,
-			   const void *argument);
+			   const struct cowstack_let_go *what,
+			   cowstack_update_fn update, const void *argument);
 
 /*
- * The layers from @bottom to @top, which hold nothing any more and belong to
- * this volume alone, leave the chain.  -EBUSY: one still holds something, or
- * has another child; -EINVAL: they are no range below the volume's top.
+ * The layers from @bottom to @top, which hold nothing any more, or only clean
+ * words, and belong to this volume alone, leave the chain.  -EBUSY: one still
+ * holds something, is pinned or shared; -EINVAL: they are no range below the
+ * volume's top.
  */
 int cowstack_change_remove_layers(struct cowstack_change *c,
 				  struct cowstack_metadata *md,
@@ -99,13 +142,23 @@ int cowstack_change_remove_layers(struct cowstack_change *c,
 				  cowstack_update_fn update,
 				  const void *argument);
 
+/*
+ * @layer, frozen, forgets its clean words, which are all that it holds; it stays
+ * in the chain.  -EBUSY: it holds others, is shared, or is the top.
+ */
+int cowstack_change_empty_layer(struct cowstack_change *c,
+				struct cowstack_metadata *md,
+				struct cowstack_volume *volume,
+				struct cowstack_layer *layer);
+
+/* @layer is pinned from now on, or no more.  -EINVAL: it is not frozen. */
+int cowstack_change_pin(struct cowstack_change *c, struct cowstack_metadata *md,
+			struct cowstack_layer *layer, bool pinned);
+
 /* The store's device has room for @chunks now. */
 int cowstack_change_grow(struct cowstack_change *c,
 			 struct cowstack_metadata *md, u64 chunks);
 
 void cowstack_change_free(struct cowstack_change *c);
-
-/* Is @layer's map empty, but for room that was never written? */
-bool cowstack_layer_is_empty(const struct cowstack_layer *layer);
 
 #endif /* COWSTACK_CORE_CHANGE_H */

@@ -54,6 +54,7 @@ struct chunk_map {
 	struct cowstack_layer *layer;
 	atomic64_t page_count;
 	atomic64_t used;		/* chunks with room in the store */
+	atomic64_t clean;		/* of these, those with a clean word */
 };
 
 void chunk_map_init(struct chunk_map *map, struct cowstack_layer *layer,

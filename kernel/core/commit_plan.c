@@ -106,7 +106,8 @@ u32 cowstack_range_plan(const struct cowstack_geometry *g,
 			.sectors = 1ULL << g->piece_shift,
 		};
 
-		if (!(known & (1u << piece)))
+		/* What is clean is in the base already. */
+		if (!(known & (1u << piece)) || map_word_is_clean(chosen[piece]))
 			continue;
 		next.zero = !(map_word_mask(chosen[piece]) & (1u << piece));
 		if (!next.zero)
@@ -118,6 +119,78 @@ u32 cowstack_range_plan(const struct cowstack_geometry *g,
 			segments[count++] = next;
 	}
 	return count;
+}
+
+map_word_t cowstack_range_newest(const struct cowstack_range *range,
+				 vchunk_t chunk, struct cowstack_layer **layer)
+{
+	u32 i;
+
+	for (i = 0; i < range->count; i++) {
+		map_word_t word = chunk_map_get(&range->layer[i]->map, chunk);
+
+		*layer = range->layer[i];
+		if (map_word_is_known(word))
+			return word;
+	}
+	return MAP_WORD_NONE;
+}
+
+static void add_copy(struct cowstack_merge *merge,
+		     const struct cowstack_segment *next)
+{
+	struct cowstack_segment *last = merge->count ?
+				&merge->copies[merge->count - 1] : NULL;
+
+	if (last && segment_goes_on(last, next))
+		last->sectors += next->sectors;
+	else
+		merge->copies[merge->count++] = *next;
+}
+
+void cowstack_range_merge(const struct cowstack_geometry *g,
+			  const struct cowstack_range *range, vchunk_t chunk,
+			  struct cowstack_merge *merge)
+{
+	map_word_t chosen[COWSTACK_MAX_PIECES];
+	struct cowstack_layer *layer;
+	map_word_t newest = cowstack_range_newest(range, chunk, &layer);
+	u16 missing, copied = 0;
+	bool zero = false;
+	u32 piece;
+
+	merge->count = 0;
+	merge->word = newest;
+	if (newest == MAP_WORD_NONE || map_word_is_zero(newest))
+		return;
+	missing = choose_words(g, range, chunk, chosen) &
+		  ~map_word_mask(newest);
+	if (!missing)
+		return;
+	for (piece = 0; piece < g->pieces; piece++) {
+		u64 offset = (u64)piece << g->piece_shift;
+		struct cowstack_segment copy = {
+			.sectors = 1ULL << g->piece_shift,
+		};
+
+		if (!(missing & (1u << piece)))
+			continue;
+		if (!(map_word_mask(chosen[piece]) & (1u << piece))) {
+			zero = true;
+			continue;
+		}
+		copied |= 1u << piece;
+		copy.place = offset +
+			cowstack_chunk_sector(g, map_word_chunk(chosen[piece]));
+		copy.sector = offset +
+			cowstack_chunk_sector(g, map_word_chunk(newest));
+		add_copy(merge, &copy);
+	}
+	/* Of several that are clean and not, the whole is not. */
+	newest = map_word_not_clean(newest);
+	if (zero)
+		newest = map_word_with_zeroes(newest);
+	merge->word = map_word_with_pieces(newest, copied, g->full_mask);
 }
 
 u64 cowstack_range_chunks(const struct cowstack_range *range)

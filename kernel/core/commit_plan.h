@@ -42,6 +42,30 @@ u32 cowstack_range_plan(const struct cowstack_geometry *g,
 			const struct cowstack_range *range, vchunk_t chunk,
 			struct cowstack_segment segments[COWSTACK_MAX_PIECES]);
 
+/* The newest word of @chunk that says anything, and whose it is; or none. */
+map_word_t cowstack_range_newest(const struct cowstack_range *range,
+				 vchunk_t chunk, struct cowstack_layer **layer);
+
+/* What makes one word of all that the layers of a range know of a chunk. */
+struct cowstack_merge {
+	map_word_t word;
+	/* Within the store, from .place to .sector, before the word shows. */
+	u32 count;
+	struct cowstack_segment copies[COWSTACK_MAX_PIECES];
+};
+
+/**
+ * cowstack_range_merge() - the word that @range comes to at @chunk.
+ * @range: sources and, as its last, the destination
+ *
+ * The newest word's data chunk takes what it lacks from the words below: where it
+ * lacks nothing, nothing is copied.  What is copied goes to sixteenths that are
+ * in no word's mask, so nobody sees it before the merged word does.
+ */
+void cowstack_range_merge(const struct cowstack_geometry *g,
+			  const struct cowstack_range *range, vchunk_t chunk,
+			  struct cowstack_merge *merge);
+
 /* Chunks that any layer of @range has a word for. */
 u64 cowstack_range_chunks(const struct cowstack_range *range);
 

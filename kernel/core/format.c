@@ -328,8 +328,8 @@ int cowstack_word_decode(const struct cowstack_geometry *g, u64 raw,
 	if (raw & (BIT_ULL(MAP_WORD_RESERVED_BIT) |
 		   BIT_ULL(MAP_WORD_RESERVED_BIT + 1)))
 		return -EUCLEAN;
-	/* Clean copies come with a feature bit of their own. */
-	if (map_word_is_clean(w))
+	/* A copy of nothing: letting go of it is what a writer would do. */
+	if (map_word_is_clean(w) && !mask)
 		return -EUCLEAN;
 	if (mask & ~g->full_mask)
 		return -EUCLEAN;

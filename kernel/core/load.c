@@ -362,6 +362,8 @@ static int claim_page(struct loader *l, struct cowstack_layer *layer,
 					     map_word_chunk(word)))
 			return damaged(l, "a chunk is named twice, or is out of range");
 		atomic64_inc(&layer->map.used);
+		if (map_word_is_clean(word))
+			atomic64_inc(&layer->map.clean);
 	}
 	return 0;
 }

@@ -90,6 +90,12 @@ static inline map_word_t map_word_with_room(map_word_t word, dchunk_t chunk)
 				 MAP_WORD_CHUNK_SHIFT | flags);
 }
 
+/* @word, whose missing sixteenths are zeroes. */
+static inline map_word_t map_word_with_zeroes(map_word_t word)
+{
+	return map_word_from_raw(map_word_raw(word) | BIT_ULL(MAP_WORD_ZERO_BIT));
+}
+
 /* @word with the sixteenths @mask added; a full word needs no zero flag. */
 static inline map_word_t map_word_with_pieces(map_word_t word, u16 mask,
 					      u16 full_mask)
@@ -99,6 +105,17 @@ static inline map_word_t map_word_with_pieces(map_word_t word, u16 mask,
 	if ((raw & full_mask) == full_mask)
 		raw &= ~BIT_ULL(MAP_WORD_ZERO_BIT);
 	return map_word_from_raw(raw);
+}
+
+static inline map_word_t map_word_as_clean(map_word_t word)
+{
+	return map_word_from_raw(map_word_raw(word) | BIT_ULL(MAP_WORD_CLEAN_BIT));
+}
+
+static inline map_word_t map_word_not_clean(map_word_t word)
+{
+	return map_word_from_raw(map_word_raw(word) &
+				 ~BIT_ULL(MAP_WORD_CLEAN_BIT));
 }
 
 /* The word as a step or a page may hold it. */

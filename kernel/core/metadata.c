@@ -136,6 +136,59 @@ struct cowstack_layer *cowstack_layer_new(struct cowstack_metadata *md,
 	return layer;
 }
 
+struct cowstack_layer *cowstack_layer_above(const struct cowstack_layer *below,
+					    struct cowstack_layer *top)
+{
+	while (top && top->parent != below)
+		top = top->parent;
+	return top;
+}
+
+bool cowstack_layer_is_shared(const struct cowstack_volume *volume,
+			      const struct cowstack_layer *layer)
+{
+	const struct cowstack_layer *at;
+
+	for (at = volume->top; at; at = at->parent) {
+		if (at->children > 1)
+			return true;
+		if (at == layer)
+			return false;
+	}
+	return false;
+}
+
+/* Does @layer hold a word that says something, and is not clean or may be? */
+static bool holds_word(const struct cowstack_layer *layer, bool clean_too)
+{
+	struct map_page *page;
+	u64 number;
+
+	for (number = 0;
+	     (page = sparse_table_next(&layer->map.pages, &number)); number++) {
+		unsigned int slot;
+
+		for (slot = 0; slot < COWSTACK_PAGE_CHUNKS; slot++) {
+			map_word_t word = page->words[slot];
+
+			if (map_word_is_known(word) &&
+			    (clean_too || !map_word_is_clean(word)))
+				return true;
+		}
+	}
+	return false;
+}
+
+bool cowstack_layer_is_empty(const struct cowstack_layer *layer)
+{
+	return !holds_word(layer, true);
+}
+
+bool cowstack_layer_is_clean(const struct cowstack_layer *layer)
+{
+	return !holds_word(layer, false);
+}
+
 void cowstack_layer_delete(struct cowstack_layer *layer)
 {
 	if (!layer)
@@ -194,6 +247,8 @@ static void free_page_chunks(struct cowstack_metadata *md,
 		cowstack_allocator_free_durable(&md->allocator,
 						map_word_chunk(word), 1);
 		atomic64_dec(&layer->map.used);
+		if (map_word_is_clean(word))
+			atomic64_dec(&layer->map.clean);
 		page->words[slot] = MAP_WORD_NONE;
 	}
 }

@@ -131,6 +131,22 @@ struct cowstack_volume *cowstack_volume_find_name(struct cowstack_metadata *md,
 /* Layers in the chain. */
 unsigned int cowstack_volume_depth(const struct cowstack_volume *volume);
 
+/* The layer right above @below (NULL: the base) in the chain that ends in @top. */
+struct cowstack_layer *cowstack_layer_above(const struct cowstack_layer *below,
+					    struct cowstack_layer *top);
+
+/*
+ * Is @layer, which is in @volume's chain, in another volume's too?  So is all
+ * that lies below a layer with two children.
+ */
+bool cowstack_layer_is_shared(const struct cowstack_volume *volume,
+			      const struct cowstack_layer *layer);
+
+/* Is @layer's map empty, but for room that was never written? */
+bool cowstack_layer_is_empty(const struct cowstack_layer *layer);
+/* Does it hold nothing but clean words? */
+bool cowstack_layer_is_clean(const struct cowstack_layer *layer);
+
 /* --- changing the tree; metadata lock held, process context --- */
 
 /* A layer over @parent (NULL: the base), in no list yet.  NULL: no memory. */

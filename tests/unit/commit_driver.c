@@ -170,18 +170,23 @@ static void let_go(struct store_driver *d, struct driver_volume *v)
 	struct driver_commit *job = &v->commit;
 	struct cowstack_layer *bottom = range_bottom(d, v);
 	struct cowstack_layer *top = range_top(d, v);
-	vchunk_t first = to_vchunk(job->first);
-	u64 count = job->next - job->first;
+	struct cowstack_let_go what = {
+		.bottom = bottom, .top = top,
+		.first = to_vchunk(job->first),
+		.count = job->next - job->first,
+	};
 
 	if (cowstack_fault(FAULT_DROP_IN_TWO_STEPS) && top != bottom) {
-		cowstack_change_let_go(&job->change, &d->md, v->volume, top,
-				       top, first, count, NULL, NULL);
+		what.bottom = top;
+		cowstack_change_let_go(&job->change, &d->md, v->volume, &what,
+				       NULL, NULL);
 		driver_submit(d, &job->change);
 		driver_run_steps(d);
 		cowstack_change_free(&job->change);
 	}
-	cowstack_change_let_go(&job->change, &d->md, v->volume, bottom, top,
-			       first, count, NULL, NULL);
+	what.bottom = bottom;
+	cowstack_change_let_go(&job->change, &d->md, v->volume, &what, NULL,
+			       NULL);
 	submit(d, job);
 }
 

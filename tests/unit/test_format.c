@@ -266,7 +266,9 @@ TEST(words)
 	EXPECT_EQ(-EUCLEAN, decode(&g, last | zero | 0xffff));
 	EXPECT_EQ(-EUCLEAN, decode(&g, last + (1 << MAP_WORD_CHUNK_SHIFT) + 1));
 	EXPECT_EQ(-EUCLEAN, decode(&g, U64_MAX));
-	EXPECT_EQ(-EUCLEAN, decode(&g, last | 1 | BIT_ULL(MAP_WORD_CLEAN_BIT)));
+	EXPECT_EQ(0, decode(&g, last | 1 | BIT_ULL(MAP_WORD_CLEAN_BIT)));
+	EXPECT_EQ(-EUCLEAN, decode(&g, BIT_ULL(MAP_WORD_CLEAN_BIT)));
+	EXPECT_EQ(-EUCLEAN, decode(&g, zero | BIT_ULL(MAP_WORD_CLEAN_BIT)));
 	EXPECT_EQ(-EUCLEAN, decode(&g, last | 1 | BIT_ULL(18)));
 	EXPECT_EQ(-EUCLEAN, decode(&g, last | 1 | BIT_ULL(19)));
 	/* A chunk of 4 KiB has eight pieces. */
