@@ -185,10 +185,12 @@ bool base_claim(struct stack *stack, bool records, char *name, size_t size)
 {
 	struct stack *other;
 
-	if (records && other_record(stack, name, size))
+	bool shared = stack->features.allow_shared_base;
+
+	if (records && !shared && other_record(stack, name, size))
 		return false;
 	mutex_lock(&stores_mutex);
-	other = find_base_user(stack->base, stack);
+	other = shared ? NULL : find_base_user(stack->base, stack);
 	if (other)
 		strscpy(name, other->name, size);
 	else
@@ -211,7 +213,8 @@ struct stack *base_writer(struct block_device *bdev, const struct stack *but)
 		list_for_each_entry(stack, &store->stacks, list)
 			if (stack != but && stack->base &&
 			    stack->base->bd_dev == bdev->bd_dev &&
-			    READ_ONCE(stack->job_active))
+			    READ_ONCE(stack->job_active) &&
+			    !stack->features.allow_shared_base)
 				return stack;
 	return NULL;
 }

@@ -1,39 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The thread that commits.
+ * The thread that commits: where it begins, waits and ends.
  *
- *   mark the base mixed (a step)
- *   for each group of batches, ascending:
- *       gather from the store, write to the base, flush the base
- *       let go: one step that drops the words of all layers of the range
- *   the layers leave the chain; the base is valid again (a step)
+ *   mark the base mixed (a step), where the base is the destination
+ *   the sweep (commit_sweep.c), waiting where it must
+ *   emptied layers leave the chain; the base is valid again (a step)
  *
- * A crash between any two of these lines loses nothing: until the let-go is
- * durable the words lead to the store, and after it the base has the data, which
- * was flushed before.  What was written twice is the same twice.
+ * A crash between any two of these lines loses nothing, and the record says what
+ * to go on with.
  */
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 
 #include "commit.h"
-#include "core/fault.h"
-
-/* A group is let go when it reaches any of these, or when writes wait for room. */
-enum {
-	GROUP_BYTES = 32 << 20,		/* written, or of the store's space */
-	GROUP_CHUNKS = 8192,		/* passed over: bounds the step */
-	GROUP_TIME = HZ,
-	/*
-	 * Zeroes of one batch: where the device has no write-zeroes these are
-	 * writes, and nothing else is looked at before they have ended.
-	 */
-	BATCH_ZERO_BYTES = 32 << 20,
-};
-
-static const struct cowstack_geometry *job_geometry(const struct job *job)
-{
-	return store_geometry(job->stack->store);
-}
 
 /* --- records --- */
 
@@ -42,35 +21,40 @@ static const struct cowstack_geometry *job_geometry(const struct job *job)
  * the rest of the record since the thread last looked.
  */
 
+struct begin {
+	u64 total;
+	layer_id_t mixed_top;		/* 0: the base is not written to */
+};
+
 static void update_begin(struct cowstack_volume_info *info,
 			 const void *argument)
 {
-	const struct cowstack_job *record = argument;
+	const struct begin *begin = argument;
 
-	info->job.total = record->total;
+	info->job.total = begin->total;
 	info->job.error = 0;
 	/* Of several that were begun the highest top counts. */
-	if (from_layer_id(record->top) > from_layer_id(info->mixed_top))
-		info->mixed_top = record->top;
-}
-
-static void update_progress(struct cowstack_volume_info *info,
-			    const void *argument)
-{
-	const struct cowstack_job *record = argument;
-
-	info->job.cursor = record->cursor;
-	info->job.done = record->done;
+	if (from_layer_id(begin->mixed_top) > from_layer_id(info->mixed_top))
+		info->mixed_top = begin->mixed_top;
 }
 
 static void update_end(struct cowstack_volume_info *info, const void *argument)
 {
 	const struct cowstack_job *record = argument;
 
-	if (info->job.state == COWSTACK_JOB_CANCELLED)
-		return;
-	info->job.state = record->state;
+	info->job.errors = record->errors;
+	info->job.first_error = record->first_error;
 	info->job.error = record->error;
+	if (info->job.state != COWSTACK_JOB_CANCELLED &&
+	    info->job.state != COWSTACK_JOB_PAUSED)
+		info->job.state = record->state;
+}
+
+static void update_until(struct cowstack_volume_info *info,
+			 const void *argument)
+{
+	if (info->job.state == COWSTACK_JOB_RUNNING)
+		info->job.state = COWSTACK_JOB_PAUSED;
 }
 
 struct finish {
@@ -80,23 +64,39 @@ struct finish {
 	u64 now;
 };
 
+/* The base is the snapshot, as far as it was committed without an error. */
+static void update_base(struct cowstack_volume_info *info,
+			const struct finish *f)
+{
+	info->base_sectors = f->base_sectors;
+	info->base_crc = f->base_crc;
+	info->flags |= COWSTACK_VOLUME_BASE_RECORDED;
+	/* A commit of less than was begun before leaves the mark. */
+	if (f->record.errors ||
+	    from_layer_id(f->record.top) < from_layer_id(info->mixed_top))
+		return;
+	info->mixed_top = COWSTACK_BASE_LAYER;
+	info->base_time = f->now;
+}
+
 static void update_finish(struct cowstack_volume_info *info,
 			  const void *argument)
 {
 	const struct finish *f = argument;
 
 	info->job = f->record;
-	info->base_sectors = f->base_sectors;
-	info->base_crc = f->base_crc;
-	info->flags |= COWSTACK_VOLUME_BASE_RECORDED;
-	/* A commit of less than was begun before leaves the mark. */
-	if (from_layer_id(f->record.top) >= from_layer_id(info->mixed_top)) {
-		info->mixed_top = COWSTACK_BASE_LAYER;
-		info->base_time = f->now;
-	}
+	if (f->record.base == COWSTACK_BASE_LAYER)
+		update_base(info, f);
+	/* What the base has in part lies in the destination now. */
+	else if (!f->record.errors && info->mixed_top != COWSTACK_BASE_LAYER &&
+		 from_layer_id(info->mixed_top) <=
+			 from_layer_id(f->record.top) &&
+		 from_layer_id(info->mixed_top) >
+			 from_layer_id(f->record.base))
+		info->mixed_top = f->record.base;
 }
 
-static struct cowstack_job copy_record(struct job *job)
+struct cowstack_job commit_copy_record(struct job *job)
 {
 	struct cowstack_job record;
 
@@ -106,11 +106,30 @@ static struct cowstack_job copy_record(struct job *job)
 	return record;
 }
 
+void commit_note_error(struct job *job, vchunk_t chunk, u64 chunks, int error)
+{
+	struct cowstack_job *record = &job->record;
+	u64 sector = from_vchunk(chunk) << commit_geometry(job)->chunk_shift;
+
+	pr_err_ratelimited("cowstack %s: commit: error %d at sector %llu: %llu chunks stay in their layers\n",
+			   job->stack->name, error, sector, chunks);
+	spin_lock_irq(&job->stack->job_lock);
+	if (!record->errors)
+		record->first_error = sector;
+	record->errors += chunks;
+	if (record->on_error != COWSTACK_ON_ERROR_IGNORE && !record->error)
+		record->error = -error;
+	spin_unlock_irq(&job->stack->job_lock);
+	if (record->on_error == COWSTACK_ON_ERROR_REPORT)
+		store_event(job->stack->store);
+}
+
 /* --- standing still --- */
 
 static bool must_end(struct job *job)
 {
-	return kthread_should_stop() || READ_ONCE(job->cancelled);
+	return kthread_should_stop() || READ_ONCE(job->cancelled) ||
+	       READ_ONCE(job->paused);
 }
 
 static void set_still(struct job *job, bool still)
@@ -140,6 +159,44 @@ static void stand_still(struct job *job)
 	wait_event_idle(job->wait, may_go_on(job) || kthread_should_stop());
 }
 
+static void sleep_still(struct job *job, unsigned long most)
+{
+	set_still(job, true);
+	wait_event_idle_timeout(job->wait, must_end(job), most);
+	stand_still(job);
+}
+
+static void set_state(struct job *job, enum cowstack_job_state state)
+{
+	bool changes;
+
+	spin_lock_irq(&job->stack->job_lock);
+	changes = job->record.state != state;
+	job->record.state = state;
+	spin_unlock_irq(&job->stack->job_lock);
+	if (changes)
+		store_event(job->stack->store);
+}
+
+static void wait_for_turn(struct job *job)
+{
+	struct block_device *bdev = job->destination ?
+		job->stack->store->bdev : job->stack->base;
+
+	job_turn_enter(&job->turn, bdev->bd_disk, &job->wait);
+	if (job_turn_is_mine(&job->turn))
+		return;
+	set_state(job, COWSTACK_JOB_QUEUED);
+	set_still(job, true);
+	wait_event_idle(job->wait,
+			must_end(job) || job_turn_is_mine(&job->turn));
+	stand_still(job);
+	if (!must_end(job))
+		set_state(job, COWSTACK_JOB_RUNNING);
+}
+
+/* --- how fast --- */
+
 static u64 throttle_delay(struct job *job)
 {
 	u64 delay;
@@ -155,17 +212,87 @@ static void keep_to_speed(struct job *job)
 {
 	u64 delay;
 
-	while (!must_end(job) && (delay = throttle_delay(job))) {
-		unsigned long most = max(HZ / 10, 1);
-
-		stand_still(job);
-		wait_event_timeout(job->wait,
-				   must_end(job) || !throttle_delay(job),
-				   min(nsecs_to_jiffies(delay) + 1, most));
-	}
+	while (!must_end(job) && (delay = throttle_delay(job)))
+		sleep_still(job, min_t(u64, nsecs_to_jiffies(delay) + 1,
+				       max(HZ / 10, 1)));
 }
 
-static void account(struct job *job, u64 bytes, u64 chunks)
+static bool users_wait(struct job *job)
+{
+	return commit_has_flag(job, COWSTACK_JOB_YIELD) &&
+	       job_users_wait(job->stack, job->destination ?
+			      NULL : job->stack->base);
+}
+
+void commit_keep_back(struct job *job)
+{
+	u64 began = ktime_get_ns();
+	u64 most = 99 * (began - job->work_began);
+	unsigned long then = jiffies;
+
+	while (!must_end(job) && users_wait(job) &&
+	       ktime_get_ns() - began < most)
+		sleep_still(job, 1);
+	job->group_began += jiffies - then;
+	job->work_began = ktime_get_ns();
+}
+
+static bool is_late(struct job *job)
+{
+	u64 until = READ_ONCE(job->record.until);
+
+	return until && ktime_get_real_seconds() >= until;
+}
+
+static int prepare_until(struct job *job, struct cowstack_change *c,
+			 const void *argument)
+{
+	return cowstack_change_info(c, &job->stack->store->metadata,
+				    job->stack->volume, update_until, NULL);
+}
+
+/* The time that was given is over: as "commit pause". */
+static void pause_itself(struct job *job)
+{
+	if (commit_make_durable(job, prepare_until, NULL))
+		return;
+	pr_info("cowstack %s: commit: paused, its time is over\n",
+		job->stack->name);
+	WRITE_ONCE(job->paused, true);
+}
+
+bool commit_must_wait(struct job *job)
+{
+	return must_end(job) || READ_ONCE(job->stack->parked) ||
+	       throttle_delay(job) || is_late(job);
+}
+
+int commit_wait(struct job *job)
+{
+	u64 worked = ktime_get_ns() - job->work_began;
+
+	stand_still(job);
+	if (!must_end(job))
+		wait_for_turn(job);
+	if (!must_end(job) && is_late(job))
+		pause_itself(job);
+	keep_to_speed(job);
+	/* Standing still was no work. */
+	job->work_began = ktime_get_ns() - worked;
+	commit_keep_back(job);
+	return must_end(job) ? -EINTR : 0;
+}
+
+/* A quarter of a second's worth, or little where users would wait for it. */
+u64 commit_most_bytes(struct job *job)
+{
+	u64 speed = READ_ONCE(job->record.speed);
+	u64 most = speed ? max_t(u64, speed / 4, 1) : U64_MAX;
+
+	return users_wait(job) ? min_t(u64, most, 1 << 20) : most;
+}
+
+void commit_account(struct job *job, u64 bytes, u64 chunks)
 {
 	u64 now = ktime_get_ns();
 
@@ -184,14 +311,7 @@ static void account(struct job *job, u64 bytes, u64 chunks)
 
 /* --- changes --- */
 
-typedef int (*prepare_fn)(struct job *job, struct cowstack_change *c,
-			  const void *argument);
-
-/*
- * Makes a change durable; a store that is suspended meanwhile is waited for,
- * standing still.  Return: 0, -EINTR: the thread must end; an error.
- */
-static int make_durable(struct job *job, prepare_fn prepare,
+int commit_make_durable(struct job *job, commit_prepare_fn prepare,
 			const void *argument)
 {
 	struct store *store = job->stack->store;
@@ -219,6 +339,10 @@ static int make_durable(struct job *job, prepare_fn prepare,
 static int prepare_begin(struct job *job, struct cowstack_change *c,
 			 const void *argument)
 {
+	if (job->destination)
+		return cowstack_change_mix(c, &job->stack->store->metadata,
+					   job->stack->volume, job->destination,
+					   job->top, update_begin, argument);
 	return cowstack_change_info(c, &job->stack->store->metadata,
 				    job->stack->volume, update_begin,
 				    argument);
@@ -231,304 +355,224 @@ static int prepare_end(struct job *job, struct cowstack_change *c,
 				    job->stack->volume, update_end, argument);
 }
 
-static int prepare_let_go(struct job *job, struct cowstack_change *c,
-			  const void *argument)
+/* Whoever was told that the job stands must find all layers in their place. */
+static bool was_told_to_end(struct job *job)
 {
-	return cowstack_change_let_go(c, &job->stack->store->metadata,
-				      job->stack->volume, job->bottom,
-				      job->top, job->group_first,
-				      job->group_chunks, update_progress,
-				      argument);
+	enum cowstack_job_state state = job->stack->volume->info.job.state;
+
+	if (state == COWSTACK_JOB_CANCELLED)
+		WRITE_ONCE(job->cancelled, true);
+	else if (state == COWSTACK_JOB_PAUSED)
+		WRITE_ONCE(job->paused, true);
+	else
+		return false;
+	return true;
 }
 
-/* FAULT_DROP_IN_TWO_STEPS: the newest layer of the range alone. */
-static int prepare_let_go_newest(struct job *job, struct cowstack_change *c,
-				 const void *argument)
+static int refuse_change(struct cowstack_change *c, int error)
 {
-	return cowstack_change_let_go(c, &job->stack->store->metadata,
-				      job->stack->volume, job->top, job->top,
-				      job->group_first, job->group_chunks,
-				      update_progress, argument);
+	memset(c, 0, sizeof(*c));
+	return error;
 }
 
+/* All layers of the range in one go, as they are empty. */
 static int prepare_finish(struct job *job, struct cowstack_change *c,
 			  const void *argument)
 {
-	/* Whoever was told so must find all layers in their place. */
-	if (job->stack->volume->info.job.state == COWSTACK_JOB_CANCELLED) {
-		memset(c, 0, sizeof(*c));
-		WRITE_ONCE(job->cancelled, true);
-		return -EINTR;
-	}
+	if (was_told_to_end(job))
+		return refuse_change(c, -EINTR);
 	return cowstack_change_remove_layers(c, &job->stack->store->metadata,
 					     job->stack->volume, job->bottom,
 					     job->top, update_finish,
 					     argument);
 }
 
-/* --- the sweep --- */
-
-static int let_go(struct job *job)
+/* The record alone: layers of the range still hold something. */
+static int prepare_finish_kept(struct job *job, struct cowstack_change *c,
+			       const void *argument)
 {
-	struct cowstack_job record = copy_record(job);
-	int error = 0;
-
-	record.cursor = from_vchunk(job->group_first) + job->group_chunks;
-	if (cowstack_fault(FAULT_DROP_IN_TWO_STEPS) && job->top != job->bottom)
-		error = make_durable(job, prepare_let_go_newest, &record);
-	if (!error)
-		error = make_durable(job, prepare_let_go, &record);
-	if (error)
-		return error;
-	spin_lock_irq(&job->stack->job_lock);
-	job->record.cursor = record.cursor;
-	spin_unlock_irq(&job->stack->job_lock);
-	return 0;
+	if (was_told_to_end(job))
+		return refuse_change(c, -EINTR);
+	return cowstack_change_info(c, &job->stack->store->metadata,
+				    job->stack->volume, update_finish,
+				    argument);
 }
 
-/* What was written up to chunk @end reaches the disk, then the words go. */
-static int settle_group(struct job *job, vchunk_t end)
+static int prepare_remove(struct job *job, struct cowstack_change *c,
+			  const void *argument)
 {
+	struct cowstack_layer *layer = (void *)argument;
+
+	return cowstack_change_remove_layers(c, &job->stack->store->metadata,
+					     job->stack->volume, layer, layer,
+					     NULL, NULL);
+}
+
+/* --- from the beginning to the end --- */
+
+/* Of a range that keeps something, the layers that keep nothing leave. */
+static int remove_emptied(struct job *job)
+{
+	struct cowstack_layer *layer = job->top;
 	int error = 0;
 
-	job->group_chunks = from_vchunk(end) - from_vchunk(job->group_first);
-	if (!job->group_chunks)
-		return 0;
-	if (!cowstack_fault(FAULT_SKIP_DESTINATION_FLUSH))
-		error = block_flush(job->stack->base);
-	if (!error && !cowstack_fault(FAULT_DROP_BEFORE_COPY))
-		error = let_go(job);
-	job->group_first = end;
-	job->group_bytes = 0;
-	job->group_space = 0;
-	job->group_began = jiffies;
+	while (!error) {
+		struct cowstack_layer *below = layer->parent;
+		bool last = layer == job->bottom;
+		bool empty;
+
+		mutex_lock(&job->stack->store->metadata_lock);
+		empty = cowstack_layer_is_empty(layer);
+		mutex_unlock(&job->stack->store->metadata_lock);
+		if (empty)
+			error = commit_make_durable(job, prepare_remove, layer);
+		if (last)
+			break;
+		layer = below;
+	}
 	return error;
 }
 
-/*
- * The part of @segment that is the volume's and that the base has; false:
- * nothing.  A last chunk may hold more than the volume does.
- */
-static bool clip_segment(struct job *job, struct cowstack_segment *segment)
+/* Not where errors left something, or clean copies stay. */
+static bool range_is_empty(struct job *job)
 {
-	u64 end = min(job->stack->base_sectors,
-		      job->stack->volume->info.sectors);
+	bool empty = true;
+	u32 i;
 
-	if (segment->sector >= end)
-		return false;
-	segment->sectors = min(segment->sectors, end - segment->sector);
-	return true;
-}
-
-static bool batch_has_room(const struct job *job,
-			   const struct copy_batch *batch)
-{
-	u32 pages = (job_geometry(job)->chunk_sectors >> 3) +
-		    COWSTACK_MAX_PIECES;
-
-	return batch->pages_used + pages <= COPY_BATCH_PAGES &&
-	       batch->zero_bytes < BATCH_ZERO_BYTES &&
-	       batch->run_count + COWSTACK_MAX_PIECES <= COPY_BATCH_RUNS;
-}
-
-/* Bytes of a batch, zeroes included: all that it holds, or a quarter of a second's worth. */
-static u64 most_bytes(struct job *job)
-{
-	u64 speed;
-
-	spin_lock_irq(&job->stack->job_lock);
-	speed = job->record.speed;
-	spin_unlock_irq(&job->stack->job_lock);
-	return speed ? max_t(u64, speed / 4, 1) : U64_MAX;
-}
-
-/*
- * Gathers from job->next on; returns the chunks that were found.  A batch ends
- * where its group does, so that a let-go stays a bounded step.
- */
-static u64 gather(struct job *job, struct copy_batch *batch)
-{
-	struct cowstack_segment segments[COWSTACK_MAX_PIECES];
-	const struct cowstack_geometry *g = job_geometry(job);
-	u64 most = most_bytes(job);
-	u64 found = 0;
-	struct blk_plug plug;
-	u32 i, n;
-
-	copy_batch_reset(batch);
-	blk_start_plug(&plug);
-	while (batch_has_room(job, batch) &&
-	       batch->bytes + batch->zero_bytes < most &&
-	       found < GROUP_CHUNKS &&
-	       cowstack_range_next(&job->range, &job->next)) {
-		n = cowstack_range_plan(g, &job->range, job->next, segments);
-		for (i = 0; i < n; i++)
-			if (clip_segment(job, &segments[i]) &&
-			    WARN_ON_ONCE(!copy_batch_add(batch, &segments[i])))
-				batch->error = -EIO;
-		job->next = to_vchunk(from_vchunk(job->next) + 1);
-		found++;
-	}
-	blk_finish_plug(&plug);
-	return found;
-}
-
-static bool group_is_full(const struct job *job, vchunk_t end)
-{
-	return job->group_bytes >= GROUP_BYTES ||
-	       job->group_space >= GROUP_BYTES ||
-	       from_vchunk(end) - from_vchunk(job->group_first) >=
-		       GROUP_CHUNKS ||
-	       time_after_eq(jiffies, job->group_began + GROUP_TIME) ||
-	       READ_ONCE(job->stack->store->out_of_space);
-}
-
-static int drop_unwritten(struct job *job, vchunk_t end)
-{
-	if (!cowstack_fault(FAULT_DROP_BEFORE_COPY))
-		return 0;
-	job->group_chunks = from_vchunk(end) - from_vchunk(job->group_first);
-	return let_go(job);
-}
-
-/*
- * The store is read for one batch while the other is written.  Where the thread
- * may have to stop, it first waits for both, and what was gathered in vain is
- * gathered again.
- */
-static int sweep(struct job *job)
-{
-	struct copy_batch *reading = &job->batch[0];
-	struct copy_batch *writing = &job->batch[1];
-	u64 found;
-	vchunk_t written = job->group_first;
-	int error = 0;
-
-	job->group_began = jiffies;
-	found = gather(job, reading);
-	while (found && !error) {
-		vchunk_t end = job->next;
-		u64 chunks = found;
-
-		error = copy_batch_wait(reading);
-		if (!error)
-			error = drop_unwritten(job, end);
-		if (error)
-			break;
-		swap(reading, writing);
-		copy_batch_write(writing, job->stack->base);
-		found = gather(job, reading);
-		error = copy_batch_wait(writing);
-		if (error)
-			break;
-		written = end;
-		account(job, writing->bytes + writing->zero_bytes, chunks);
-		job->group_bytes += writing->bytes;
-		job->group_space += chunks << job_geometry(job)->chunk_shift <<
-				    SECTOR_SHIFT;
-		if (group_is_full(job, end))
-			error = settle_group(job, written);
-		if (error || must_end(job) || READ_ONCE(job->stack->parked) ||
-		    throttle_delay(job)) {
-			copy_batch_wait(reading);
-			job->next = end;
-			if (!error)
-				error = settle_group(job, written);
-			keep_to_speed(job);
-			stand_still(job);
-			if (error || must_end(job))
-				return error ? error : -EINTR;
-			found = gather(job, reading);
-		}
-	}
-	copy_batch_wait(reading);
-	return error ? error : settle_group(job, written);
+	mutex_lock(&job->stack->store->metadata_lock);
+	for (i = 0; i < job->range.count && empty; i++)
+		empty = cowstack_layer_is_empty(job->range.layer[i]);
+	mutex_unlock(&job->stack->store->metadata_lock);
+	return empty;
 }
 
 static int finish(struct job *job)
 {
 	struct stack *stack = job->stack;
 	struct finish f = {
-		.record = copy_record(job),
+		.record = commit_copy_record(job),
 		.base_sectors = stack->base_sectors,
 		.now = ktime_get_real_seconds(),
 	};
-	int error = base_sample(stack->store, stack->base,
-				stack->volume->info.base_seed, &f.base_crc);
+	bool kept = !range_is_empty(job);
+	int error = 0;
 
+	if (!job->destination)
+		error = base_sample(stack->store, stack->base,
+				    stack->volume->info.base_seed,
+				    &f.base_crc);
 	if (error)
 		return error;
 	f.record.state = COWSTACK_JOB_COMPLETED;
-	f.record.done = f.record.total;
-	error = make_durable(job, prepare_finish, &f);
-	if (!error) {
-		spin_lock_irq(&stack->job_lock);
-		job->record = f.record;
-		spin_unlock_irq(&stack->job_lock);
-	}
-	return error;
+	if (!f.record.errors)
+		f.record.done = f.record.total;
+	error = commit_make_durable(job, kept ? prepare_finish_kept :
+						prepare_finish, &f);
+	if (error)
+		return error;
+	if (kept && remove_emptied(job))
+		pr_warn("cowstack %s: commit: emptied layers stay in the chain\n",
+			stack->name);
+	spin_lock_irq(&stack->job_lock);
+	job->record = f.record;
+	spin_unlock_irq(&stack->job_lock);
+	return 0;
 }
 
 static int run_commit(struct job *job)
 {
-	struct cowstack_job record;
 	u64 left = cowstack_range_chunks(&job->range);
+	struct begin begin = { };
 	int error;
 
+	job->next = to_vchunk(0);
+	job->group_first = to_vchunk(0);
+	/* Nothing may be written before, nor while another has the disk. */
+	error = commit_wait(job);
+	if (error)
+		return error;
 	spin_lock_irq(&job->stack->job_lock);
-	job->record.state = COWSTACK_JOB_RUNNING;
 	job->record.error = 0;
+	job->record.errors = 0;
+	job->record.first_error = 0;
 	/* What an earlier run has done stays done. */
 	job->record.total = job->record.done + left;
-	record = job->record;
+	begin.total = job->record.total;
+	if (!job->destination)
+		begin.mixed_top = job->record.top;
 	spin_unlock_irq(&job->stack->job_lock);
-	error = make_durable(job, prepare_begin, &record);
+	error = commit_make_durable(job, prepare_begin, &begin);
 	if (!error)
-		error = sweep(job);
+		error = commit_sweep(job);
 	if (!error)
 		error = finish(job);
 	return error;
 }
 
-static void report_end(struct job *job, int error)
+static const char *destination_name(const struct job *job)
 {
-	const char *name = job->stack->name;
-
-	switch (error) {
-	case 0:
-		pr_info("cowstack %s: commit of layer %u completed\n", name,
-			from_layer_id(job->record.top));
-		break;
-	case -EINTR:
-		pr_info("cowstack %s: commit cancelled\n", name);
-		break;
-	default:
-		pr_err("cowstack %s: commit stopped: error %d; nothing is lost, a new start goes on\n",
-		       name, error);
-	}
-	store_event(job->stack->store);
+	return job->destination ? "a layer" : "the base";
 }
 
+static void report_completed(struct job *job)
+{
+	const struct cowstack_job *record = &job->record;
+
+	if (record->errors)
+		pr_err("cowstack %s: commit of layer %u into %s completed, but %llu chunks could not be committed, the first at sector %llu\n",
+		       job->stack->name, from_layer_id(record->top),
+		       destination_name(job), record->errors,
+		       record->first_error);
+	else
+		pr_info("cowstack %s: commit of layer %u into %s completed\n",
+			job->stack->name, from_layer_id(record->top),
+			destination_name(job));
+}
+
+/*
+ * What ended the thread, as the record says.  Who cancelled or paused has made
+ * that durable.  A removal leaves the record running: it is taken up again.
+ */
 static void record_end(struct job *job, int error)
 {
-	struct cowstack_job record = copy_record(job);
+	struct cowstack_job record = commit_copy_record(job);
+	const char *name = job->stack->name;
 
-	if (error == -EINTR) {
-		/* Who cancelled has made it durable. */
+	if (READ_ONCE(job->cancelled)) {
 		record.state = COWSTACK_JOB_CANCELLED;
+		pr_info("cowstack %s: commit cancelled\n", name);
+	} else if (READ_ONCE(job->paused)) {
+		record.state = COWSTACK_JOB_PAUSED;
+		pr_info("cowstack %s: commit paused\n", name);
+	} else if (error == -EINTR) {
+		return;
 	} else {
 		record.state = COWSTACK_JOB_STOPPED;
 		record.error = -error;
-		if (make_durable(job, prepare_end, &record))
+		job->unrecorded = commit_make_durable(job, prepare_end, &record);
+		if (job->unrecorded)
 			pr_warn("cowstack %s: commit: its end could not be recorded\n",
-				job->stack->name);
+				name);
+		pr_err("cowstack %s: commit stopped: error %d; nothing is lost, a new start goes on\n",
+		       name, error);
 	}
-	/* Shown only now: who sees it may start the next one. */
 	spin_lock_irq(&job->stack->job_lock);
 	job->record.state = record.state;
 	job->record.error = record.error;
 	spin_unlock_irq(&job->stack->job_lock);
-	report_end(job, error);
+}
+
+/* False: the job was resumed at the last moment, and goes on. */
+static bool may_end(struct job *job, int error)
+{
+	bool end;
+
+	spin_lock_irq(&job->stack->job_lock);
+	end = error != -EINTR || kthread_should_stop() || job->cancelled ||
+	      job->paused;
+	job->ending = end;
+	spin_unlock_irq(&job->stack->job_lock);
+	return end;
 }
 
 int commit_thread(void *data)
@@ -537,21 +581,24 @@ int commit_thread(void *data)
 	int error;
 
 	stand_still(job);
-	error = kthread_should_stop() ? -EINTR : run_commit(job);
-	if (error && READ_ONCE(job->cancelled))
-		error = -EINTR;
-	/* A removal leaves the record running: it is taken up again. */
-	if (!error)
-		report_end(job, 0);
-	else if (error != -EINTR || READ_ONCE(job->cancelled))
+	job->work_began = ktime_get_ns();
+	do
+		error = kthread_should_stop() ? -EINTR : run_commit(job);
+	while (!may_end(job, error));
+	job_turn_leave(&job->turn);
+	if (error)
 		record_end(job, error);
+	else
+		report_completed(job);
+	store_event(job->stack->store);
+	base_release(job->stack);
 	copy_batch_exit(&job->batch[0]);
 	copy_batch_exit(&job->batch[1]);
+	copy_batch_exit(&job->check);
 	spin_lock_irq(&job->stack->job_lock);
 	job->finished = true;
 	job->still = true;
 	spin_unlock_irq(&job->stack->job_lock);
-	base_release(job->stack);
 	wake_up_all(&job->wait);
 	wait_event_idle(job->wait, kthread_should_stop());
 	return 0;

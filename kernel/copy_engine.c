@@ -213,3 +213,82 @@ void copy_batch_write(struct copy_batch *batch, struct block_device *bdev)
 				 run->sectors << SECTOR_SHIFT);
 	}
 }
+
+/* Are the @bytes from byte @at of both buffers the same? */
+static bool buffers_are_equal(const struct copy_batch *a,
+			      const struct copy_batch *b, u64 at, u64 bytes)
+{
+	while (bytes) {
+		u32 offset = offset_in_page(at);
+		u32 len = min_t(u64, bytes, PAGE_SIZE - offset);
+
+		if (memcmp(page_address(a->pages[at >> PAGE_SHIFT]) + offset,
+			   page_address(b->pages[at >> PAGE_SHIFT]) + offset,
+			   len))
+			return false;
+		at += len;
+		bytes -= len;
+	}
+	return true;
+}
+
+static bool buffer_is_zero(const struct copy_batch *batch, u64 bytes)
+{
+	u64 at;
+
+	for (at = 0; at < bytes; at += PAGE_SIZE)
+		if (memchr_inv(page_address(batch->pages[at >> PAGE_SHIFT]), 0,
+			       min_t(u64, bytes - at, PAGE_SIZE)))
+			return false;
+	return true;
+}
+
+/* A run of zeroes may be longer than the buffer. */
+static int compare_zeroes(const struct copy_run *run, struct copy_batch *check,
+			  struct block_device *bdev)
+{
+	u64 sector = run->sector;
+	u64 end = run->sector + run->sectors;
+	int error = 0;
+
+	while (sector < end && !error) {
+		u64 bytes = min_t(u64, (end - sector) << SECTOR_SHIFT,
+				  (u64)COPY_BATCH_PAGES << PAGE_SHIFT);
+
+		copy_batch_reset(check);
+		transfer(check, bdev, REQ_OP_READ, sector, 0, bytes);
+		error = copy_batch_wait(check);
+		if (!error && !buffer_is_zero(check, bytes))
+			error = -EILSEQ;
+		sector += bytes >> SECTOR_SHIFT;
+		cond_resched();
+	}
+	return error;
+}
+
+int copy_batch_compare(const struct copy_batch *batch, struct copy_batch *check,
+		       struct block_device *bdev)
+{
+	const struct copy_run *run;
+	int error;
+
+	copy_batch_reset(check);
+	for (run = batch->runs; run < batch->runs + batch->run_count; run++)
+		if (!run->zero)
+			transfer(check, bdev, REQ_OP_READ, run->sector,
+				 (u64)run->page << PAGE_SHIFT,
+				 run->sectors << SECTOR_SHIFT);
+	error = copy_batch_wait(check);
+	for (run = batch->runs; run < batch->runs + batch->run_count && !error;
+	     run++)
+		if (!run->zero &&
+		    !buffers_are_equal(batch, check,
+				       (u64)run->page << PAGE_SHIFT,
+				       run->sectors << SECTOR_SHIFT))
+			error = -EILSEQ;
+	for (run = batch->runs; run < batch->runs + batch->run_count && !error;
+	     run++)
+		if (run->zero)
+			error = compare_zeroes(run, check, bdev);
+	return error;
+}

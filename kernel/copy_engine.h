@@ -54,4 +54,11 @@ int copy_batch_wait(struct copy_batch *batch);
 /* Begins to write the runs to @bdev, in ascending order. */
 void copy_batch_write(struct copy_batch *batch, struct block_device *bdev);
 
+/*
+ * Reads from @bdev, into @check, what @batch has written there, and compares.
+ * 0; -EILSEQ: it is not the same; an I/O error.  Process context.
+ */
+int copy_batch_compare(const struct copy_batch *batch, struct copy_batch *check,
+		       struct block_device *bdev);
+
 #endif /* COWSTACK_COPY_ENGINE_H */

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Starting, steering and ending jobs, and the snapshot that one begins with.
- * What a job does is in commit.c.
+ * What a job takes is decided in job_range.c, what it does is in commit.c.
  */
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 
 #include "commit.h"
+#include "job_range.h"
 
 void job_init_stack(struct stack *stack)
 {
@@ -20,7 +21,23 @@ static void free_job(struct job *job)
 {
 	copy_batch_exit(&job->batch[0]);
 	copy_batch_exit(&job->batch[1]);
+	copy_batch_exit(&job->check);
+	kvfree(job->replacements);
 	kvfree(job);
+}
+
+static int allocate_buffers(struct job *job)
+{
+	struct store *store = job->stack->store;
+
+	job->replacements = kvcalloc(COWSTACK_MAX_REPLACEMENTS,
+				     sizeof(*job->replacements), GFP_KERNEL);
+	if (!job->replacements ||
+	    copy_batch_init(&job->batch[0], store) ||
+	    copy_batch_init(&job->batch[1], store) ||
+	    copy_batch_init(&job->check, store))
+		return -ENOMEM;
+	return 0;
 }
 
 static struct job *new_job(struct stack *stack)
@@ -31,9 +48,9 @@ static struct job *new_job(struct stack *stack)
 		return NULL;
 	job->stack = stack;
 	init_waitqueue_head(&job->wait);
+	INIT_LIST_HEAD(&job->turn.list);
 	job->still = true;
-	if (copy_batch_init(&job->batch[0], stack->store) ||
-	    copy_batch_init(&job->batch[1], stack->store)) {
+	if (allocate_buffers(job)) {
 		free_job(job);
 		return NULL;
 	}
@@ -55,46 +72,54 @@ void job_end_thread(struct stack *stack)
 	free_job(job);
 }
 
-/* A thread that only has its end to report is waited for by whoever ends it. */
-static bool job_is_active(struct stack *stack)
+bool job_is_active(struct stack *stack)
 {
-	return stack->job && !READ_ONCE(stack->job->finished) &&
-	       READ_ONCE(stack->job->record.state) == COWSTACK_JOB_RUNNING;
+	return stack->job && !READ_ONCE(stack->job->ending);
 }
 
-/* The range of a commit into the base: all from @top down. */
-static int set_range(struct job *job, layer_id_t top)
+static bool job_can_go_on(const struct cowstack_job *record)
+{
+	return record->kind == COWSTACK_JOB_COMMIT &&
+	       record->state >= COWSTACK_JOB_QUEUED &&
+	       record->state <= COWSTACK_JOB_STOPPED;
+}
+
+bool job_is_unfinished(const struct stack *stack)
+{
+	return job_can_go_on(&stack->volume->info.job);
+}
+
+static void set_range(struct job *job, const struct job_range *range)
 {
 	struct store *store = job->stack->store;
-	struct cowstack_layer *layer;
-	int error = -ENOENT;
 
+	job->top = range->top;
+	job->bottom = range->bottom;
+	job->destination = range->destination;
 	mutex_lock(&store->metadata_lock);
-	for (layer = job->stack->volume->top->parent; layer;
-	     layer = layer->parent) {
-		if (layer->id == top) {
-			job->top = layer;
-			error = 0;
-		}
-		job->bottom = layer;
-	}
-	if (!error)
-		cowstack_range_fill(&job->range, job->top, NULL);
+	cowstack_range_fill(&job->range, job->top, job->destination);
+	if (job->destination)
+		cowstack_range_fill(&job->merged, job->top,
+				    job->destination->parent);
 	mutex_unlock(&store->metadata_lock);
-	return error;
 }
 
-/* Starts the thread of @job, whose record is durable; the base is claimed. */
+/*
+ * Starts the thread of @job, whose record is durable; the base is claimed where
+ * it is the destination.  Takes @job over.
+ */
 static int run_job(struct stack *stack, struct job *job,
 		   const struct cowstack_job *record)
 {
 	u64 now = ktime_get_ns();
-	int error = set_range(job, record->top);
+	struct job_range range;
+	int error = job_range_find(stack, record, &range);
 
 	if (error) {
 		free_job(job);
 		return error;
 	}
+	set_range(job, &range);
 	job->record = *record;
 	job->rate_since = now;
 	cowstack_throttle_set(&job->throttle, record->speed, now);
@@ -177,48 +202,6 @@ int stack_snapshot(struct stack *stack, const char *name,
 	return error;
 }
 
-/* One line that says why "commit start" does not; returns @error. */
-__printf(4, 5)
-static int refuse(const struct stack *stack, struct job_options *options,
-		  int error, const char *format, ...)
-{
-	struct va_format vaf;
-	va_list args;
-
-	va_start(args, format);
-	vaf.fmt = format;
-	vaf.va = &args;
-	pr_err("cowstack %s: commit start: %pV\n", stack->name, &vaf);
-	va_end(args);
-	options->refused = true;
-	return error;
-}
-
-/*
- * What lies behind a shorter base's end could not be written there.  @range is
- * room to work with: the write gate may be closed, so nothing is allocated.
- */
-static int check_base_end(struct stack *stack, struct job_options *options,
-			  struct cowstack_layer *top,
-			  struct cowstack_range *range)
-{
-	struct store *store = stack->store;
-	u64 held;
-
-	if (stack->base_sectors >= stack->volume->info.sectors)
-		return 0;
-	mutex_lock(&store->metadata_lock);
-	cowstack_range_fill(range, top, NULL);
-	held = cowstack_range_held_behind(store_geometry(store), range,
-					  stack->base_sectors);
-	mutex_unlock(&store->metadata_lock);
-	if (!held)
-		return 0;
-	return refuse(stack, options, -ENOSPC,
-		      "the base ends at sector %llu, the layers hold %llu sectors behind it",
-		      stack->base_sectors, held);
-}
-
 /* The record of a job that had nothing to do, and when that was. */
 struct nothing_to_copy {
 	struct cowstack_job record;
@@ -231,7 +214,8 @@ static void update_nothing_to_copy(struct cowstack_volume_info *info,
 	const struct nothing_to_copy *n = argument;
 
 	info->job = n->record;
-	if (info->mixed_top == COWSTACK_BASE_LAYER)
+	if (n->record.base == COWSTACK_BASE_LAYER &&
+	    info->mixed_top == COWSTACK_BASE_LAYER)
 		info->base_time = n->now;
 }
 
@@ -245,45 +229,60 @@ static int complete_at_once(struct stack *stack, struct cowstack_job *record)
 	return commit_info(stack, update_nothing_to_copy, &n);
 }
 
-/*
- * Decides what the commit takes, with no write in flight: a snapshot of the top,
- * or, where that is empty, writes wait for room or the chain has no room for one
- * more layer, the frozen layers.
- */
+static void set_record_range(struct cowstack_job *record,
+			     const struct job_range *range)
+{
+	record->top = range->top ? range->top->id : COWSTACK_BASE_LAYER;
+	record->base = range->destination ? range->destination->id :
+					    COWSTACK_BASE_LAYER;
+}
+
+/* Snapshot and record in one step; the write gate is closed. */
 static int begin_with_snapshot(struct stack *stack, struct job_options *options,
 			       struct cowstack_job *record,
-			       struct cowstack_range *range)
+			       struct store_change *change)
 {
-	struct cowstack_volume *volume = stack->volume;
-	struct cowstack_layer *newest = volume->top->parent;
+	int error = freeze_top(stack, NULL, update_record, record, change);
+
+	if (error == -ENOSPC)
+		job_refuse(stack, options, error,
+			   "the store is too full for a snapshot: commit another volume, or grow it");
+	return error;
+}
+
+/*
+ * Decides what a new job takes, and records it.  Where that may be a snapshot no
+ * write is in flight meanwhile, so that what is decided stays right.
+ */
+static int begin_anew(struct stack *stack, struct job_options *options,
+		      struct job *job, struct cowstack_job *record)
+{
+	bool gate = !(options->given & JOB_OPTION_TOP);
 	struct store_change change = { };
+	struct job_range range;
 	int error;
 
 	mutex_lock(&stack->chain_mutex);
-	io_gate_close(&stack->writes);
-	if (cowstack_layer_is_empty(volume->top) ||
-	    (newest && atomic64_read(&stack->store->parked_writes)) ||
-	    cowstack_volume_depth(volume) == COWSTACK_MAX_LAYERS) {
+	if (gate)
+		io_gate_close(&stack->writes);
+	error = job_range_choose(stack, options, &range);
+	if (!error && !range.nothing) {
+		set_record_range(record, &range);
+		error = job_range_check_base_end(stack, options, &range,
+						 &job->range);
+	}
+	if (!error && range.snapshot)
+		error = begin_with_snapshot(stack, options, record, &change);
+	if (gate)
 		open_gate(stack);
-		mutex_unlock(&stack->chain_mutex);
-		if (!newest)
-			return complete_at_once(stack, record);
-		record->top = newest->id;
-		error = check_base_end(stack, options, newest, range);
-		return error ? error : commit_info(stack, update_record, record);
-	}
-	record->top = volume->top->id;
-	error = check_base_end(stack, options, volume->top, range);
-	if (!error) {
-		error = freeze_top(stack, NULL, update_record, record, &change);
-		if (error == -ENOSPC)
-			refuse(stack, options, error,
-			       "the store is too full for a snapshot: commit another volume, or grow it");
-	}
-	open_gate(stack);
 	store_change_free(&change);
 	mutex_unlock(&stack->chain_mutex);
-	return error;
+	if (error || range.snapshot)
+		return error;
+	if (!range.nothing)
+		return commit_info(stack, update_record, record);
+	set_record_range(record, &range);
+	return complete_at_once(stack, record);
 }
 
 /* Claims the base for writing; false: another uses it, which was said. */
@@ -298,75 +297,132 @@ static bool claim_base(struct stack *stack, const char *what, bool records)
 	return false;
 }
 
-static int check_start(struct stack *stack, struct job_options *options)
+/* What only a commit into the base needs. */
+static int check_base(struct stack *stack, struct job_options *options)
 {
 	if (stack->features.read_only_base)
-		return refuse(stack, options, -EROFS,
-			      "the base was opened read-only");
-	if (job_is_active(stack))
-		return refuse(stack, options, -EBUSY, "a job is running");
-	if (!store_is_rw(stack->store))
-		return refuse(stack, options, -EROFS, "the store is read-only");
+		return job_refuse(stack, options, -EROFS,
+				  "the base was opened read-only");
+	if (options->retain && stack->features.allow_shared_base)
+		return job_refuse(stack, options, -EINVAL,
+				  "retain 1: no clean copies of a base that others may write to");
+	if (!claim_base(stack, "commit start", true)) {
+		options->refused = true;
+		return -EBUSY;
+	}
 	return 0;
 }
 
-static bool job_can_go_on(const struct cowstack_job *record)
+static void apply_options(struct cowstack_job *record,
+			  const struct job_options *options)
 {
-	return record->kind == COWSTACK_JOB_COMMIT &&
-	       (record->state == COWSTACK_JOB_STOPPED ||
-		record->state == COWSTACK_JOB_PAUSED ||
-		record->state == COWSTACK_JOB_RUNNING);
+	if (options->given & JOB_OPTION_SPEED)
+		record->speed = options->speed;
+	if (options->given & JOB_OPTION_ON_ERROR)
+		record->on_error = options->on_error;
+	if (options->given & JOB_OPTION_YIELD)
+		record->flags = (record->flags & ~COWSTACK_JOB_YIELD) |
+				(options->yield ? COWSTACK_JOB_YIELD : 0);
+	if (options->given & JOB_OPTION_RETAIN)
+		record->flags = (record->flags & ~COWSTACK_JOB_RETAIN) |
+				(options->retain ? COWSTACK_JOB_RETAIN : 0);
+	if (options->given & JOB_OPTION_VERIFY)
+		record->flags = (record->flags & ~COWSTACK_JOB_VERIFY) |
+				(options->verify ? COWSTACK_JOB_VERIFY : 0);
+	/* A time that is over would pause it again. */
+	record->until = options->given & JOB_OPTION_UNTIL ? options->until : 0;
 }
 
-/* The base is claimed and no thread is there any more. */
+static int check_start(struct stack *stack, struct job_options *options)
+{
+	bool goes_on = job_is_unfinished(stack);
+
+	if (!store_is_rw(stack->store))
+		return job_refuse(stack, options, -EROFS,
+				  "the store is read-only");
+	if (job_is_active(stack) && !READ_ONCE(stack->job->paused) &&
+	    !READ_ONCE(stack->job->cancelled))
+		return job_refuse(stack, options, -EBUSY, "a job is running");
+	if (goes_on && options->given & (JOB_OPTION_TOP | JOB_OPTION_BASE))
+		return job_refuse(stack, options, -EBUSY,
+				  "a job stands still: it goes on without \"top\" and \"base\", or is cancelled first");
+	return 0;
+}
+
+/* Into the base, as far as can be told before the layers are looked at? */
+static bool is_into_base(const struct stack *stack,
+			 const struct job_options *options)
+{
+	if (job_is_unfinished(stack))
+		return stack->volume->info.job.base == COWSTACK_BASE_LAYER;
+	if (options->given & JOB_OPTION_BASE)
+		return !options->base;
+	return !stack->features.commit_base;
+}
+
+/* No thread is there any more, and the base is claimed if it is needed. */
 static int begin(struct stack *stack, struct job *job,
 		 struct job_options *options, struct cowstack_job *record)
 {
-	stack->job_shown = true;
+	struct job_range range;
+
 	*record = stack->volume->info.job;
-	if (job_can_go_on(record) && !set_range(job, record->top)) {
-		if (options->speed_given)
-			record->speed = options->speed;
+	if (job_can_go_on(record) && !job_range_find(stack, record, &range)) {
+		apply_options(record, options);
 		record->state = COWSTACK_JOB_RUNNING;
 		return commit_info(stack, update_record, record);
 	}
 	memset(record, 0, sizeof(*record));
 	record->kind = COWSTACK_JOB_COMMIT;
 	record->state = COWSTACK_JOB_RUNNING;
-	record->speed = options->speed;
-	return begin_with_snapshot(stack, options, record, &job->range);
+	record->flags = COWSTACK_JOB_YIELD;
+	apply_options(record, options);
+	return begin_anew(stack, options, job, record);
 }
 
 int job_start(struct stack *stack, struct job_options *options)
 {
+	bool into_base = is_into_base(stack, options);
 	struct cowstack_job record;
 	struct job *job;
 	int error = check_start(stack, options);
 
+	if (!error && options->retain && !into_base)
+		error = job_refuse(stack, options, -EINVAL,
+				   "retain 1: goes with the base only");
 	if (error)
 		return error;
 	job_end_thread(stack);
-	if (!claim_base(stack, "commit start", true)) {
-		options->refused = true;
-		return -EBUSY;
-	}
+	if (into_base)
+		error = check_base(stack, options);
+	if (error)
+		return error;
 	job = new_job(stack);
-	if (!job) {
-		base_release(stack);
-		return -ENOMEM;
-	}
-	error = begin(stack, job, options, &record);
+	error = job ? begin(stack, job, options, &record) : -ENOMEM;
+	if (!error)
+		stack->job_shown = true;
 	store_event(stack->store);
 	if (error || record.state == COWSTACK_JOB_COMPLETED) {
-		base_release(stack);
-		free_job(job);
-		return error;
+		if (job)
+			free_job(job);
+	} else {
+		error = run_job(stack, job, &record);
+		if (!error)
+			return 0;
 	}
-	error = run_job(stack, job, &record);
-	if (error)
-		base_release(stack);
+	base_release(stack);
 	return error;
 }
+
+int job_plan(struct stack *stack, struct job_options *options,
+	     struct job_range *range, struct job_estimate *estimate)
+{
+	int error = job_range_choose(stack, options, range);
+
+	return error ? error : job_range_estimate(stack, range, estimate);
+}
+
+/* --- steering --- */
 
 /* A job that ended meanwhile has ended. */
 static void update_cancel(struct cowstack_volume_info *info,
@@ -395,11 +451,88 @@ int job_cancel(struct stack *stack)
 	if (job) {
 		spin_lock_irq(&stack->job_lock);
 		job->cancelled = true;
-		if (job->finished)
-			job->record.state = COWSTACK_JOB_CANCELLED;
 		spin_unlock_irq(&stack->job_lock);
 		wake_up_all(&job->wait);
 	}
+	store_event(stack->store);
+	return 0;
+}
+
+static void update_pause(struct cowstack_volume_info *info,
+			 const void *argument)
+{
+	if (info->job.state == COWSTACK_JOB_RUNNING)
+		info->job.state = COWSTACK_JOB_PAUSED;
+}
+
+int job_pause(struct stack *stack)
+{
+	struct job *job = stack->job;
+	int error;
+
+	if (!job_is_unfinished(stack))
+		return -ENOENT;
+	/* One that an error has stopped stands still already. */
+	if (stack->volume->info.job.state != COWSTACK_JOB_RUNNING)
+		return 0;
+	error = commit_info(stack, update_pause, NULL);
+	if (error)
+		return error;
+	if (!job_is_unfinished(stack))
+		return -ENOENT;		/* it came to its end before */
+	if (job && stack->volume->info.job.state == COWSTACK_JOB_PAUSED) {
+		spin_lock_irq(&stack->job_lock);
+		job->paused = true;
+		job->record.state = COWSTACK_JOB_PAUSED;
+		spin_unlock_irq(&stack->job_lock);
+		wake_up_all(&job->wait);
+	}
+	store_event(stack->store);
+	return 0;
+}
+
+static void update_resume(struct cowstack_volume_info *info,
+			  const void *argument)
+{
+	if (!job_can_go_on(&info->job))
+		return;
+	info->job.state = COWSTACK_JOB_RUNNING;
+	info->job.until = 0;
+}
+
+/* A thread that was paused and has not come to its end just goes on. */
+static bool call_back(struct stack *stack)
+{
+	struct job *job = stack->job;
+	bool back = false;
+
+	spin_lock_irq(&stack->job_lock);
+	if (job && !job->ending && !job->cancelled) {
+		job->paused = false;
+		job->record.state = COWSTACK_JOB_RUNNING;
+		job->record.until = 0;
+		back = true;
+	}
+	spin_unlock_irq(&stack->job_lock);
+	if (back)
+		wake_up_all(&job->wait);
+	return back;
+}
+
+int job_resume(struct stack *stack, struct job_options *options)
+{
+	int error;
+
+	if (!job_is_unfinished(stack))
+		return -ENOENT;
+	if (stack->volume->info.job.state == COWSTACK_JOB_RUNNING &&
+	    job_is_active(stack))
+		return 0;
+	error = commit_info(stack, update_resume, NULL);
+	if (error)
+		return error;
+	if (!call_back(stack))
+		return job_start(stack, options);
 	store_event(stack->store);
 	return 0;
 }
@@ -437,19 +570,11 @@ void job_get_status(struct stack *stack, struct job_status *status)
 		status->record = stack->volume->info.job;
 	spin_lock_irq(&stack->job_lock);
 	/* A thread knows more than what is recorded so far. */
-	if (stack->job) {
+	if (stack->job && (!stack->job->finished || stack->job->unrecorded))
 		status->record = stack->job->record;
-		if (!stack->job->finished)
-			status->rate = stack->job->rate;
-	}
+	if (stack->job && !stack->job->finished)
+		status->rate = stack->job->rate;
 	spin_unlock_irq(&stack->job_lock);
-}
-
-static void update_pause(struct cowstack_volume_info *info,
-			 const void *argument)
-{
-	if (info->job.state == COWSTACK_JOB_RUNNING)
-		info->job.state = COWSTACK_JOB_PAUSED;
 }
 
 /* A job that cannot go on by itself waits to be told to. */
@@ -464,16 +589,17 @@ static void pause_untaken(struct stack *stack)
 void job_take_up(struct stack *stack)
 {
 	struct cowstack_job record = stack->volume->info.job;
+	bool into_base = record.base == COWSTACK_BASE_LAYER;
 	struct job *job;
 
 	if (record.kind != COWSTACK_JOB_COMMIT ||
 	    record.state != COWSTACK_JOB_RUNNING || stack->job)
 		return;
 	stack->job_shown = true;
-	if (!stack->features.resume_commit || stack->features.read_only_base ||
-	    stack->job_held ||
-	    /* Records were asked when it was started, and can but guess now. */
-	    !claim_base(stack, "commit", false)) {
+	if (!stack->features.resume_commit ||
+	    (into_base && (stack->features.read_only_base || stack->job_held ||
+			   /* Records were asked at the start, and can but guess now. */
+			   !claim_base(stack, "commit", false)))) {
 		pause_untaken(stack);
 		return;
 	}

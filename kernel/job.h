@@ -2,11 +2,15 @@
 /*
  * Jobs: a commit, run by a thread of its own, one per stack at a time.
  *
- *           start           last word gone
- *   (idle) ------> running ----------------> completed
- *                   |  ^  | cancel
- *      error, pause v  |  +----------------> cancelled
- *             stopped, paused (start goes on)
+ *           start              last word gone
+ *   (idle) ------> queued ⇄ running ----------> completed
+ *                   |   ^      | cancel
+ *      error, pause v   |      +--------------> cancelled
+ *             stopped, paused
+ *                (start, resume go on)
+ *
+ * Queued is a running job that waits for its turn at the disk (job_turn.h); the
+ * record does not tell the two apart.
  *
  * The state that counts is in the volume's record.  It is durable before the
  * first write to the destination, so a job that a crash or a removal cut off is
@@ -23,21 +27,70 @@ struct job_status {
 	u64 rate;			/* bytes per second, lately */
 };
 
+/* Which words "commit start" was given. */
+enum {
+	JOB_OPTION_TOP = 1,
+	JOB_OPTION_BASE = 2,
+	JOB_OPTION_SPEED = 4,
+	JOB_OPTION_YIELD = 8,
+	JOB_OPTION_ON_ERROR = 16,
+	JOB_OPTION_RETAIN = 32,
+	JOB_OPTION_VERIFY = 64,
+	JOB_OPTION_UNTIL = 128,
+};
+
 struct job_options {
+	u32 given;			/* JOB_OPTION_* */
+	u32 top;			/* layers; base 0: the base */
+	u32 base;
 	u64 speed;			/* bytes per second, 0: unlimited */
-	bool speed_given;
+	u64 until;			/* seconds since 1970 */
+	u8 on_error;			/* enum cowstack_on_error */
+	bool yield;
+	bool retain;
+	bool verify;
 	bool refused;			/* set: why was said where it was found */
 };
 
+struct job_range;
+struct job_estimate;
+
 /*
  * "commit start": takes the snapshot where one is due and starts the thread.
- * message_mutex held; waits for writes in flight and one step.
+ * message_mutex held; waits for writes in flight and one step, and for a thread
+ * that was told to end.
  */
 int job_start(struct stack *stack, struct job_options *options);
 
-/* message_mutex held. 0, -ENOENT: no job. */
+/* What it would do; nothing changes.  message_mutex held, may sleep. */
+int job_plan(struct stack *stack, struct job_options *options,
+	     struct job_range *range, struct job_estimate *estimate);
+
+/* A run of chunks that a job left in the layers of its range. */
+struct job_held {
+	u64 sector;			/* of the volume */
+	u64 sectors;
+};
+
+/*
+ * After a job that noted errors: what its range still holds and is not clean,
+ * from sector @from on, at most @most runs.  message_mutex held, may sleep.
+ *
+ * Return: how many, -ENOMEM.
+ */
+int job_list_held(struct stack *stack, u64 from, struct job_held *held,
+		  int most);
+
+/* message_mutex held; one step.  0, -ENOENT: no job; an error of the step. */
+int job_pause(struct stack *stack);
+int job_resume(struct stack *stack, struct job_options *options);
 int job_cancel(struct stack *stack);
 int job_set_speed(struct stack *stack, u64 speed);
+
+/* Is there a thread that has not come to its end?  message_mutex held. */
+bool job_is_active(struct stack *stack);
+/* Is there a job that runs or could go on?  message_mutex held. */
+bool job_is_unfinished(const struct stack *stack);
 
 /* metadata_lock held. */
 void job_get_status(struct stack *stack, struct job_status *status);

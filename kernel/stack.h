@@ -17,6 +17,8 @@ struct stack_features {
 	u32 resume_commit;
 	u32 read_only_base;
 	u32 accept_base;
+	u32 commit_base;		/* layer id, 0: the base */
+	u32 allow_shared_base;
 };
 
 struct stack {
@@ -189,7 +191,10 @@ int base_sample(struct store *store, struct block_device *bdev, u64 seed,
  */
 bool base_claim(struct stack *stack, bool records, char *name, size_t size);
 void base_release(struct stack *stack);
-/* The stack whose running job writes to @bdev, other than @but; stores_mutex. */
+/*
+ * The stack whose running job writes to @bdev, other than @but, unless it was
+ * told that it may share it; stores_mutex held.
+ */
 struct stack *base_writer(struct block_device *bdev, const struct stack *but);
 /* Is @bdev the base of any live stack?  stores_mutex held. */
 bool base_is_in_use(struct block_device *bdev);

@@ -16,13 +16,13 @@
 
 static const struct feature stack_feature_list[] = {
 	{ .name = "layer", .not_built = true },
-	{ .name = "commit_base", .not_built = true },
+	{ STACK_FEATURE(commit_base), .max = U32_MAX },
 	{ STACK_FEATURE(accept_base), .max = 1, .once = true },
 	{ .name = "auto_commit", .not_built = true },
 	{ STACK_FEATURE(resume_commit), .max = 1, .normal = 1 },
 	{ STACK_FEATURE(read_only_base), .max = 1, .fixed = true },
 	{ .name = "promote", .not_built = true },
-	{ .name = "allow_shared_base", .not_built = true },
+	{ STACK_FEATURE(allow_shared_base), .max = 1 },
 };
 
 static const struct feature_table stack_feature_table = {
@@ -401,6 +401,42 @@ static int record_base(struct stack_table *table)
 	return error;
 }
 
+/*
+ * Clean copies are copies of the base that was.  They go before anything is read
+ * over another one.
+ */
+static int drop_clean_copies(struct stack *stack)
+{
+	struct store *store = stack->store;
+	struct store_change change = { };
+	struct cowstack_layer *layer;
+	int error = 0;
+
+	for (;;) {
+		mutex_lock(&stack->chain_mutex);
+		mutex_lock(&store->metadata_lock);
+		layer = stack->volume->top;
+		while (layer && !atomic64_read(&layer->map.clean))
+			layer = layer->parent;
+		if (layer)
+			error = cowstack_change_empty_layer(&change.change,
+							    &store->metadata,
+							    stack->volume,
+							    layer);
+		mutex_unlock(&store->metadata_lock);
+		if (layer && !error)
+			error = journal_commit(store, &change);
+		if (layer)
+			store_change_free(&change);
+		mutex_unlock(&stack->chain_mutex);
+		if (error == -EBUSY)
+			pr_err("cowstack %s: layer %u holds copies of the recorded base beside what only it holds: commit it into that base first\n",
+			       stack->name, from_layer_id(layer->id));
+		if (error || !layer)
+			return error;
+	}
+}
+
 /* What a reload changes under a job that was parked for it. */
 static void check_parked_job(struct stack *stack, struct stack_table *table)
 {
@@ -428,7 +464,9 @@ static int go_live(struct dm_target *ti, struct stack_table *table)
 	if (!table->base_changed)
 		return 0;
 	/* Only of a base that is ours to use. */
-	error = record_base(table);
+	error = drop_clean_copies(stack);
+	if (!error)
+		error = record_base(table);
 	if (error) {
 		pr_err("cowstack %s: the base could not be recorded: error %d\n",
 		       stack->name, error);

@@ -26,9 +26,10 @@ void store_status(struct store *store, char *result, unsigned int maxlen)
 	mutex_lock(&store->metadata_lock);
 	list_for_each_entry(volume, &md->volumes, list)
 		volumes++;
-	DMEMIT("%s %u %llu/%llu 0 %u %u 14", store_mode_name(store->mode),
+	DMEMIT("%s %u %llu/%llu %llu %u %u 14", store_mode_name(store->mode),
 	       store_geometry(store)->chunk_sectors, used_chunks(store),
-	       md->allocator.chunks, volumes, store->out_of_space);
+	       md->allocator.chunks, cowstack_metadata_clean(md), volumes,
+	       store->out_of_space);
 	STATISTIC("freeing", md->allocator.limbo);
 	STATISTIC("metadata_chunks", md->allocator.metadata_chunks);
 	STATISTIC("map_pages", md->allocator.pages);
@@ -92,11 +93,12 @@ void stack_status(struct stack *stack, char *result, unsigned int maxlen)
 	}
 	mutex_lock(&stack->store->metadata_lock);
 	job_get_status(stack, &job);
-	DMEMIT("%s %u %u %llu 0 %s %s %s %u %u %llu/%llu %llu %u 4",
+	DMEMIT("%s %u %u %llu %llu %s %s %s %u %u %llu/%llu %llu %u 4",
 	       store_mode_name(stack->store->mode),
 	       cowstack_volume_depth(stack->volume),
 	       from_layer_id(stack->volume->top->id),
-	       cowstack_volume_used(stack->volume), base_alone_name(info),
+	       cowstack_volume_used(stack->volume),
+	       cowstack_volume_clean(stack->volume), base_alone_name(info),
 	       job_state(&job.record), job_kind(&job.record),
 	       from_layer_id(job.record.top), from_layer_id(job.record.base),
 	       job.record.done, job.record.total, job.record.speed,

@@ -187,7 +187,7 @@ int cowstack_change_clone_volume(struct cowstack_change *c,
 
 	change_init(c, md, NULL, NULL, NULL);
 	if (!(layer->flags & COWSTACK_LAYER_FROZEN) ||
-	    from_layer_id(layer->id) < from_layer_id(from->mixed_top))
+	    !cowstack_layer_is_whole(volume, layer))
 		return -EBUSY;
 	if (depth_of(layer) >= COWSTACK_MAX_LAYERS)
 		return -E2BIG;

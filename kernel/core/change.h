@@ -33,6 +33,7 @@ struct cowstack_change {
 	struct cowstack_chain *chain;
 	char name[COWSTACK_NAME_SIZE];
 	u32 flags;
+	bool clears_mixed;
 	vchunk_t first;
 	u64 count;
 	const struct cowstack_replacement *replacements;
@@ -132,7 +133,8 @@ int cowstack_change_let_go(struct cowstack_change *c,
  * The layers from @bottom to @top, which hold nothing any more, or only clean
  * words, and belong to this volume alone, leave the chain.  -EBUSY: one still
  * holds something, is pinned or shared; -EINVAL: they are no range below the
- * volume's top.
+ * volume's top.  With @update a commit ends so: the layer below them, if there is
+ * one, was its destination, and shows a point in time again.
  */
 int cowstack_change_remove_layers(struct cowstack_change *c,
 				  struct cowstack_metadata *md,
@@ -150,6 +152,16 @@ int cowstack_change_empty_layer(struct cowstack_change *c,
 				struct cowstack_metadata *md,
 				struct cowstack_volume *volume,
 				struct cowstack_layer *layer);
+
+/*
+ * A commit of the layers above @destination up to @top begins: what lies below
+ * @top shows no point in time of its own until it has ended.
+ */
+int cowstack_change_mix(struct cowstack_change *c, struct cowstack_metadata *md,
+			struct cowstack_volume *volume,
+			struct cowstack_layer *destination,
+			struct cowstack_layer *top, cowstack_update_fn update,
+			const void *argument);
 
 /* @layer is pinned from now on, or no more.  -EINVAL: it is not frozen. */
 int cowstack_change_pin(struct cowstack_change *c, struct cowstack_metadata *md,

@@ -82,6 +82,23 @@ int cowstack_change_snapshot(struct cowstack_change *c,
 
 /* --- removing layers --- */
 
+/* The layer that the range was committed into, if it was one. */
+static struct cowstack_layer *unmixed_layer(const struct cowstack_change *c)
+{
+	return c->clears_mixed ? c->range_bottom->parent : NULL;
+}
+
+static bool encode_unmixed(const struct cowstack_change *c,
+			   struct record_writer *w)
+{
+	struct cowstack_layer *layer = unmixed_layer(c);
+
+	return !layer ||
+	       record_write_layer(w, layer, layer_parent_id(layer),
+				  layer->flags & ~COWSTACK_LAYER_MIXED,
+				  layer->name);
+}
+
 static bool encode_remove(struct cowstack_transaction *t,
 			  struct record_writer *w)
 {
@@ -91,7 +108,8 @@ static bool encode_remove(struct cowstack_transaction *t,
 	struct cowstack_layer *layer = c->range_top;
 
 	if (!record_write_layer(w, above, layer_parent_id(c->range_bottom),
-				above->flags, above->name))
+				above->flags, above->name) ||
+	    !encode_unmixed(c, w))
 		return false;
 	for (;; layer = layer->parent) {
 		if (!record_write_layer_gone(w, layer->id))
@@ -110,6 +128,8 @@ static void apply_remove(struct cowstack_transaction *t)
 	struct cowstack_layer *layer = c->range_top;
 	struct cowstack_layer *below = c->range_bottom->parent;
 
+	if (unmixed_layer(c))
+		below->flags &= ~COWSTACK_LAYER_MIXED;
 	cowstack_layer_set_parent(above, below);
 	while (layer != below) {
 		struct cowstack_layer *next = layer->parent;
@@ -155,6 +175,7 @@ int cowstack_change_remove_layers(struct cowstack_change *c,
 		return error;
 	c->range_bottom = bottom;
 	c->range_top = top;
+	c->clears_mixed = update;
 	c->chain = cowstack_chain_new();
 	if (!c->chain)
 		return -ENOMEM;
@@ -251,5 +272,46 @@ int cowstack_change_pin(struct cowstack_change *c, struct cowstack_metadata *md,
 		c->flags |= COWSTACK_LAYER_PINNED;
 	c->transaction.encode = encode_flags;
 	c->transaction.apply = apply_flags;
+	return 0;
+}
+
+/* --- a commit into a layer begins --- */
+
+static bool encode_mix(struct cowstack_transaction *t, struct record_writer *w)
+{
+	struct cowstack_change *c = to_change(t);
+	struct cowstack_layer *layer;
+
+	for (layer = c->range_top->parent; layer != c->range_bottom->parent;
+	     layer = layer->parent)
+		if (!record_write_layer(w, layer, layer_parent_id(layer),
+					layer->flags | COWSTACK_LAYER_MIXED,
+					layer->name))
+			return false;
+	return change_write_volume(c, w, c->volume->top->id);
+}
+
+static void apply_mix(struct cowstack_transaction *t)
+{
+	struct cowstack_change *c = to_change(t);
+	struct cowstack_layer *layer;
+
+	for (layer = c->range_top->parent; layer != c->range_bottom->parent;
+	     layer = layer->parent)
+		layer->flags |= COWSTACK_LAYER_MIXED;
+	change_apply_volume(c);
+}
+
+int cowstack_change_mix(struct cowstack_change *c, struct cowstack_metadata *md,
+			struct cowstack_volume *volume,
+			struct cowstack_layer *destination,
+			struct cowstack_layer *top, cowstack_update_fn update,
+			const void *argument)
+{
+	change_init(c, md, volume, update, argument);
+	c->range_bottom = destination;
+	c->range_top = top;
+	c->transaction.encode = encode_mix;
+	c->transaction.apply = apply_mix;
 	return 0;
 }

@@ -148,7 +148,12 @@ struct disk_layer_record {
 
 #define COWSTACK_LAYER_FROZEN 1u
 #define COWSTACK_LAYER_PINNED 2u
-#define COWSTACK_LAYER_FLAGS 3u
+/*
+ * A commit from above into this layer or one below it has begun and not ended:
+ * what it shows by itself is no point in time.
+ */
+#define COWSTACK_LAYER_MIXED 4u
+#define COWSTACK_LAYER_FLAGS 7u
 
 struct disk_job_record {
 	u8 kind;
@@ -201,6 +206,12 @@ enum cowstack_job_state {
 	COWSTACK_JOB_STOPPED = 4,
 	COWSTACK_JOB_COMPLETED = 5,
 	COWSTACK_JOB_CANCELLED = 6,
+};
+
+enum cowstack_on_error {
+	COWSTACK_ON_ERROR_STOP = 0,
+	COWSTACK_ON_ERROR_REPORT = 1,
+	COWSTACK_ON_ERROR_IGNORE = 2,
 };
 
 #define COWSTACK_JOB_YIELD 1u

@@ -173,7 +173,7 @@ static void apply_let_go(struct cowstack_transaction *t)
 }
 
 /* Pages for words that come to a layer which knew nothing near them. */
-static int add_pages(struct cowstack_metadata *md,
+static int add_page_for(struct cowstack_metadata *md,
 		     const struct cowstack_replacement *r)
 {
 	u64 number = chunk_map_page_number(r->chunk);
@@ -204,7 +204,7 @@ int cowstack_change_let_go(struct cowstack_change *c,
 	if (what->replacement_count > COWSTACK_MAX_REPLACEMENTS)
 		return -EINVAL;
 	for (i = 0; i < what->replacement_count && !error; i++)
-		error = add_pages(md, &what->replacements[i]);
+		error = add_page_for(md, &what->replacements[i]);
 	if (error)
 		return error;
 	c->range_bottom = what->bottom;

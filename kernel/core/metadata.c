@@ -158,6 +158,21 @@ bool cowstack_layer_is_shared(const struct cowstack_volume *volume,
 	return false;
 }
 
+bool cowstack_layer_is_whole(const struct cowstack_volume *volume,
+			     const struct cowstack_layer *layer)
+{
+	const struct cowstack_layer *above;
+
+	if (layer->flags & COWSTACK_LAYER_MIXED ||
+	    from_layer_id(layer->id) < from_layer_id(volume->info.mixed_top))
+		return false;
+	/* Of a range that was kept as clean copies only the newest are there. */
+	for (above = volume->top; above != layer; above = above->parent)
+		if (atomic64_read(&above->map.clean))
+			return false;
+	return true;
+}
+
 /* Does @layer hold a word that says something, and is not clean or may be? */
 static bool holds_word(const struct cowstack_layer *layer, bool clean_too)
 {
@@ -337,6 +352,26 @@ u64 cowstack_volume_used(const struct cowstack_volume *volume)
 	for (layer = volume->top; layer; layer = layer->parent)
 		used += atomic64_read(&layer->map.used);
 	return used;
+}
+
+u64 cowstack_volume_clean(const struct cowstack_volume *volume)
+{
+	const struct cowstack_layer *layer;
+	u64 clean = 0;
+
+	for (layer = volume->top; layer; layer = layer->parent)
+		clean += atomic64_read(&layer->map.clean);
+	return clean;
+}
+
+u64 cowstack_metadata_clean(struct cowstack_metadata *md)
+{
+	struct cowstack_layer *layer;
+	u64 clean = 0;
+
+	list_for_each_entry(layer, &md->layers, list)
+		clean += atomic64_read(&layer->map.clean);
+	return clean;
 }
 
 u64 cowstack_metadata_memory(struct cowstack_metadata *md)

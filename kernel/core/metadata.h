@@ -142,6 +142,14 @@ struct cowstack_layer *cowstack_layer_above(const struct cowstack_layer *below,
 bool cowstack_layer_is_shared(const struct cowstack_volume *volume,
 			      const struct cowstack_layer *layer);
 
+/*
+ * Does @layer, in @volume's chain, show a point in time by itself?  Not while a
+ * commit has taken from it what it has not given to all that lies below, nor in
+ * a range that was committed and kept, but for its top.
+ */
+bool cowstack_layer_is_whole(const struct cowstack_volume *volume,
+			     const struct cowstack_layer *layer);
+
 /* Is @layer's map empty, but for room that was never written? */
 bool cowstack_layer_is_empty(const struct cowstack_layer *layer);
 /* Does it hold nothing but clean words? */
@@ -196,6 +204,9 @@ void cowstack_volume_set_limits(struct cowstack_metadata *md,
 
 /* Chunks that the layers of @volume hold in the store. */
 u64 cowstack_volume_used(const struct cowstack_volume *volume);
+/* Of these, and of all that the store holds, those that are clean copies. */
+u64 cowstack_volume_clean(const struct cowstack_volume *volume);
+u64 cowstack_metadata_clean(struct cowstack_metadata *md);
 
 /* Bytes of memory that maps and indexes take. */
 u64 cowstack_metadata_memory(struct cowstack_metadata *md);

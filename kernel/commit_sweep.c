@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One ascending pass over the range of a commit:
+ *
+ *   for each group of batches:
+ *       gather from the store, write to the destination, flush it
+ *       let go: one step that drops the words of all layers of the range
+ *
+ * A crash between any two of these lines loses nothing: until the let-go is
+ * durable the words lead to the store, and after it the destination has the
+ * data, which was flushed before.  What was written twice is the same twice.
+ *
+ * Where the destination is a layer, words move: the newest word's data chunk
+ * becomes the layer's, and takes from the words below what it lacks.  That goes
+ * to sixteenths that no word shows, and the step's own flush makes it durable
+ * before the word that shows it.
+ *
+ * The layers of the range do not change but by us, so what a group's words come
+ * to is asked when it is gathered and again when it is let go of.
+ */
+#include "commit.h"
+#include "core/fault.h"
+
+/* A group is let go when it reaches any of these, or when writes wait for room. */
+enum {
+	GROUP_BYTES = 32 << 20,		/* written, or of the store's space */
+	GROUP_CHUNKS = 8192,		/* passed over: bounds the step */
+	/* Known: with what the last batch adds, its words fit one step. */
+	GROUP_FOUND = COWSTACK_MAX_REPLACEMENTS / 2,
+	GROUP_TIME = HZ,
+	/*
+	 * Zeroes of one batch: where the device has no write-zeroes these are
+	 * writes, and nothing else is looked at before they have ended.
+	 */
+	BATCH_ZERO_BYTES = 32 << 20,
+};
+
+static struct block_device *destination_device(const struct job *job)
+{
+	return job->destination ? job->stack->store->bdev : job->stack->base;
+}
+
+/* --- letting go --- */
+
+static void update_progress(struct cowstack_volume_info *info,
+			    const void *argument)
+{
+	const struct cowstack_job *record = argument;
+
+	info->job.cursor = record->cursor;
+	info->job.done = record->done;
+	info->job.errors = record->errors;
+	info->job.first_error = record->first_error;
+	info->job.error = record->error;
+}
+
+static int prepare_let_go(struct job *job, struct cowstack_change *c,
+			  const void *argument)
+{
+	struct cowstack_let_go what = {
+		.bottom = job->bottom,
+		.top = job->top,
+		.first = job->group_first,
+		.count = job->group_chunks,
+		.replacements = job->replacements,
+		.replacement_count = job->replacement_count,
+	};
+
+	return cowstack_change_let_go(c, &job->stack->store->metadata,
+				      job->stack->volume, &what,
+				      update_progress, argument);
+}
+
+/* FAULT_DROP_IN_TWO_STEPS: the newest layer of the range alone. */
+static int prepare_let_go_newest(struct job *job, struct cowstack_change *c,
+				 const void *argument)
+{
+	struct cowstack_let_go what = {
+		.bottom = job->top,
+		.top = job->top,
+		.first = job->group_first,
+		.count = job->group_chunks,
+	};
+
+	return cowstack_change_let_go(c, &job->stack->store->metadata,
+				      job->stack->volume, &what,
+				      update_progress, argument);
+}
+
+/* The word that stays of @chunk, and where; false: none does. */
+static bool find_replacement(struct job *job, vchunk_t chunk,
+			     struct cowstack_replacement *r)
+{
+	struct cowstack_merge merge;
+
+	r->chunk = chunk;
+	if (job->destination) {
+		cowstack_range_merge(commit_geometry(job), &job->merged, chunk,
+				     &merge);
+		r->layer = job->destination;
+		r->word = merge.word;
+		return merge.word != MAP_WORD_NONE;
+	}
+	r->word = cowstack_range_newest(&job->range, chunk, &r->layer);
+	if (!map_word_mask(r->word))
+		return false;	/* zeroes take no room: nothing to keep */
+	/* What was kept before, and is still the newest, stays. */
+	if (!commit_has_flag(job, COWSTACK_JOB_RETAIN) &&
+	    !map_word_is_clean(r->word))
+		return false;
+	r->word = map_word_as_clean(r->word);
+	return true;
+}
+
+static void find_replacements(struct job *job, u64 end)
+{
+	vchunk_t chunk = job->group_first;
+
+	job->replacement_count = 0;
+	if (!job->replacements)
+		return;
+	while (cowstack_range_next(&job->range, &chunk) &&
+	       from_vchunk(chunk) < end) {
+		if (find_replacement(job, chunk,
+				     &job->replacements[job->replacement_count]))
+			job->replacement_count++;
+		if (WARN_ON_ONCE(job->replacement_count ==
+				 COWSTACK_MAX_REPLACEMENTS))
+			return;
+		chunk = to_vchunk(from_vchunk(chunk) + 1);
+	}
+}
+
+static int let_go(struct job *job)
+{
+	struct cowstack_job record = commit_copy_record(job);
+	int error = 0;
+
+	record.cursor = from_vchunk(job->group_first) + job->group_chunks;
+	find_replacements(job, record.cursor);
+	if (cowstack_fault(FAULT_DROP_IN_TWO_STEPS) && job->top != job->bottom)
+		error = commit_make_durable(job, prepare_let_go_newest, &record);
+	if (!error)
+		error = commit_make_durable(job, prepare_let_go, &record);
+	if (error)
+		return error;
+	spin_lock_irq(&job->stack->job_lock);
+	job->record.cursor = record.cursor;
+	spin_unlock_irq(&job->stack->job_lock);
+	return 0;
+}
+
+/* The next group begins at @first. */
+static void begin_group(struct job *job, vchunk_t first)
+{
+	job->group_first = first;
+	job->group_chunks = 0;
+	job->group_found = 0;
+	job->group_bytes = 0;
+	job->group_space = 0;
+	job->group_began = jiffies;
+}
+
+static bool goes_on_after_errors(const struct job *job)
+{
+	return job->record.on_error != COWSTACK_ON_ERROR_STOP;
+}
+
+/* Is @error one of the devices', which on_error speaks of? */
+static bool is_io_error(int error)
+{
+	return error && error != -EINTR && error != -ENOMEM &&
+	       error != -EROFS;
+}
+
+/* The journal's step flushes the store itself. */
+static int flush_destination(struct job *job)
+{
+	if (job->destination || cowstack_fault(FAULT_SKIP_DESTINATION_FLUSH))
+		return 0;
+	return block_flush(job->stack->base);
+}
+
+/* What was written up to chunk @end reaches the disk, then the words go. */
+static int settle_group(struct job *job, vchunk_t end)
+{
+	int error;
+
+	job->group_chunks = from_vchunk(end) - from_vchunk(job->group_first);
+	if (!job->group_chunks)
+		return 0;
+	error = flush_destination(job);
+	if (error) {
+		commit_note_error(job, job->group_first, job->group_found,
+				  error);
+		if (!goes_on_after_errors(job))
+			return error;
+	} else if (!cowstack_fault(FAULT_DROP_BEFORE_COPY)) {
+		error = let_go(job);
+		if (error)
+			return error;
+	}
+	begin_group(job, end);
+	return 0;
+}
+
+static int drop_unwritten(struct job *job, vchunk_t end)
+{
+	if (!cowstack_fault(FAULT_DROP_BEFORE_COPY))
+		return 0;
+	job->group_chunks = from_vchunk(end) - from_vchunk(job->group_first);
+	return let_go(job);
+}
+
+static bool group_is_full(const struct job *job, vchunk_t end)
+{
+	return job->group_bytes >= GROUP_BYTES ||
+	       job->group_space >= GROUP_BYTES ||
+	       job->group_found >= GROUP_FOUND ||
+	       from_vchunk(end) - from_vchunk(job->group_first) >=
+		       GROUP_CHUNKS ||
+	       time_after_eq(jiffies, job->group_began + GROUP_TIME) ||
+	       READ_ONCE(job->stack->store->out_of_space);
+}
+
+/* --- gathering --- */
+
+/*
+ * The part of @segment that is the volume's and that the base has; false:
+ * nothing.  A last chunk may hold more than the volume does.
+ */
+static bool clip_segment(struct job *job, struct cowstack_segment *segment)
+{
+	u64 end = min(job->stack->base_sectors,
+		      job->stack->volume->info.sectors);
+
+	if (segment->sector >= end)
+		return false;
+	segment->sectors = min(segment->sectors, end - segment->sector);
+	return true;
+}
+
+static bool batch_has_room(const struct job *job,
+			   const struct copy_batch *batch)
+{
+	u32 pages = (commit_geometry(job)->chunk_sectors >> 3) +
+		    COWSTACK_MAX_PIECES;
+
+	return batch->pages_used + pages <= COPY_BATCH_PAGES &&
+	       batch->zero_bytes < BATCH_ZERO_BYTES &&
+	       batch->run_count + COWSTACK_MAX_PIECES <= COPY_BATCH_RUNS;
+}
+
+static void gather_segment(struct copy_batch *batch,
+			   const struct cowstack_segment *segment)
+{
+	/* There is room: what is not copied must not be let go of. */
+	if (WARN_ON_ONCE(!copy_batch_add(batch, segment)))
+		batch->error = -EIO;
+}
+
+static void gather_chunk(struct job *job, struct copy_batch *batch,
+			 vchunk_t chunk)
+{
+	struct cowstack_segment segments[COWSTACK_MAX_PIECES];
+	const struct cowstack_geometry *g = commit_geometry(job);
+	struct cowstack_merge merge;
+	u32 i, n;
+
+	if (job->destination) {
+		cowstack_range_merge(g, &job->merged, chunk, &merge);
+		for (i = 0; i < merge.count; i++)
+			gather_segment(batch, &merge.copies[i]);
+		return;
+	}
+	n = cowstack_range_plan(g, &job->range, chunk, segments);
+	for (i = 0; i < n; i++)
+		if (clip_segment(job, &segments[i]))
+			gather_segment(batch, &segments[i]);
+}
+
+/*
+ * Gathers from job->next on; returns the chunks that were found.  A batch ends
+ * where its group does, so that a let-go stays a bounded step.
+ */
+static u64 gather(struct job *job, struct copy_batch *batch)
+{
+	u64 most = commit_most_bytes(job);
+	struct blk_plug plug;
+	u64 found = 0;
+
+	copy_batch_reset(batch);
+	blk_start_plug(&plug);
+	while (batch_has_room(job, batch) &&
+	       batch->bytes + batch->zero_bytes < most &&
+	       found < GROUP_FOUND &&
+	       cowstack_range_next(&job->range, &job->next)) {
+		gather_chunk(job, batch, job->next);
+		job->next = to_vchunk(from_vchunk(job->next) + 1);
+		found++;
+	}
+	blk_finish_plug(&plug);
+	return found;
+}
+
+/* --- writing --- */
+
+/* Reads back what was written and compares it, behind the disk's own cache. */
+static int verify(struct job *job, struct copy_batch *batch)
+{
+	int error;
+
+	if (!commit_has_flag(job, COWSTACK_JOB_VERIFY))
+		return 0;
+	error = block_flush(destination_device(job));
+	return error ? error :
+		       copy_batch_compare(batch, &job->check,
+					  destination_device(job));
+}
+
+static void count_batch(struct job *job, const struct copy_batch *batch,
+			u64 chunks)
+{
+	commit_account(job, batch->bytes + batch->zero_bytes, chunks);
+	job->group_found += chunks;
+	job->group_bytes += batch->bytes;
+	job->group_space += chunks << commit_geometry(job)->chunk_shift <<
+			    SECTOR_SHIFT;
+}
+
+/* One chunk by itself, to see whether it is the one that fails. */
+static int copy_chunk(struct job *job, struct copy_batch *batch, vchunk_t chunk)
+{
+	int error;
+
+	copy_batch_reset(batch);
+	gather_chunk(job, batch, chunk);
+	error = copy_batch_wait(batch);
+	if (error)
+		return error;
+	copy_batch_write(batch, destination_device(job));
+	error = copy_batch_wait(batch);
+	return error ? error : verify(job, batch);
+}
+
+/*
+ * A batch up to @end has failed with @error: its chunks again, one by one.  Those
+ * that fail stay in their layers, and the groups end before and begin behind them.
+ */
+static int salvage(struct job *job, struct copy_batch *batch, vchunk_t first,
+		   vchunk_t end, int error)
+{
+	vchunk_t chunk = first;
+
+	if (!is_io_error(error))
+		return error;
+	while (cowstack_range_next(&job->range, &chunk) &&
+	       from_vchunk(chunk) < from_vchunk(end)) {
+		vchunk_t behind = to_vchunk(from_vchunk(chunk) + 1);
+
+		error = commit_wait(job);
+		if (error)
+			return error;
+		error = copy_chunk(job, batch, chunk);
+		if (!error) {
+			count_batch(job, batch, 1);
+		} else {
+			int settled = settle_group(job, chunk);
+
+			if (settled)
+				return settled;
+			commit_note_error(job, chunk, 1, error);
+			if (!goes_on_after_errors(job))
+				return error;
+			begin_group(job, behind);
+		}
+		chunk = behind;
+	}
+	return 0;
+}
+
+/*
+ * Writes what @batch has gathered from @first up to @end while the next batch is
+ * gathered into @reading.  0, or an error that ends the job.
+ */
+static int write_batch(struct job *job, struct copy_batch *batch,
+		       struct copy_batch *reading, vchunk_t first, vchunk_t end,
+		       u64 chunks, u64 *found)
+{
+	int error = copy_batch_wait(batch);
+
+	*found = 0;
+	if (!error) {
+		error = drop_unwritten(job, end);
+		if (error)
+			return error;
+		copy_batch_write(batch, destination_device(job));
+		*found = gather(job, reading);
+		error = copy_batch_wait(batch);
+		if (!error)
+			error = verify(job, batch);
+		if (!error) {
+			count_batch(job, batch, chunks);
+			return 0;
+		}
+		/* Whatever the other gathers is gathered again. */
+		copy_batch_wait(reading);
+	}
+	job->next = end;
+	error = salvage(job, batch, first, end, error);
+	if (!error)
+		*found = gather(job, reading);
+	return error;
+}
+
+/*
+ * Where the thread may have to wait, no I/O of its own may be under way, and
+ * what was gathered in vain is gathered again.
+ */
+static int stop_and_wait(struct job *job, struct copy_batch *reading,
+			 vchunk_t end, u64 *found)
+{
+	int error;
+
+	copy_batch_wait(reading);
+	job->next = end;
+	error = settle_group(job, end);
+	if (!error)
+		error = commit_wait(job);
+	if (!error)
+		*found = gather(job, reading);
+	return error;
+}
+
+int commit_sweep(struct job *job)
+{
+	struct copy_batch *reading = &job->batch[0];
+	struct copy_batch *writing = &job->batch[1];
+	vchunk_t first = job->group_first;
+	int error;
+	u64 found;
+
+	begin_group(job, first);
+	found = gather(job, reading);
+	while (found) {
+		vchunk_t end = job->next;
+		u64 chunks = found;
+
+		swap(reading, writing);
+		error = write_batch(job, writing, reading, first, end, chunks,
+				    &found);
+		if (!error && (group_is_full(job, end) ||
+			       commit_has_flag(job, COWSTACK_JOB_VERIFY)))
+			error = settle_group(job, end);
+		if (!error && commit_must_wait(job)) {
+			error = stop_and_wait(job, reading, end, &found);
+		} else if (!error && found) {
+			/* It may have to stand still there. */
+			copy_batch_wait(reading);
+			commit_keep_back(job);
+		}
+		if (error) {
+			copy_batch_wait(reading);
+			return error;
+		}
+		first = end;
+	}
+	copy_batch_wait(reading);
+	return settle_group(job, first);
+}

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "job_range.h"
+#include "stack.h"
+
+int job_refuse(const struct stack *stack, struct job_options *options,
+	       int error, const char *format, ...)
+{
+	struct va_format vaf;
+	va_list args;
+
+	va_start(args, format);
+	vaf.fmt = format;
+	vaf.va = &args;
+	pr_err("cowstack %s: commit start: %pV\n", stack->name, &vaf);
+	va_end(args);
+	options->refused = true;
+	return error;
+}
+
+static struct cowstack_layer *find_layer(const struct stack *stack, u32 id)
+{
+	struct cowstack_layer *layer = stack->volume->top;
+
+	while (layer && from_layer_id(layer->id) != id)
+		layer = layer->parent;
+	return layer;
+}
+
+/* Why a commit may take nothing from @layer, and put nothing into it; or NULL. */
+static const char *reason_to_spare(const struct stack *stack,
+				   const struct cowstack_layer *layer,
+				   const struct cowstack_layer *destination)
+{
+	if (layer->flags & COWSTACK_LAYER_PINNED)
+		return "is pinned";
+	if (cowstack_layer_is_shared(stack->volume, layer))
+		return "belongs to another volume too";
+	if (layer != destination && stack->features.commit_base &&
+	    from_layer_id(layer->id) == stack->features.commit_base)
+		return "is the commit_base";
+	return NULL;
+}
+
+static int choose_destination(struct stack *stack, struct job_options *options,
+			      struct job_range *range)
+{
+	u32 id = options->given & JOB_OPTION_BASE ? options->base :
+						    stack->features.commit_base;
+	const char *why;
+
+	range->destination = NULL;
+	if (!id)
+		return 0;
+	range->destination = find_layer(stack, id);
+	if (!range->destination)
+		return job_refuse(stack, options, -ENOENT,
+				  "base %u: no such layer", id);
+	if (range->destination == stack->volume->top)
+		return job_refuse(stack, options, -EINVAL,
+				  "base %u: is the top of the chain", id);
+	why = reason_to_spare(stack, range->destination, range->destination);
+	return why ? job_refuse(stack, options, -EBUSY, "base %u: %s", id, why) :
+		     0;
+}
+
+/* The lowest layer above the destination that must be spared, or NULL. */
+static struct cowstack_layer *find_spared(struct stack *stack,
+					  const struct job_range *range,
+					  struct cowstack_layer *top,
+					  const char **why)
+{
+	struct cowstack_layer *layer, *spared = NULL;
+
+	for (layer = top; layer != range->destination; layer = layer->parent) {
+		const char *reason = reason_to_spare(stack, layer,
+						     range->destination);
+
+		/* What is shared is so all the way down. */
+		if (reason) {
+			spared = layer;
+			*why = reason;
+		}
+	}
+	return spared;
+}
+
+static int choose_given_top(struct stack *stack, struct job_options *options,
+			    struct job_range *range)
+{
+	struct cowstack_layer *top = find_layer(stack, options->top);
+	struct cowstack_layer *layer, *spared;
+	const char *why;
+
+	if (!top)
+		return job_refuse(stack, options, -ENOENT,
+				  "top %u: no such layer", options->top);
+	if (top == stack->volume->top)
+		return job_refuse(stack, options, -EINVAL,
+				  "top %u: is being written: without \"top\" a snapshot of it is taken",
+				  options->top);
+	for (layer = range->destination; layer; layer = layer->parent)
+		if (layer == top)
+			return job_refuse(stack, options, -EINVAL,
+					  "top %u: does not lie above base %u",
+					  options->top,
+					  from_layer_id(range->destination->id));
+	if (!cowstack_layer_is_whole(stack->volume, top))
+		return job_refuse(stack, options, -EBUSY,
+				  "top %u: shows no point in time: a commit from above has taken of it",
+				  options->top);
+	spared = find_spared(stack, range, top, &why);
+	if (spared)
+		return job_refuse(stack, options, -EBUSY,
+				  "top %u: layer %u %s", options->top,
+				  from_layer_id(spared->id), why);
+	range->top = top;
+	return 0;
+}
+
+/* Frozen layers that are there go first while writes wait for room. */
+static bool wants_snapshot(struct stack *stack, const struct job_range *range)
+{
+	struct cowstack_volume *volume = stack->volume;
+	bool frozen = volume->top->parent != range->destination;
+
+	return !cowstack_layer_is_empty(volume->top) &&
+	       !(frozen && atomic64_read(&stack->store->parked_writes)) &&
+	       cowstack_volume_depth(volume) < COWSTACK_MAX_LAYERS;
+}
+
+/* Clean copies are committed already, and stay until make_empty. */
+static bool holds_nothing(const struct job_range *range)
+{
+	const struct cowstack_layer *layer;
+
+	for (layer = range->top; layer != range->destination;
+	     layer = layer->parent)
+		if (!cowstack_layer_is_clean(layer))
+			return false;
+	return true;
+}
+
+static int choose_own_top(struct stack *stack, struct job_options *options,
+			  struct job_range *range)
+{
+	struct cowstack_layer *top = stack->volume->top;
+	struct cowstack_layer *spared;
+	const char *why;
+
+	spared = find_spared(stack, range, top->parent, &why);
+	if (spared && spared->parent == range->destination)
+		return job_refuse(stack, options, -EBUSY,
+				  "nothing may be committed: layer %u %s",
+				  from_layer_id(spared->id), why);
+	if (spared) {
+		range->top = spared->parent;
+		if (!cowstack_layer_is_whole(stack->volume, range->top))
+			return job_refuse(stack, options, -EBUSY,
+					  "layer %u, below layer %u that %s, shows no point in time",
+					  from_layer_id(range->top->id),
+					  from_layer_id(spared->id), why);
+		return 0;
+	}
+	range->snapshot = wants_snapshot(stack, range);
+	range->top = range->snapshot ? top : top->parent;
+	range->nothing = !range->snapshot && holds_nothing(range);
+	return 0;
+}
+
+static void find_bottom(struct job_range *range)
+{
+	range->bottom = range->top;
+	while (range->bottom && range->bottom->parent != range->destination)
+		range->bottom = range->bottom->parent;
+}
+
+int job_range_choose(struct stack *stack, struct job_options *options,
+		     struct job_range *range)
+{
+	struct store *store = stack->store;
+	int error;
+
+	memset(range, 0, sizeof(*range));
+	mutex_lock(&store->metadata_lock);
+	error = choose_destination(stack, options, range);
+	if (!error)
+		error = options->given & JOB_OPTION_TOP ?
+				choose_given_top(stack, options, range) :
+				choose_own_top(stack, options, range);
+	if (!error && !range->nothing)
+		find_bottom(range);
+	mutex_unlock(&store->metadata_lock);
+	return error;
+}
+
+int job_range_find(struct stack *stack, const struct cowstack_job *record,
+		   struct job_range *range)
+{
+	struct store *store = stack->store;
+	int error = 0;
+
+	memset(range, 0, sizeof(*range));
+	mutex_lock(&store->metadata_lock);
+	range->top = find_layer(stack, from_layer_id(record->top));
+	if (record->base != COWSTACK_BASE_LAYER)
+		range->destination = find_layer(stack,
+						from_layer_id(record->base));
+	if (!range->top || range->top == stack->volume->top ||
+	    (record->base != COWSTACK_BASE_LAYER && !range->destination))
+		error = -ENOENT;
+	else
+		find_bottom(range);
+	/* A hostile record may have them the wrong way round. */
+	if (!error && !range->bottom)
+		error = -ENOENT;
+	mutex_unlock(&store->metadata_lock);
+	return error;
+}
+
+int job_range_check_base_end(struct stack *stack, struct job_options *options,
+			     const struct job_range *range,
+			     struct cowstack_range *room)
+{
+	struct store *store = stack->store;
+	u64 held;
+
+	if (range->destination ||
+	    stack->base_sectors >= stack->volume->info.sectors)
+		return 0;
+	mutex_lock(&store->metadata_lock);
+	cowstack_range_fill(room, range->top, NULL);
+	held = cowstack_range_held_behind(store_geometry(store), room,
+					  stack->base_sectors);
+	mutex_unlock(&store->metadata_lock);
+	if (!held)
+		return 0;
+	return job_refuse(stack, options, -ENOSPC,
+			  "the base ends at sector %llu, the layers hold %llu sectors behind it",
+			  stack->base_sectors, held);
+}
+
+/* --- estimates --- */
+
+struct estimator {
+	const struct cowstack_geometry *g;
+	struct cowstack_range range;	/* what is taken */
+	struct cowstack_range merged;	/* and the destination */
+	struct cowstack_layer *destination;
+	u64 next_sector;		/* where the last run ended */
+	bool next_zero;
+	struct job_estimate *e;
+};
+
+static void add_segment(struct estimator *r, const struct cowstack_segment *s)
+{
+	if (s->sector != r->next_sector || s->zero != r->next_zero)
+		r->e->requests++;
+	r->next_sector = s->sector + s->sectors;
+	r->next_zero = s->zero;
+	if (s->zero)
+		r->e->zero_bytes += s->sectors << SECTOR_SHIFT;
+	else
+		r->e->data_bytes += s->sectors << SECTOR_SHIFT;
+}
+
+/* Data chunks that the layers hold of @chunk. */
+static u32 count_held(const struct cowstack_range *range, vchunk_t chunk)
+{
+	u32 i, held = 0;
+
+	for (i = 0; i < range->count; i++)
+		held += map_word_has_chunk(chunk_map_get(&range->layer[i]->map,
+							 chunk));
+	return held;
+}
+
+static void add_chunk(struct estimator *r, vchunk_t chunk)
+{
+	struct cowstack_segment segments[COWSTACK_MAX_PIECES];
+	struct cowstack_merge merge;
+	u32 i, n;
+
+	r->e->chunks++;
+	if (!r->destination) {
+		n = cowstack_range_plan(r->g, &r->range, chunk, segments);
+		for (i = 0; i < n; i++)
+			add_segment(r, &segments[i]);
+		r->e->freed += count_held(&r->range, chunk);
+		return;
+	}
+	cowstack_range_merge(r->g, &r->merged, chunk, &merge);
+	for (i = 0; i < merge.count; i++)
+		add_segment(r, &merge.copies[i]);
+	r->e->freed += count_held(&r->merged, chunk) -
+		       map_word_has_chunk(merge.word);
+}
+
+int job_range_estimate(struct stack *stack, const struct job_range *range,
+		       struct job_estimate *estimate)
+{
+	struct store *store = stack->store;
+	struct estimator *r = kvzalloc(sizeof(*r), GFP_KERNEL);
+	vchunk_t chunk = to_vchunk(0);
+
+	if (!r)
+		return -ENOMEM;
+	memset(estimate, 0, sizeof(*estimate));
+	r->g = store_geometry(store);
+	r->e = estimate;
+	r->destination = range->destination;
+	r->next_sector = U64_MAX;
+	mutex_lock(&store->metadata_lock);
+	cowstack_range_fill(&r->range, range->top, range->destination);
+	if (range->destination)
+		cowstack_range_fill(&r->merged, range->top,
+				    range->destination->parent);
+	mutex_unlock(&store->metadata_lock);
+	/* message_mutex keeps the layers; their words may go while we look. */
+	while (!range->nothing && cowstack_range_next(&r->range, &chunk)) {
+		add_chunk(r, chunk);
+		chunk = to_vchunk(from_vchunk(chunk) + 1);
+	}
+	kvfree(r);
+	return 0;
+}
+
+/* --- what stayed --- */
+
+static bool holds_dirty(const struct cowstack_range *range, vchunk_t chunk)
+{
+	u32 i;
+
+	for (i = 0; i < range->count; i++) {
+		map_word_t word = chunk_map_get(&range->layer[i]->map, chunk);
+
+		if (map_word_is_known(word) && !map_word_is_clean(word))
+			return true;
+	}
+	return false;
+}
+
+static int list_runs(const struct cowstack_geometry *g,
+		     const struct cowstack_range *range, u64 from,
+		     struct job_held *held, int most)
+{
+	vchunk_t chunk = to_vchunk((from + g->chunk_sectors - 1) >>
+				   g->chunk_shift);
+	struct job_held *last = NULL;
+	int n = 0;
+
+	while (cowstack_range_next(range, &chunk)) {
+		u64 sector = from_vchunk(chunk) << g->chunk_shift;
+
+		if (holds_dirty(range, chunk)) {
+			if (last && last->sector + last->sectors == sector) {
+				last->sectors += g->chunk_sectors;
+			} else if (n == most) {
+				break;
+			} else {
+				last = &held[n++];
+				last->sector = sector;
+				last->sectors = g->chunk_sectors;
+			}
+		}
+		chunk = to_vchunk(from_vchunk(chunk) + 1);
+	}
+	return n;
+}
+
+int job_list_held(struct stack *stack, u64 from, struct job_held *held,
+		  int most)
+{
+	const struct cowstack_job *record = &stack->volume->info.job;
+	struct store *store = stack->store;
+	struct cowstack_range *range;
+	struct job_range found;
+	int n = 0;
+
+	/* Where the layer at the top of the range is empty it has left. */
+	if (!record->errors || from > COWSTACK_MAX_VOLUME_SECTORS)
+		return 0;
+	range = kvzalloc(sizeof(*range), GFP_KERNEL);
+	if (!range)
+		return -ENOMEM;
+	mutex_lock(&store->metadata_lock);
+	found.top = stack->volume->top;
+	while (found.top && from_layer_id(found.top->id) >
+				    from_layer_id(record->top))
+		found.top = found.top->parent;
+	found.destination = record->base == COWSTACK_BASE_LAYER ? NULL :
+		find_layer(stack, from_layer_id(record->base));
+	if (found.top)
+		cowstack_range_fill(range, found.top, found.destination);
+	mutex_unlock(&store->metadata_lock);
+	if (found.top && found.top != found.destination)
+		n = list_runs(store_geometry(store), range, from, held, most);
+	kvfree(range);
+	return n;
+}

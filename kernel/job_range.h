@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a commit takes, and into what: deciding, and asking beforehand.
+ */
+#ifndef COWSTACK_JOB_RANGE_H
+#define COWSTACK_JOB_RANGE_H
+
+#include "core/commit_plan.h"
+#include "job.h"
+
+struct job_range {
+	struct cowstack_layer *top;
+	struct cowstack_layer *bottom;
+	struct cowstack_layer *destination;	/* NULL: the base */
+	/* The top is the volume's own, to be frozen first. */
+	bool snapshot;
+	bool nothing;			/* there is nothing to commit */
+};
+
+/**
+ * job_range_choose() - what "commit start" with @options would take.
+ *
+ * chain_mutex or message_mutex held, metadata_lock not.  Whether the top is empty
+ * can change until the write gate is closed.
+ *
+ * Return: 0; -ENOENT, -EINVAL, -EBUSY after a line in the log that names the
+ * layer in the way.
+ */
+int job_range_choose(struct stack *stack, struct job_options *options,
+		     struct job_range *range);
+
+/* The range that a record speaks of.  0, -ENOENT: a layer of it is gone. */
+int job_range_find(struct stack *stack, const struct cowstack_job *record,
+		   struct job_range *range);
+
+/*
+ * Would what @range holds fit the base?  -ENOSPC after a line in the log.  @room
+ * is to work with: the write gate may be closed, so nothing is allocated.
+ */
+int job_range_check_base_end(struct stack *stack, struct job_options *options,
+			     const struct job_range *range,
+			     struct cowstack_range *room);
+
+/* What a commit of @range would do. */
+struct job_estimate {
+	u64 chunks;			/* that the range knows */
+	u64 data_bytes;			/* to be written */
+	u64 zero_bytes;
+	u64 requests;			/* runs at the destination */
+	u64 freed;			/* chunks that come free */
+};
+
+/* 0, -ENOMEM.  May sleep; the estimate is of a moment. */
+int job_range_estimate(struct stack *stack, const struct job_range *range,
+		       struct job_estimate *estimate);
+
+/* One line that says why "commit start" does not; returns @error. */
+__printf(4, 5)
+int job_refuse(const struct stack *stack, struct job_options *options,
+	       int error, const char *format, ...);
+
+#endif /* COWSTACK_JOB_RANGE_H */
