@@ -119,31 +119,6 @@ int stack_status(const char *name, struct stack_status *status)
 	return error;
 }
 
-enum exit_code stack_find_layer(const struct volume *volume, const char *text,
-				u32 *layer)
-{
-	struct layer_line *layers;
-	bool is_id, found = false;
-	u64 id = 0;
-	size_t count, i;
-	enum exit_code code = stack_layers(volume, &layers, &count);
-
-	if (code)
-		return code;
-	is_id = !number_parse(text, U32_MAX, &id);
-	for (i = 0; i < count && !found; i++) {
-		found = is_id ? layers[i].id == id :
-				!strcmp(layers[i].name, text);
-		*layer = layers[i].id;
-	}
-	free(layers);
-	if (!found)
-		return fail(EXIT_MISSING,
-			    "%s has no layer %s; see dmcommit layers",
-			    volume->name, text);
-	return EXIT_DONE;
-}
-
 enum exit_code stack_job_message(const struct volume *volume,
 				 const char *message)
 {

@@ -17,10 +17,6 @@ enum exit_code stack_message(const struct volume *volume,
 enum exit_code stack_layers(const struct volume *volume,
 			    struct layer_line **layers, size_t *count);
 
-/* A layer by its id, or by its name; says if there is none. */
-enum exit_code stack_find_layer(const struct volume *volume, const char *text,
-				u32 *layer);
-
 /* What makes sense only while there is a job; says if there is none. */
 enum exit_code stack_job_message(const struct volume *volume,
 				 const char *message);

@@ -260,6 +260,11 @@ bool job_is_active(const struct job_status *job)
 	return !strcmp(job->state, "queued") || !strcmp(job->state, "running");
 }
 
+bool job_is_waiting(const struct job_status *job)
+{
+	return !strcmp(job->state, "paused") || !strcmp(job->state, "stopped");
+}
+
 void store_uuid_print(const u8 uuid[COWSTACK_UUID_SIZE], char text[LINE_UUID])
 {
 	char *at = text;

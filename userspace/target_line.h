@@ -108,7 +108,11 @@ int layer_line_parse(const char *line, struct layer_line *layer);
 u64 statistic_find(const struct statistics *stats, const char *key,
 		   u64 missing);
 
+/* Will it end without anybody doing anything? */
 bool job_is_active(const struct job_status *job);
+
+/* Paused or stopped: does it wait to be gone on with? */
+bool job_is_waiting(const struct job_status *job);
 
 void store_uuid_print(const u8 uuid[COWSTACK_UUID_SIZE], char text[LINE_UUID]);
 void store_dm_uuid_print(const char *store, char text[LINE_DM_UUID]);
