@@ -241,3 +241,17 @@ enum exit_code job_show(const struct volume *volume)
 	job_print_json(&json, NULL, &status, volume_chunk_bytes(volume));
 	return EXIT_DONE;
 }
+
+enum exit_code job_command(const char *name, const char *message)
+{
+	struct inventory inventory;
+	struct volume *volume;
+	enum exit_code code = inventory_load(&inventory);
+
+	if (!code)
+		code = inventory_find_stack(&inventory, name, &volume);
+	if (!code)
+		code = stack_job_message(volume, message);
+	inventory_free(&inventory);
+	return code;
+}

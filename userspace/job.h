@@ -26,6 +26,9 @@ unsigned int job_percent(const struct job_view *view);
 void job_print_json(struct json *json, const char *key,
 		    const struct stack_status *status, u64 chunk_bytes);
 
+/* Sends what makes sense only while there is a job to a volume's stack. */
+enum exit_code job_command(const char *volume, const char *message);
+
 /* The volume's job as it is now, for programs. */
 enum exit_code job_show(const struct volume *volume);
 

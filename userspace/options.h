@@ -30,6 +30,7 @@ struct options {
 	bool accept_base;
 	bool read_only_base;
 	bool freeze;
+	bool pin;
 	bool wait;
 	bool retain;
 	bool verify;
