@@ -5,8 +5,7 @@
 #include "commands.h"
 #include "signals.h"
 #include "size.h"
-
-enum { MAX_TRIES = 16 };
+#include "volume_make.h"
 
 static enum exit_code choose_size(const char *text,
 				  const struct device_file *base, u64 *sectors)
@@ -26,49 +25,6 @@ static enum exit_code choose_size(const char *text,
 	return EXIT_DONE;
 }
 
-static int try_to_make_volume(const struct store *store, const char *name,
-			      u64 sectors, u32 id)
-{
-	char message[256];
-
-	snprintf(message, sizeof(message),
-		 "create_volume %u %llu %s", id, llu(sectors), name);
-	return mapper_message(store->device.name, 0, message, NULL);
-}
-
-/* Takes the lowest free id, and the next where somebody else was faster. */
-static enum exit_code make_volume(const struct inventory *inventory,
-				  const struct store *store, const char *name,
-				  u64 sectors, u32 *id)
-{
-	s64 lowest = inventory_free_id(inventory, store);
-	unsigned int tries;
-	int error;
-
-	if (lowest < 0)
-		return fail(EXIT_FAILED, "store %s has no volume id left",
-			    store->device.name);
-	for (tries = 0; tries < MAX_TRIES; tries++) {
-		*id = lowest + tries;
-		error = try_to_make_volume(store, name, sectors, *id);
-		if (error != -EEXIST)
-			break;
-	}
-	if (error)
-		return fail_errno(error, mapper_reason(),
-				  "cannot create volume %s in store %s", name,
-				  store->device.name);
-	return EXIT_DONE;
-}
-
-static void unmake_volume(const struct store *store, u32 id)
-{
-	char message[64];
-
-	snprintf(message, sizeof(message), "delete_volume %u", id);
-	mapper_message(store->device.name, 0, message, NULL);
-}
-
 static enum exit_code create_in(struct inventory *inventory,
 				const struct store *store,
 				const struct options *options)
@@ -77,24 +33,25 @@ static enum exit_code create_in(struct inventory *inventory,
 	struct device_file base;
 	enum exit_code code;
 	u64 sectors = 0;
+	char size[32];
 	u32 id = 0;
 
-	if (inventory_volume_of(inventory, store, name))
-		return fail(EXIT_REFUSED,
-			    "store %s has a volume %s already; choose another name",
-			    store->device.name, name);
-	code = mapper_name_check(name);
+	code = volume_name_check(inventory, store, name);
+	if (!code)
+		code = mapper_name_check(name);
 	if (!code)
 		code = base_open(&base, options, store);
 	if (!code)
 		code = choose_size(options->size, &base, &sectors);
+	snprintf(size, sizeof(size), "%llu", llu(sectors));
 	if (!code)
-		code = make_volume(inventory, store, name, sectors, &id);
+		code = volume_make(inventory, store, name, "create_volume",
+				   size, &id);
 	if (code)
 		return code;
 	code = stack_bring_up(store, id, name, sectors, &base, options);
 	if (code)
-		unmake_volume(store, id);
+		volume_unmake(store, id);
 	return code;
 }
 

@@ -15,6 +15,7 @@ enum exit_code command_create(const struct options *options);
 enum exit_code command_up(const struct options *options);
 enum exit_code command_down(const struct options *options);
 enum exit_code command_delete(const struct options *options);
+enum exit_code command_clone(const struct options *options);
 enum exit_code command_resize(const struct options *options);
 enum exit_code command_grow(const struct options *options);
 enum exit_code command_snapshot(const struct options *options);

@@ -23,6 +23,7 @@ struct options {
 	const char *size;
 	const char *chunk_size;
 	const char *speed;
+	const char *layer;
 	const char *top;
 	const char *until;
 	const char *on_error;
