@@ -33,11 +33,7 @@ static enum exit_code start(struct inventory *inventory,
 		code = job_request_commit_range(request, volume, options);
 	if (!code)
 		code = send_message(volume, options, request);
-	if (!code && options->wait)
-		code = job_wait(volume, true, options->json);
-	else if (!code && options->json)
-		code = job_show(volume);
-	return code;
+	return code ? code : job_follow(volume, options);
 }
 
 enum exit_code command_start(const struct options *options)

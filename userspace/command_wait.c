@@ -12,7 +12,7 @@ enum exit_code command_wait(const struct options *options)
 		code = inventory_find_stack(&inventory, options->arguments[0],
 					    &volume);
 	if (!code)
-		code = job_wait(volume, false, options->json);
+		code = job_wait(volume, options->json);
 	inventory_free(&inventory);
 	return code;
 }

@@ -24,6 +24,7 @@ enum exit_code command_pin(const struct options *options);
 enum exit_code command_unpin(const struct options *options);
 enum exit_code command_empty(const struct options *options);
 enum exit_code command_start(const struct options *options);
+enum exit_code command_stream(const struct options *options);
 enum exit_code command_status(const struct options *options);
 enum exit_code command_layers(const struct options *options);
 enum exit_code command_list(const struct options *options);

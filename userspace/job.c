@@ -214,7 +214,12 @@ static enum exit_code wait_for_end(struct wait *wait)
 	return judge(wait);
 }
 
-enum exit_code job_wait(const struct volume *volume, bool started, bool json)
+/*
+ * @started: it was started just now, so that a job that has ended already is the
+ * one that is meant.
+ */
+static enum exit_code wait_for_job(const struct volume *volume, bool started,
+				   bool json)
 {
 	struct wait wait = {
 		.volume = volume,
@@ -230,7 +235,7 @@ enum exit_code job_wait(const struct volume *volume, bool started, bool json)
 	return wait_for_end(&wait);
 }
 
-enum exit_code job_show(const struct volume *volume)
+static enum exit_code show_job(const struct volume *volume)
 {
 	struct json json = { .file = stdout };
 	struct stack_status status;
@@ -240,6 +245,19 @@ enum exit_code job_show(const struct volume *volume)
 		return fail_errno(error, NULL, "%s: status", volume->name);
 	job_print_json(&json, NULL, &status, volume_chunk_bytes(volume));
 	return EXIT_DONE;
+}
+
+enum exit_code job_wait(const struct volume *volume, bool json)
+{
+	return wait_for_job(volume, false, json);
+}
+
+enum exit_code job_follow(const struct volume *volume,
+			  const struct options *options)
+{
+	if (options->wait)
+		return wait_for_job(volume, true, options->json);
+	return options->json ? show_job(volume) : EXIT_DONE;
 }
 
 enum exit_code job_command(const char *name, const char *message)

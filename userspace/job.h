@@ -7,6 +7,7 @@
 
 #include "inventory.h"
 #include "json.h"
+#include "options.h"
 
 /* A job's figures in what people count in. */
 struct job_view {
@@ -29,14 +30,11 @@ void job_print_json(struct json *json, const char *key,
 /* Sends what makes sense only while there is a job to a volume's stack. */
 enum exit_code job_command(const char *volume, const char *message);
 
-/* The volume's job as it is now, for programs. */
-enum exit_code job_show(const struct volume *volume);
+/* Waits until the volume's job has ended, with a progress bar on a terminal. */
+enum exit_code job_wait(const struct volume *volume, bool json);
 
-/*
- * Waits until the volume's job has ended, with a progress bar on a terminal.
- * @started: it was started just now, so that a job that has ended already is the
- *           one that is meant.
- */
-enum exit_code job_wait(const struct volume *volume, bool started, bool json);
+/* What comes after a start: waiting for the end, or what programs want to see. */
+enum exit_code job_follow(const struct volume *volume,
+			  const struct options *options);
 
 #endif /* DMCOMMIT_JOB_H */

@@ -15,7 +15,6 @@ enum option_id {
 	OPTION_FORCE,
 	OPTION_SET,
 	OPTION_BASE,
-	OPTION_BASE_LAYER,
 	OPTION_STORE,
 	OPTION_SIZE,
 	OPTION_ACCEPT_BASE,
@@ -24,6 +23,9 @@ enum option_id {
 	OPTION_PIN,
 	OPTION_LAYER,
 	OPTION_TOP,
+	OPTION_BASE_LAYER,
+	OPTION_STREAM_TOP,
+	OPTION_STREAM_BASE,
 	OPTION_SPEED,
 	OPTION_UNTIL,
 	OPTION_RETAIN,
@@ -46,6 +48,10 @@ enum option_id {
 		       ALLOWED(NO_YIELD) | ALLOWED(ON_ERROR) | \
 		       ALLOWED(FREEZE) | ALLOWED(WAIT) | ALLOWED(JSON))
 
+#define STREAM_OPTIONS (ALLOWED(STREAM_TOP) | ALLOWED(STREAM_BASE) | \
+			ALLOWED(SPEED) | ALLOWED(NO_YIELD) | \
+			ALLOWED(ON_ERROR) | ALLOWED(WAIT) | ALLOWED(JSON))
+
 /* At an option that takes a value, where in struct options it goes; else a flag. */
 static const struct option_entry {
 	const char *name;
@@ -63,8 +69,6 @@ static const struct option_entry {
 	FLAG(FORCE, "force", force, "whatever the device holds"),
 	VALUE(SET, "set", "FEATURE=VALUE", sets, "may be given several times"),
 	VALUE(BASE, "base", "DEV", base, "the device with the image"),
-	VALUE(BASE_LAYER, "base", "LAYER", base,
-	      "commit into this layer (default: into the base)"),
 	VALUE(STORE, "store", "STORE|DEV", store,
 	      "a store, attached now if it is not"),
 	VALUE(SIZE, "size", "SIZE", size, "of the volume (default: the base's)"),
@@ -79,6 +83,12 @@ static const struct option_entry {
 	      "a frozen one (default: the newest)"),
 	VALUE(TOP, "top", "LAYER", top,
 	      "highest layer to commit (default: a new snapshot)"),
+	VALUE(BASE_LAYER, "base", "LAYER", base,
+	      "commit into this layer, 0: the base (default: feature commit_base)"),
+	VALUE(STREAM_TOP, "top", "LAYER", top,
+	      "pull into this layer (default: the top)"),
+	VALUE(STREAM_BASE, "base", "LAYER|none", base,
+	      "pull what lies above this layer (default: all), none: the base too"),
 	VALUE(SPEED, "speed", "RATE", speed,
 	      "bytes per second, 0: as fast as it goes"),
 	VALUE(UNTIL, "until", "TIME", until, "pause then: HH:MM, or with a date"),
@@ -139,6 +149,8 @@ static const struct command {
 	  command_empty, "let go of its clean copies; 0: of the base's" },
 	{ "start", "VOL", 1, 0, START_OPTIONS, 0,
 	  command_start, "commit layers down into the base" },
+	{ "stream", "VOL", 1, 0, STREAM_OPTIONS, 0,
+	  command_stream, "pull lower layers, or the base, up into one" },
 	{ "wait", "VOL", 1, 0, ALLOWED(JSON), 0,
 	  command_wait, "until the volume's job has ended" },
 	{ "pause", "VOL", 1, 0, 0, 0,
@@ -169,7 +181,7 @@ static void print_option(const struct option_entry *entry)
 
 	snprintf(left, sizeof(left), "--%s%s%s", entry->name,
 		 entry->value ? " " : "", entry->value ? entry->value : "");
-	printf("  %-28s %s\n", left, entry->help);
+	printf("  %-30s %s\n", left, entry->help);
 }
 
 static void print_command_help(const struct command *command)
