@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "commands.h"
+#include "dry_run.h"
 #include "freeze.h"
 #include "job.h"
 #include "job_request.h"
@@ -31,6 +32,8 @@ static enum exit_code start(struct inventory *inventory,
 	code = inventory_find_stack(inventory, options->arguments[0], &volume);
 	if (!code)
 		code = job_request_commit_range(request, volume, options);
+	if (!code && options->dry_run)
+		return dry_run(volume, request, options->json);
 	if (!code)
 		code = send_message(volume, options, request);
 	return code ? code : job_follow(volume, options);

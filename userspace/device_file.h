@@ -43,6 +43,12 @@ bool is_device_path(const char *text);
 const char *device_path(unsigned int major, unsigned int minor,
 			char path[DEVICE_PATH]);
 
+/* 0 where nobody knows. */
+u64 device_bytes(unsigned int major, unsigned int minor);
+
+/* Can it be told of a range to be zero, without being sent zeroes? */
+bool device_has_write_zeroes(unsigned int major, unsigned int minor);
+
 /* Where a file system on the device is mounted; false: nowhere we can see. */
 bool device_mount_point(unsigned int major, unsigned int minor,
 			char path[DEVICE_PATH]);

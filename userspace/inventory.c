@@ -379,16 +379,28 @@ u64 volume_chunk_bytes(const struct volume *volume)
 	return volume->store ? store_chunk_bytes(volume->store) : 0;
 }
 
-const char *volume_base_path(const struct volume *volume,
-			     char path[DEVICE_PATH])
+bool volume_base_number(const struct volume *volume, unsigned int *major,
+			unsigned int *minor)
 {
 	struct stack_table table;
 	u64 sectors;
 
 	if (!volume->stack ||
 	    query_stack(volume->stack->name, &table, &sectors))
+		return false;
+	*major = table.base_major;
+	*minor = table.base_minor;
+	return true;
+}
+
+const char *volume_base_path(const struct volume *volume,
+			     char path[DEVICE_PATH])
+{
+	unsigned int major, minor;
+
+	if (!volume_base_number(volume, &major, &minor))
 		return volume->line.base_name;
-	return device_path(table.base_major, table.base_minor, path);
+	return device_path(major, minor, path);
 }
 
 s64 inventory_free_id(const struct inventory *inventory,

@@ -64,6 +64,10 @@ u64 volume_chunk_bytes(const struct volume *volume);
 const char *volume_base_path(const struct volume *volume,
 			     char path[DEVICE_PATH]);
 
+/* The device that it lies on now; false: it is down. */
+bool volume_base_number(const struct volume *volume, unsigned int *major,
+			unsigned int *minor);
+
 /* Lowest id that no volume of the store has, or -1: none is left. */
 s64 inventory_free_id(const struct inventory *inventory,
 		      const struct store *store);

@@ -67,6 +67,19 @@ enum exit_code stack_message(const struct volume *volume,
 	return EXIT_DONE;
 }
 
+enum exit_code stack_ask(const struct volume *volume, const char *message,
+			 char **reply)
+{
+	const char *name = volume->stack->name;
+	int error = send_to_stack(name, message, reply);
+
+	if (!error && !*reply) {
+		*reply = strdup("");
+		error = *reply ? 0 : -ENOMEM;
+	}
+	return error ? fail_message(error, name, message) : EXIT_DONE;
+}
+
 static int parse_layers(const char *reply, struct layer_line **layers,
 			size_t *count)
 {

@@ -13,6 +13,10 @@ enum exit_code stack_message(const struct volume *volume,
 			     const char *format, ...)
 	__printf(2, 3);
 
+/* @reply: to be freed, "" where the stack had nothing to say. */
+enum exit_code stack_ask(const struct volume *volume, const char *message,
+			 char **reply);
+
 /* The layers of a stack, top first as the kernel has them; to be freed. */
 enum exit_code stack_layers(const struct volume *volume,
 			    struct layer_line **layers, size_t *count);

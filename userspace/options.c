@@ -33,6 +33,7 @@ enum option_id {
 	OPTION_NO_YIELD,
 	OPTION_ON_ERROR,
 	OPTION_WAIT,
+	OPTION_DRY_RUN,
 	OPTION_WATCH,
 	OPTION_JSON,
 	OPTION_HELP,
@@ -46,8 +47,8 @@ enum option_id {
 #define START_OPTIONS (ALLOWED(TOP) | ALLOWED(BASE_LAYER) | ALLOWED(SPEED) | \
 		       ALLOWED(UNTIL) | ALLOWED(RETAIN) | ALLOWED(VERIFY) | \
 		       ALLOWED(NO_YIELD) | ALLOWED(ON_ERROR) | \
-		       ALLOWED(FREEZE) | ALLOWED(WAIT) | ALLOWED(JSON))
-
+		       ALLOWED(FREEZE) | ALLOWED(WAIT) | \
+		       ALLOWED(DRY_RUN) | ALLOWED(JSON))
 #define STREAM_OPTIONS (ALLOWED(STREAM_TOP) | ALLOWED(STREAM_BASE) | \
 			ALLOWED(SPEED) | ALLOWED(NO_YIELD) | \
 			ALLOWED(ON_ERROR) | ALLOWED(WAIT) | ALLOWED(JSON))
@@ -98,6 +99,8 @@ static const struct option_entry {
 	VALUE(ON_ERROR, "on-error", "stop|report|ignore", on_error,
 	      "what an I/O error does (default: stop)"),
 	FLAG(WAIT, "wait", wait, "until the job has ended"),
+	FLAG(DRY_RUN, "dry-run", dry_run,
+	     "change nothing; say what would be written, how long it would take"),
 	FLAG(WATCH, "watch", watch, "again each second"),
 	FLAG(JSON, "json", json, "for programs"),
 	[OPTION_HELP] = { "help", NULL, 0, "this text" },

@@ -36,6 +36,7 @@ struct options {
 	bool retain;
 	bool verify;
 	bool no_yield;
+	bool dry_run;
 	bool json;
 	bool watch;
 };

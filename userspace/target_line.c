@@ -245,6 +245,21 @@ int layer_line_parse(const char *text, struct layer_line *layer)
 	return line_result(&line);
 }
 
+int plan_line_parse(const char *text, struct commit_plan *plan)
+{
+	struct line line = { .at = text };
+
+	memset(plan, 0, sizeof(*plan));
+	plan->top = take_number(&line, U32_MAX);
+	plan->base = take_number(&line, U32_MAX);
+	plan->chunks = take_number(&line, U64_MAX);
+	plan->data_bytes = take_number(&line, U64_MAX);
+	plan->zero_bytes = take_number(&line, U64_MAX);
+	plan->requests = take_number(&line, U64_MAX);
+	plan->freed_chunks = take_number(&line, U64_MAX);
+	return line_result(&line);
+}
+
 u64 statistic_find(const struct statistics *stats, const char *key, u64 missing)
 {
 	unsigned int i;

@@ -97,12 +97,24 @@ struct layer_line {
 	char role[LINE_WORD];
 };
 
+/* The reply to "commit plan". */
+struct commit_plan {
+	u32 top;
+	u32 base;
+	u64 chunks;			/* of the destination */
+	u64 data_bytes;
+	u64 zero_bytes;
+	u64 requests;
+	u64 freed_chunks;		/* of the store */
+};
+
 int store_status_parse(const char *line, struct store_status *status);
 int stack_status_parse(const char *line, struct stack_status *status);
 int store_table_parse(const char *line, struct store_table *table);
 int stack_table_parse(const char *line, struct stack_table *table);
 int volume_line_parse(const char *line, struct volume_line *volume);
 int layer_line_parse(const char *line, struct layer_line *layer);
+int plan_line_parse(const char *line, struct commit_plan *plan);
 
 /* The statistic of this name, or @missing. */
 u64 statistic_find(const struct statistics *stats, const char *key,

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a commit would do, asked of the kernel and shown.
+ */
+#ifndef DMCOMMIT_DRY_RUN_H
+#define DMCOMMIT_DRY_RUN_H
+
+#include "job_request.h"
+
+/*
+ * Prints what a commit of the range in @request would write, free, and take.
+ * Nothing is changed.
+ */
+enum exit_code dry_run(const struct volume *volume,
+		       const struct job_request *request, bool json);
+
+#endif /* DMCOMMIT_DRY_RUN_H */
