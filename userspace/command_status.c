@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "error_list.h"
 #include "signals.h"
 #include "status_view.h"
 
@@ -72,6 +73,17 @@ static enum exit_code show_named(struct json *json, struct inventory *inventory,
 	return code ? code : show_volume(json, NULL, volume);
 }
 
+static enum exit_code show_errors(struct inventory *inventory,
+				  const struct options *options)
+{
+	struct volume *volume;
+	enum exit_code code = inventory_find_stack(inventory,
+						   options->arguments[0],
+						   &volume);
+
+	return code ? code : error_list_print(volume, options->json);
+}
+
 static enum exit_code show(const struct options *options)
 {
 	struct json json = { .file = stdout };
@@ -79,7 +91,9 @@ static enum exit_code show(const struct options *options)
 	struct inventory inventory;
 	enum exit_code code = inventory_load(&inventory);
 
-	if (!code && options->argument_count)
+	if (!code && options->errors)
+		code = show_errors(&inventory, options);
+	else if (!code && options->argument_count)
 		code = show_named(target, &inventory, options->arguments[0]);
 	else if (!code)
 		code = show_all(target, &inventory);
@@ -103,6 +117,8 @@ enum exit_code command_status(const struct options *options)
 {
 	enum exit_code code;
 
+	if (options->errors && !options->argument_count)
+		return fail(EXIT_USAGE, "status: --errors wants a volume");
 	for (;;) {
 		code = show(options);
 		if (code || !options->watch)

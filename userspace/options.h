@@ -39,6 +39,7 @@ struct options {
 	bool dry_run;
 	bool json;
 	bool watch;
+	bool errors;
 };
 
 /*

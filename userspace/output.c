@@ -111,14 +111,19 @@ void output_set_number(struct output *output, struct row *row, size_t column,
 	output_set_text(output, row, column, text);
 }
 
+void output_discard(struct output *output)
+{
+	if (output)
+		scols_unref_table(output->table);
+	free(output);
+}
+
 enum exit_code output_end(struct output *output)
 {
 	bool failed = !output || output->failed;
 
 	if (!failed)
 		failed = scols_print_table(output->table);
-	if (output)
-		scols_unref_table(output->table);
-	free(output);
+	output_discard(output);
 	return failed ? fail_errno(-ENOMEM, NULL, "output") : EXIT_DONE;
 }

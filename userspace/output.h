@@ -38,6 +38,9 @@ void output_set_text(struct output *output, struct row *row, size_t column,
 void output_set_number(struct output *output, struct row *row, size_t column,
 		       u64 number);
 
+/* Frees it without a word. */
+void output_discard(struct output *output);
+
 /* Prints it and frees it.  Fails where memory was short at any time. */
 enum exit_code output_end(struct output *output);
 

@@ -260,6 +260,18 @@ int plan_line_parse(const char *text, struct commit_plan *plan)
 	return line_result(&line);
 }
 
+int run_line_parse(const char *text, struct sector_run *run)
+{
+	const u64 most = U64_MAX >> COWSTACK_SECTOR_SHIFT;
+	struct line line = { .at = text };
+
+	run->sector = take_number(&line, most);
+	run->sectors = take_number(&line, most - run->sector);
+	if (!run->sectors)
+		line.bad = true;
+	return line_result(&line);
+}
+
 u64 statistic_find(const struct statistics *stats, const char *key, u64 missing)
 {
 	unsigned int i;

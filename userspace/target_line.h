@@ -108,6 +108,12 @@ struct commit_plan {
 	u64 freed_chunks;		/* of the store */
 };
 
+/* A line of the reply to "errors". */
+struct sector_run {
+	u64 sector;
+	u64 sectors;			/* not 0, and the end is no overflow */
+};
+
 int store_status_parse(const char *line, struct store_status *status);
 int stack_status_parse(const char *line, struct stack_status *status);
 int store_table_parse(const char *line, struct store_table *table);
@@ -115,6 +121,7 @@ int stack_table_parse(const char *line, struct stack_table *table);
 int volume_line_parse(const char *line, struct volume_line *volume);
 int layer_line_parse(const char *line, struct layer_line *layer);
 int plan_line_parse(const char *line, struct commit_plan *plan);
+int run_line_parse(const char *line, struct sector_run *run);
 
 /* The statistic of this name, or @missing. */
 u64 statistic_find(const struct statistics *stats, const char *key,
