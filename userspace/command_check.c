@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <stdio.h>
 
+#include "base_alone.h"
 #include "commands.h"
 #include "json.h"
 #include "size.h"
@@ -36,9 +37,65 @@ static u64 count_used(const struct finding *finding)
 	return finding->md.allocator.chunks - finding->md.allocator.free;
 }
 
+static const char *base_alone_of(const struct cowstack_volume_info *info)
+{
+	if (from_layer_id(info->mixed_top))
+		return "mixed";
+	return info->base_time ? "valid" : "unknown";
+}
+
+/* One that was running goes on when the volume is up again. */
+static enum base_job base_job_of(const struct cowstack_volume_info *info)
+{
+	const struct cowstack_job *job = &info->job;
+
+	if (job->kind != COWSTACK_JOB_COMMIT || from_layer_id(job->base))
+		return BASE_JOB_NONE;
+	if (job->state == COWSTACK_JOB_RUNNING ||
+	    job->state == COWSTACK_JOB_QUEUED)
+		return BASE_JOB_ACTIVE;
+	return job->state == COWSTACK_JOB_PAUSED ||
+	       job->state == COWSTACK_JOB_STOPPED ? BASE_JOB_WAITING :
+						    BASE_JOB_NONE;
+}
+
+static void print_volume_json(struct json *json,
+			      const struct cowstack_volume *volume)
+{
+	const struct cowstack_volume_info *info = &volume->info;
+
+	json_begin_object(json, NULL);
+	json_number(json, "id", from_volume_id(info->id));
+	json_string(json, "name", info->name);
+	json_number(json, "size_bytes", info->sectors << COWSTACK_SECTOR_SHIFT);
+	json_number(json, "layers", cowstack_volume_depth(volume));
+	json_string(json, "base_alone", base_alone_of(info));
+	if (info->base_time)
+		json_number(json, "base_time", info->base_time);
+	else
+		json_null(json, "base_time");
+	json_end_object(json);
+}
+
+static void print_volume_text(const struct cowstack_volume *volume)
+{
+	const struct cowstack_volume_info *info = &volume->info;
+	char size[SIZE_TEXT], words[BASE_ALONE_TEXT];
+	const char *alone = base_alone_of(info);
+
+	printf("volume %u, %s, %s, %u layers; base %s: %s\n",
+	       from_volume_id(info->id),
+	       info->name[0] ? info->name : "without a name",
+	       size_print(info->sectors << COWSTACK_SECTOR_SHIFT, size),
+	       cowstack_volume_depth(volume), alone,
+	       base_alone_words(alone, info->base_time, base_job_of(info),
+				words));
+}
+
 static void print_store_json(struct json *json, const struct finding *finding)
 {
 	const struct cowstack_superblock *superblock = &finding->md.superblock;
+	const struct cowstack_volume *volume;
 	char uuid[LINE_UUID];
 
 	store_uuid_print(superblock->uuid, uuid);
@@ -52,6 +109,10 @@ static void print_store_json(struct json *json, const struct finding *finding)
 	json_number(json, "layers", count_list(&finding->md.layers));
 	json_number(json, "map_pages", finding->report.pages);
 	json_number(json, "map_words", finding->report.words);
+	json_begin_array(json, "volume_list");
+	list_for_each_entry(volume, &finding->md.volumes, list)
+		print_volume_json(json, volume);
+	json_end_array(json);
 }
 
 static void print_json(const struct finding *finding)
@@ -77,6 +138,7 @@ static void print_text(const struct finding *finding)
 {
 	const struct cowstack_superblock *superblock = &finding->md.superblock;
 	char uuid[LINE_UUID], used[SIZE_TEXT], total[SIZE_TEXT];
+	const struct cowstack_volume *volume;
 
 	store_uuid_print(superblock->uuid, uuid);
 	printf("%s: store %s, %s: clean\n", finding->path,
@@ -90,6 +152,8 @@ static void print_text(const struct finding *finding)
 	printf("%llu chunks in %llu map pages, %llu journal steps to replay\n",
 	       llu(finding->report.words), llu(finding->report.pages),
 	       llu(finding->report.steps));
+	list_for_each_entry(volume, &finding->md.volumes, list)
+		print_volume_text(volume);
 	if (finding->report.other_superblock)
 		printf("one of the superblocks is bad or old; attaching the store renews it\n");
 }

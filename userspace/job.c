@@ -166,26 +166,36 @@ static enum exit_code judge_stopped(const struct wait *wait)
 		    size_print(view.total, total), strerror(job->error));
 }
 
+static enum exit_code judge_completed(const struct wait *wait)
+{
+	const char *name = wait->volume->name;
+	u64 errors = statistic_find(&wait->status.stats, "errors", 0);
+
+	if (!errors)
+		return EXIT_DONE;
+	return fail(EXIT_JOB_ERRORS,
+		    "%s: %s ended with errors in %llu places, which stay in their layers; dmcommit status %s --errors lists them, dmcommit start tries again",
+		    name, wait->status.job.kind, llu(errors), name);
+}
+
 static enum exit_code judge(const struct wait *wait)
 {
 	const struct job_status *job = &wait->status.job;
-	u64 errors = statistic_find(&wait->status.stats, "errors", 0);
+	const char *name = wait->volume->name;
 
 	if (!strcmp(job->state, "stopped"))
 		return judge_stopped(wait);
+	/* It may have ended before anybody could wait for it. */
+	if (!strcmp(job->state, "completed"))
+		return judge_completed(wait);
 	if (!strcmp(job->state, "paused"))
-		return fail(EXIT_JOB_AWAY, "%s: %s is paused",
-			    wait->volume->name, job->kind);
-	if (!wait->seen_active)
-		return EXIT_DONE;
-	if (!strcmp(job->state, "cancelled"))
-		return fail(EXIT_JOB_AWAY, "%s: %s was cancelled",
-			    wait->volume->name, job->kind);
-	if (!strcmp(job->state, "completed") && errors)
-		return fail(EXIT_JOB_ERRORS,
-			    "%s: %s ended with errors in %llu places, which were kept; dmcommit start tries them again",
-			    wait->volume->name, job->kind,
-			    llu(errors));
+		return fail(EXIT_JOB_AWAY,
+			    "%s: %s is paused; dmcommit resume %s goes on with it",
+			    name, job->kind, name);
+	if (!strcmp(job->state, "cancelled") && wait->seen_active)
+		return fail(EXIT_JOB_AWAY,
+			    "%s: %s was cancelled; its layers are all there, dmcommit start begins another",
+			    name, job->kind);
 	return EXIT_DONE;
 }
 

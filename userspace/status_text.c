@@ -1,22 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <stdio.h>
 
+#include "base_alone.h"
 #include "size.h"
 #include "status_view.h"
 
+static enum base_job find_base_job(const struct job_status *job)
+{
+	if (strcmp(job->kind, "commit") || job->base)
+		return BASE_JOB_NONE;
+	if (job_is_active(job))
+		return BASE_JOB_ACTIVE;
+	return job_is_waiting(job) ? BASE_JOB_WAITING : BASE_JOB_NONE;
+}
+
 static void print_base(const struct status_view *view)
 {
-	u64 time = statistic_find(&view->status.stats, "base_time", 0);
-	const char *alone = view->status.base_alone;
-	char text[SIZE_TEXT];
+	const struct stack_status *status = &view->status;
+	u64 time = statistic_find(&status->stats, "base_time", 0);
+	const char *alone = status->base_alone;
+	char words[BASE_ALONE_TEXT];
 
-	printf("  base    %s, alone: %s", view->base[0] ? view->base : "-",
-	       alone[0] ? alone : "-");
-	if (!strcmp(alone, "valid") && time)
-		printf(", as of %s", time_print(time, text));
-	else if (!strcmp(alone, "mixed"))
-		printf(", a commit into it has to be finished first");
-	printf("\n");
+	printf("  base    %s\n", view->base[0] ? view->base : "-");
+	if (alone[0])
+		printf("          %s: %s\n", alone,
+		       base_alone_words(alone, time,
+					find_base_job(&status->job), words));
 }
 
 static void print_room(const struct store *store)
@@ -35,10 +44,60 @@ static void print_room(const struct store *store)
 	printf("\n");
 }
 
+static void print_range(const struct job_status *job)
+{
+	bool stream = !strcmp(job->kind, "stream");
+	u64 to = stream ? job->top : job->base;
+
+	printf("  job     %s of ", job->kind);
+	if (stream)
+		printf("what lies below");
+	else
+		printf("layer %llu", llu(job->top));
+	if (to)
+		printf(" into layer %llu", llu(to));
+	else
+		printf(" into the base");
+}
+
+/* How far it is; before the kernel has counted there is nothing to tell. */
+static void print_progress(const struct job_view *figures)
+{
+	char done[SIZE_TEXT], total[SIZE_TEXT];
+
+	if (figures->total)
+		printf(", %s of %s", size_print(figures->done, done),
+		       size_print(figures->total, total));
+}
+
+static void print_state(const struct status_view *view,
+			const struct job_view *figures)
+{
+	const struct job_status *job = &view->status.job;
+	const char *name = view->volume->name;
+	char text[SIZE_TEXT];
+
+	printf(": %s", job->state);
+	print_progress(figures);
+	if (!strcmp(job->state, "queued"))
+		printf(", until another job on the same disk has ended");
+	else if (!strcmp(job->state, "paused"))
+		printf("; dmcommit resume %s goes on with it", name);
+	else if (!strcmp(job->state, "stopped"))
+		printf(", %s; dmcommit start %s goes on with it",
+		       strerror(job->error), name);
+	if (figures->seconds_left != U64_MAX)
+		printf(", %s/s", size_print(figures->rate, text));
+	if (figures->seconds_left != U64_MAX)
+		printf(", %s left", duration_print(figures->seconds_left, text));
+	if (job->limit && (job_is_active(job) || job_is_waiting(job)))
+		printf(", limit %s/s", size_print(job->limit, text));
+	printf("\n");
+}
+
 static void print_job(const struct status_view *view)
 {
 	const struct job_status *job = &view->status.job;
-	char done[SIZE_TEXT], total[SIZE_TEXT], text[SIZE_TEXT];
 	struct job_view figures;
 
 	if (!strcmp(job->kind, "-")) {
@@ -46,24 +105,11 @@ static void print_job(const struct status_view *view)
 		return;
 	}
 	job_view_fill(&figures, &view->status, view->chunk_bytes);
-	printf("  job     %s %s, layer %llu into ", job->kind, job->state,
-	       llu(job->top));
-	if (job->base)
-		printf("layer %llu", llu(job->base));
-	else
-		printf("the base");
-	printf(", %s of %s", size_print(figures.done, done),
-	       size_print(figures.total, total));
-	if (figures.seconds_left != U64_MAX)
-		printf(", %s/s, %s left", size_print(figures.rate, done),
-		       duration_print(figures.seconds_left, text));
-	if (job->limit)
-		printf(", limit %s/s", size_print(job->limit, text));
-	if (job->error)
-		printf(", %s", strerror(job->error));
+	print_range(job);
+	print_state(view, &figures);
 	if (figures.errors)
-		printf(", errors in %llu places", llu(figures.errors));
-	printf("\n");
+		printf("          errors in %llu places; dmcommit status %s --errors lists them\n",
+		       llu(figures.errors), view->volume->name);
 }
 
 static void print_layers(const struct status_view *view)
