@@ -4,6 +4,7 @@
 
 #include "job.h"
 #include "message.h"
+#include "pace.h"
 #include "progress_bar.h"
 #include "signals.h"
 #include "size.h"
@@ -23,39 +24,86 @@ struct wait {
 	bool seen_active;		/* there was a job to wait for */
 	unsigned int interval;
 	struct stack_status status;
-	struct timespec begun;
+	double begun;			/* seconds, by the clock that only runs */
 };
 
-void job_view_fill(struct job_view *view, const struct stack_status *status,
-		   u64 chunk_bytes)
-{
-	const struct job_status *job = &status->job;
+/*
+ * What was seen of each volume's job by this process, so that the time left can
+ * be told from how the count of chunks moves.  The rate is in bytes of data, of
+ * which a chunk may have few.
+ */
+struct known_job {
+	struct known_job *next;
+	char volume[LINE_NAME];
+	struct pace pace;
+};
 
-	view->done = job->done * chunk_bytes;
-	view->total = job->total * chunk_bytes;
-	view->rate = statistic_find(&status->stats, "rate_bytes", 0);
-	view->errors = statistic_find(&status->stats, "errors", 0);
+static struct pace *find_pace(const char *volume)
+{
+	static struct known_job *known;
+	struct known_job *job;
+
+	for (job = known; job; job = job->next)
+		if (!strcmp(job->volume, volume))
+			return &job->pace;
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		return NULL;
+	snprintf(job->volume, sizeof(job->volume), "%s", volume);
+	job->next = known;
+	known = job;
+	return &job->pace;
+}
+
+static double seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+static void estimate(struct job_view *view, const char *volume,
+		     const struct job_status *job)
+{
+	struct pace *pace = find_pace(volume);
+
 	view->seconds_left = U64_MAX;
-	if (!strcmp(job->state, "running") && view->rate &&
-	    view->total >= view->done)
+	if (!pace)
+		return;
+	if (strcmp(job->state, "running") || !job->total) {
+		pace->count = 0;
+		return;
+	}
+	pace_note(pace, seconds_now(), job->done);
+	view->seconds_left = pace_seconds_left(pace, job->total);
+	view->at_most = view->seconds_left == U64_MAX;
+	/* At the first look: as if all of each chunk had to be moved. */
+	if (view->at_most && view->rate && view->total >= view->done)
 		view->seconds_left = DIV_ROUND_UP(view->total - view->done,
 						  view->rate);
 }
 
-unsigned int job_percent(const struct job_view *view)
+void job_view_fill(struct job_view *view, const char *volume,
+		   const struct stack_status *status, u64 chunk_bytes)
 {
-	if (!view->total)
-		return 0;
-	return min((unsigned int)(100.0 * view->done / view->total), 100u);
+	const struct job_status *job = &status->job;
+
+	memset(view, 0, sizeof(*view));
+	view->done = job->done * chunk_bytes;
+	view->total = job->total * chunk_bytes;
+	view->rate = statistic_find(&status->stats, "rate_bytes", 0);
+	view->errors = statistic_find(&status->stats, "errors", 0);
+	estimate(view, volume, job);
 }
 
-void job_print_json(struct json *json, const char *key,
+void job_print_json(struct json *json, const char *key, const char *volume,
 		    const struct stack_status *status, u64 chunk_bytes)
 {
 	const struct job_status *job = &status->job;
 	struct job_view view;
 
-	job_view_fill(&view, status, chunk_bytes);
+	job_view_fill(&view, volume, status, chunk_bytes);
 	json_begin_object(json, key);
 	json_string(json, "kind", strcmp(job->kind, "-") ? job->kind : NULL);
 	json_string(json, "state", job->state);
@@ -115,17 +163,9 @@ static void draw(struct wait *wait)
 	if (!wait->bar)
 		return;
 	wait->drawn = true;
-	job_view_fill(&view, &wait->status, wait->chunk_bytes);
+	job_view_fill(&view, wait->volume->name, &wait->status,
+		      wait->chunk_bytes);
 	progress_bar_draw(wait->volume->name, wait->status.job.state, &view);
-}
-
-static double seconds_since(const struct timespec *then)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return max(now.tv_sec - then->tv_sec +
-		   (now.tv_nsec - then->tv_nsec) / 1e9, 0.001);
 }
 
 static void print_end(struct wait *wait)
@@ -137,13 +177,15 @@ static void print_end(struct wait *wait)
 	double seconds;
 
 	if (wait->json) {
-		job_print_json(&json, NULL, &wait->status, wait->chunk_bytes);
+		job_print_json(&json, NULL, wait->volume->name, &wait->status,
+			       wait->chunk_bytes);
 		return;
 	}
 	if (strcmp(job->state, "completed") || !wait->seen_active)
 		return;
-	job_view_fill(&view, &wait->status, wait->chunk_bytes);
-	seconds = seconds_since(&wait->begun);
+	job_view_fill(&view, wait->volume->name, &wait->status,
+		      wait->chunk_bytes);
+	seconds = max(seconds_now() - wait->begun, 0.001);
 	if (seconds < 60)
 		snprintf(time, sizeof(time), "%.1f s", seconds);
 	else
@@ -159,7 +201,8 @@ static enum exit_code judge_stopped(const struct wait *wait)
 	char done[SIZE_TEXT], total[SIZE_TEXT];
 	struct job_view view;
 
-	job_view_fill(&view, &wait->status, wait->chunk_bytes);
+	job_view_fill(&view, wait->volume->name, &wait->status,
+		      wait->chunk_bytes);
 	return fail(EXIT_JOB_ERRORS,
 		    "%s: %s stopped after %s of %s: %s; nothing is lost, dmcommit start goes on with it",
 		    wait->volume->name, job->kind, size_print(view.done, done),
@@ -238,9 +281,9 @@ static enum exit_code wait_for_job(const struct volume *volume, bool started,
 		.json = json,
 		.seen_active = started,
 		.interval = FIRST_INTERVAL,
+		.begun = seconds_now(),
 	};
 
-	clock_gettime(CLOCK_MONOTONIC, &wait.begun);
 	signals_watch();
 	return wait_for_end(&wait);
 }
@@ -253,7 +296,8 @@ static enum exit_code show_job(const struct volume *volume)
 
 	if (error)
 		return fail_errno(error, NULL, "%s: status", volume->name);
-	job_print_json(&json, NULL, &status, volume_chunk_bytes(volume));
+	job_print_json(&json, NULL, volume->name, &status,
+		       volume_chunk_bytes(volume));
 	return EXIT_DONE;
 }
 

@@ -16,15 +16,14 @@ struct job_view {
 	u64 rate;			/* bytes per second, 0: not known */
 	u64 errors;
 	u64 seconds_left;		/* U64_MAX: not known */
+	bool at_most;			/* the last is a bound and no more */
 };
 
-void job_view_fill(struct job_view *view, const struct stack_status *status,
-		   u64 chunk_bytes);
+/* @volume: its name, by which what was seen of its job earlier is found. */
+void job_view_fill(struct job_view *view, const char *volume,
+		   const struct stack_status *status, u64 chunk_bytes);
 
-/* 0 … 100 */
-unsigned int job_percent(const struct job_view *view);
-
-void job_print_json(struct json *json, const char *key,
+void job_print_json(struct json *json, const char *key, const char *volume,
 		    const struct stack_status *status, u64 chunk_bytes);
 
 /* Sends what makes sense only while there is a job to a volume's stack. */

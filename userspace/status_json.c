@@ -96,7 +96,8 @@ void status_print_volume_json(struct json *json, const char *key,
 	json_number(json, "used_bytes", status->used * view->chunk_bytes);
 	json_number(json, "clean_bytes", status->clean * view->chunk_bytes);
 	print_layers(json, view);
-	job_print_json(json, "job", status, view->chunk_bytes);
+	job_print_json(json, "job", view->volume->name, status,
+		       view->chunk_bytes);
 	print_statistics(json, &status->stats);
 	json_end_object(json);
 }

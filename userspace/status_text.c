@@ -89,7 +89,8 @@ static void print_state(const struct status_view *view,
 	if (figures->seconds_left != U64_MAX)
 		printf(", %s/s", size_print(figures->rate, text));
 	if (figures->seconds_left != U64_MAX)
-		printf(", %s left", duration_print(figures->seconds_left, text));
+		printf(", %s%s left", figures->at_most ? "at most " : "",
+		       duration_print(figures->seconds_left, text));
 	if (job->limit && (job_is_active(job) || job_is_waiting(job)))
 		printf(", limit %s/s", size_print(job->limit, text));
 	printf("\n");
@@ -98,18 +99,19 @@ static void print_state(const struct status_view *view,
 static void print_job(const struct status_view *view)
 {
 	const struct job_status *job = &view->status.job;
+	const char *name = view->volume->name;
 	struct job_view figures;
 
 	if (!strcmp(job->kind, "-")) {
 		printf("  job     none\n");
 		return;
 	}
-	job_view_fill(&figures, &view->status, view->chunk_bytes);
+	job_view_fill(&figures, name, &view->status, view->chunk_bytes);
 	print_range(job);
 	print_state(view, &figures);
 	if (figures.errors)
 		printf("          errors in %llu places; dmcommit status %s --errors lists them\n",
-		       llu(figures.errors), view->volume->name);
+		       llu(figures.errors), name);
 }
 
 static void print_layers(const struct status_view *view)

@@ -74,6 +74,59 @@ TEST(stack_status_idle)
 	EXPECT_STREQ("fail", s.mode);
 }
 
+TEST(job_states)
+{
+	static const struct {
+		const char *state;
+		bool active, waiting;
+	} states[] = {
+		{ "idle", false, false }, { "queued", true, false },
+		{ "running", true, false }, { "paused", false, true },
+		{ "stopped", false, true }, { "completed", false, false },
+		{ "cancelled", false, false },
+	};
+	struct job_status job = { };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(states); i++) {
+		strcpy(job.state, states[i].state);
+		EXPECT_EQ(states[i].active, job_is_active(&job));
+		EXPECT_EQ(states[i].waiting, job_is_waiting(&job));
+	}
+}
+
+TEST(plan)
+{
+	struct commit_plan plan;
+
+	ASSERT_EQ(0, plan_line_parse("9 4 64 4194304 512 12 70\n", &plan));
+	EXPECT_EQ(9, plan.top);
+	EXPECT_EQ(4, plan.base);
+	EXPECT_EQ(64, plan.chunks);
+	EXPECT_EQ(4194304, plan.data_bytes);
+	EXPECT_EQ(512, plan.zero_bytes);
+	EXPECT_EQ(12, plan.requests);
+	EXPECT_EQ(70, plan.freed_chunks);
+	EXPECT_EQ(-EPROTO, plan_line_parse("", &plan));
+	EXPECT_EQ(-EPROTO, plan_line_parse("9 4 64 4194304 512 12", &plan));
+	EXPECT_EQ(-EPROTO, plan_line_parse("9 -1 64 4194304 512 12 70", &plan));
+}
+
+TEST(run_of_sectors)
+{
+	struct sector_run run;
+
+	ASSERT_EQ(0, run_line_parse("128 8\n136 1\n", &run));
+	EXPECT_EQ(128, run.sector);
+	EXPECT_EQ(8, run.sectors);
+	EXPECT_EQ(-EPROTO, run_line_parse("128\n136 1\n", &run));
+	EXPECT_EQ(-EPROTO, run_line_parse("128 0", &run));
+	EXPECT_EQ(-EPROTO, run_line_parse("", &run));
+	/* An end that no number of bytes reaches. */
+	EXPECT_EQ(-EPROTO, run_line_parse("36028797018963967 2", &run));
+	EXPECT_EQ(-EPROTO, run_line_parse("18446744073709551615 1", &run));
+}
+
 /* A later module may say more, and say it in words. */
 TEST(more_than_is_known)
 {
