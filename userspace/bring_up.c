@@ -72,6 +72,19 @@ static enum exit_code attach_device(const struct device_file *device,
 	return EXIT_DONE;
 }
 
+static enum exit_code attach_backing(const char *path, const char *uuid,
+				     const char *name, const char *words)
+{
+	struct backing backing;
+	enum exit_code code = backing_open(&backing, path, false);
+
+	if (code)
+		return code;
+	code = attach_device(&backing.device, uuid, name, words);
+	backing_close(&backing, !code);
+	return code;
+}
+
 static enum exit_code check_not_attached(const struct inventory *inventory,
 					 const struct device_file *device,
 					 const char *uuid)
@@ -104,8 +117,6 @@ enum exit_code store_attach(struct inventory *inventory, const char *path,
 	if (!words)
 		return EXIT_USAGE;
 	code = store_identify(path, &device, &superblock);
-	if (!code && !device.block)
-		code = fail_errno(-ENOTBLK, NULL, "%s", path);
 	if (!code && device.read_only)
 		code = fail_errno(-EROFS, NULL, "%s", path);
 	if (!code)
@@ -118,7 +129,7 @@ enum exit_code store_attach(struct inventory *inventory, const char *path,
 	if (!code)
 		code = mapper_name_check(name);
 	if (!code)
-		code = attach_device(&device, uuid, name, words);
+		code = attach_backing(path, uuid, name, words);
 	free(words);
 	return code;
 }
@@ -146,8 +157,10 @@ enum exit_code store_prepare(struct inventory *inventory, const char *text,
 
 void store_release(const struct store *store, bool attached)
 {
-	if (attached)
-		mapper_remove(store->device.name);
+	if (!attached)
+		return;
+	mapper_remove(store->device.name);
+	loop_detach(store->major, store->minor);
 }
 
 /* --- stacks --- */
@@ -178,18 +191,18 @@ static enum exit_code check_base(const struct device_file *base,
 	return EXIT_DONE;
 }
 
-enum exit_code base_open(struct device_file *base,
+enum exit_code base_open(struct backing *base,
 			 const struct options *options,
 			 const struct store *store)
 {
-	enum exit_code code = block_device_open(base, options->base,
-						DEVICE_LOOK);
+	enum exit_code code = backing_open(base, options->base,
+					   options->read_only_base);
 
 	if (code)
 		return code;
-	code = check_base(base, options, store);
-	/* Not held: the kernel wants it for itself. */
-	device_file_close(base);
+	code = check_base(&base->device, options, store);
+	if (code)
+		backing_close(base, false);
 	return code;
 }
 

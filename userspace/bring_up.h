@@ -6,11 +6,11 @@
 #ifndef DMCOMMIT_BRING_UP_H
 #define DMCOMMIT_BRING_UP_H
 
-#include "device_file.h"
+#include "backing.h"
 #include "inventory.h"
 #include "options.h"
 
-/* Attaches the store on a device. */
+/* Attaches the store on a device, or in a file. */
 enum exit_code store_attach(struct inventory *inventory, const char *path,
 			    const char *const *sets, size_t set_count);
 
@@ -24,8 +24,11 @@ enum exit_code store_prepare(struct inventory *inventory, const char *text,
 /* Takes back what store_prepare() did, for a step after it failed. */
 void store_release(const struct store *store, bool attached);
 
-/* Opens the base and checks what can be checked before the kernel is asked. */
-enum exit_code base_open(struct device_file *base,
+/*
+ * Finds the base and checks what can be checked before the kernel is asked.
+ * Held until backing_close().
+ */
+enum exit_code base_open(struct backing *base,
 			 const struct options *options,
 			 const struct store *store);
 

@@ -25,33 +25,47 @@ static enum exit_code choose_size(const char *text,
 	return EXIT_DONE;
 }
 
+static enum exit_code create_over(struct inventory *inventory,
+				  const struct store *store,
+				  const struct device_file *base,
+				  const struct options *options)
+{
+	const char *name = options->arguments[0];
+	enum exit_code code;
+	u64 sectors = 0;
+	char size[32];
+	u32 id;
+
+	code = choose_size(options->size, base, &sectors);
+	if (code)
+		return code;
+	snprintf(size, sizeof(size), "%llu", llu(sectors));
+	code = volume_make(inventory, store, name, "create_volume", size, &id);
+	if (code)
+		return code;
+	code = stack_bring_up(store, id, name, sectors, base, options);
+	if (code)
+		volume_unmake(store, id);
+	return code;
+}
+
 static enum exit_code create_in(struct inventory *inventory,
 				const struct store *store,
 				const struct options *options)
 {
 	const char *name = options->arguments[0];
-	struct device_file base;
+	struct backing base;
 	enum exit_code code;
-	u64 sectors = 0;
-	char size[32];
-	u32 id = 0;
 
 	code = volume_name_check(inventory, store, name);
 	if (!code)
 		code = mapper_name_check(name);
 	if (!code)
 		code = base_open(&base, options, store);
-	if (!code)
-		code = choose_size(options->size, &base, &sectors);
-	snprintf(size, sizeof(size), "%llu", llu(sectors));
-	if (!code)
-		code = volume_make(inventory, store, name, "create_volume",
-				   size, &id);
 	if (code)
 		return code;
-	code = stack_bring_up(store, id, name, sectors, &base, options);
-	if (code)
-		volume_unmake(store, id);
+	code = create_over(inventory, store, &base.device, options);
+	backing_close(&base, !code);
 	return code;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "commands.h"
 #include "inventory.h"
+#include "loop_device.h"
 
 static enum exit_code check_unused(const struct inventory *inventory,
 				   const struct store *store)
@@ -46,7 +47,11 @@ static enum exit_code detach(struct inventory *inventory, const char *text)
 
 	if (store) {
 		code = check_unused(inventory, store);
-		return code ? code : remove_store(store->device.name);
+		if (!code)
+			code = remove_store(store->device.name);
+		if (!code)
+			loop_detach(store->major, store->minor);
+		return code;
 	}
 	if (is_left_over(text))
 		return remove_store(text);

@@ -3,6 +3,7 @@
 
 #include "commands.h"
 #include "device_file.h"
+#include "loop_device.h"
 #include "message.h"
 
 static enum exit_code check_unused(const struct mapped_device *stack)
@@ -42,12 +43,26 @@ static enum exit_code make_durable(const struct mapped_device *stack)
 	return EXIT_DONE;
 }
 
+/* Its base may be a file that was attached for it. */
+static enum exit_code take_down(const struct volume *volume)
+{
+	unsigned int major, minor;
+	bool has_base = volume_base_number(volume, &major, &minor);
+	int error = mapper_remove(volume->stack->name);
+
+	if (error)
+		return fail_errno(error, mapper_reason(),
+				  "cannot take down %s", volume->stack->name);
+	if (has_base)
+		loop_detach(major, minor);
+	return EXIT_DONE;
+}
+
 enum exit_code command_down(const struct options *options)
 {
 	struct inventory inventory;
 	struct volume *volume;
 	enum exit_code code = inventory_load(&inventory);
-	int error;
 
 	if (!code)
 		code = inventory_find_stack(&inventory, options->arguments[0],
@@ -56,13 +71,8 @@ enum exit_code command_down(const struct options *options)
 		code = check_unused(volume->stack);
 	if (!code)
 		code = make_durable(volume->stack);
-	if (!code) {
-		error = mapper_remove(volume->stack->name);
-		if (error)
-			code = fail_errno(error, mapper_reason(),
-					  "cannot take down %s",
-					  volume->stack->name);
-	}
+	if (!code)
+		code = take_down(volume);
 	inventory_free(&inventory);
 	return code;
 }

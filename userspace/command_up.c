@@ -19,7 +19,7 @@ static enum exit_code bring_up(const struct volume *volume,
 			       const struct options *options)
 {
 	char name[LINE_NAME];
-	struct device_file base;
+	struct backing base;
 	enum exit_code code;
 
 	if (volume->stack)
@@ -34,9 +34,11 @@ static enum exit_code bring_up(const struct volume *volume,
 	code = mapper_name_check(name);
 	if (!code)
 		code = base_open(&base, options, volume->store);
-	if (!code)
-		code = stack_bring_up(volume->store, volume->line.id, name,
-				      volume->line.sectors, &base, options);
+	if (code)
+		return code;
+	code = stack_bring_up(volume->store, volume->line.id, name,
+			      volume->line.sectors, &base.device, options);
+	backing_close(&base, !code);
 	return code;
 }
 

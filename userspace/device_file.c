@@ -12,6 +12,7 @@
 #include <linux/fs.h>
 
 #include "device_file.h"
+#include "loop_device.h"
 
 static enum exit_code read_properties(struct device_file *file)
 {
@@ -71,6 +72,26 @@ static enum exit_code fail_to_open(const char *path, int error)
 	return fail_errno(error, NULL, "%s", path);
 }
 
+/* A file is used by others as the loop device that it is. */
+static enum exit_code check_no_loop(const struct device_file *file)
+{
+	unsigned int major, minor;
+	char path[DEVICE_PATH];
+	struct stat st;
+	int fd;
+
+	if (fstat(file->fd, &st) || !loop_find(&st, &major, &minor))
+		return EXIT_DONE;
+	device_path(major, minor, path);
+	fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 && errno == EBUSY)
+		return fail(EXIT_REFUSED, "%s is in use as %s; end that first",
+			    file->path, path);
+	if (fd >= 0)
+		close(fd);
+	return EXIT_DONE;
+}
+
 enum exit_code device_file_open(struct device_file *file, const char *path,
 				enum device_use use)
 {
@@ -84,6 +105,8 @@ enum exit_code device_file_open(struct device_file *file, const char *path,
 	code = read_properties(file);
 	if (!code && use == DEVICE_WRITE && file->read_only)
 		code = fail_errno(-EROFS, NULL, "%s", path);
+	if (!code && use != DEVICE_LOOK && !file->block)
+		code = check_no_loop(file);
 	if (code)
 		device_file_close(file);
 	return code;
@@ -168,6 +191,13 @@ const char *device_path(unsigned int major, unsigned int minor,
 	else
 		snprintf(path, DEVICE_PATH, "%u:%u", major, minor);
 	return path;
+}
+
+bool device_backing_file(unsigned int major, unsigned int minor,
+			 char path[DEVICE_PATH])
+{
+	return read_attribute(major, minor, "loop/backing_file", path,
+			      DEVICE_PATH);
 }
 
 u64 device_bytes(unsigned int major, unsigned int minor)

@@ -43,6 +43,10 @@ bool is_device_path(const char *text);
 const char *device_path(unsigned int major, unsigned int minor,
 			char path[DEVICE_PATH]);
 
+/* The file that a loop device makes a block device of; false: it is none. */
+bool device_backing_file(unsigned int major, unsigned int minor,
+			 char path[DEVICE_PATH]);
+
 /* 0 where nobody knows. */
 u64 device_bytes(unsigned int major, unsigned int minor);
 

@@ -4,6 +4,7 @@
 #include <sys/sysmacros.h>
 
 #include "inventory.h"
+#include "loop_device.h"
 #include "size.h"
 
 /* --- asking the kernel --- */
@@ -216,11 +217,25 @@ static bool is_number_of(const struct mapped_device *device,
 	       minor(st->st_rdev) == device->minor;
 }
 
+/* The block device that a path leads to; a file's is a loop device. */
+static bool find_number(const char *path, unsigned int *major,
+			unsigned int *minor)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return false;
+	if (S_ISREG(st.st_mode))
+		return loop_find(&st, major, minor);
+	*major = major(st.st_rdev);
+	*minor = minor(st.st_rdev);
+	return S_ISBLK(st.st_mode);
+}
+
 struct store *inventory_store(struct inventory *inventory, const char *text)
 {
-	struct stat st = { };
-	bool block = strchr(text, '/') && !stat(text, &st) &&
-		     S_ISBLK(st.st_mode);
+	unsigned int major, minor;
+	bool block = strchr(text, '/') && find_number(text, &major, &minor);
 	size_t i;
 
 	for (i = 0; i < inventory->store_count; i++) {
@@ -228,9 +243,9 @@ struct store *inventory_store(struct inventory *inventory, const char *text)
 
 		if (!strcmp(store->device.name, text))
 			return store;
-		if (block && (is_number_of(&store->device, &st) ||
-			      (major(st.st_rdev) == store->major &&
-			       minor(st.st_rdev) == store->minor)))
+		if (block && ((store->device.major == major &&
+			       store->device.minor == minor) ||
+			      (store->major == major && store->minor == minor)))
 			return store;
 	}
 	return NULL;

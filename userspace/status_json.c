@@ -16,10 +16,13 @@ static void print_store_figures(struct json *json, const struct store *store)
 	const struct store_status *status = &store->status;
 	u64 chunk_bytes = store_chunk_bytes(store);
 	char path[DEVICE_PATH];
+	bool is_file;
 
 	json_string(json, "name", store->device.name);
 	json_string(json, "device",
 		    device_path(store->major, store->minor, path));
+	is_file = device_backing_file(store->major, store->minor, path);
+	json_string(json, "file", is_file ? path : NULL);
 	json_string(json, "mode", store->error ? "fail" : status->mode);
 	json_number(json, "used_bytes", status->used * chunk_bytes);
 	json_number(json, "total_bytes", status->total * chunk_bytes);
@@ -67,6 +70,7 @@ static void print_base(struct json *json, const struct status_view *view)
 	u64 time = statistic_find(&view->status.stats, "base_time", 0);
 
 	json_string(json, "base", view->base);
+	json_string(json, "base_file", view->base_file);
 	json_string(json, "base_alone", view->status.base_alone);
 	if (time)
 		json_number(json, "base_time", time);

@@ -21,7 +21,10 @@ static void print_base(const struct status_view *view)
 	const char *alone = status->base_alone;
 	char words[BASE_ALONE_TEXT];
 
-	printf("  base    %s\n", view->base[0] ? view->base : "-");
+	printf("  base    %s", view->base[0] ? view->base : "-");
+	if (view->base_file[0])
+		printf(", file %s", view->base_file);
+	printf("\n");
 	if (alone[0])
 		printf("          %s: %s\n", alone,
 		       base_alone_words(alone, time,
@@ -152,13 +155,15 @@ void status_print_volume_text(const struct status_view *view)
 
 void status_print_store_text(const struct store *store)
 {
-	char path[DEVICE_PATH], chunk[SIZE_TEXT];
+	char path[DEVICE_PATH], file[DEVICE_PATH], chunk[SIZE_TEXT];
 
 	printf("%s: store on %s, %s\n", store->device.name,
 	       device_path(store->major, store->minor, path),
 	       store->error ? "fail" : store->status.mode);
 	if (store->error || !strcmp(store->status.mode, "fail"))
 		return;
+	if (device_backing_file(store->major, store->minor, file))
+		printf("  file    %s\n", file);
 	printf("  uuid    %s\n", store->uuid);
 	printf("  chunks  of %s\n",
 	       size_print(store_chunk_bytes(store), chunk));

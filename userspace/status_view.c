@@ -34,6 +34,7 @@ static enum exit_code fill_from_stack(struct status_view *view)
 enum exit_code status_view_load(struct status_view *view,
 				const struct volume *volume)
 {
+	unsigned int major, minor;
 	char path[DEVICE_PATH];
 
 	memset(view, 0, sizeof(*view));
@@ -42,6 +43,8 @@ enum exit_code status_view_load(struct status_view *view,
 	view->chunk_bytes = volume_chunk_bytes(volume);
 	snprintf(view->base, sizeof(view->base), "%s",
 		 volume_base_path(volume, path));
+	if (volume_base_number(volume, &major, &minor))
+		device_backing_file(major, minor, view->base_file);
 	if (view->store)
 		device_path(view->store->major, view->store->minor,
 			    view->store_device);

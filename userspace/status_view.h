@@ -14,6 +14,7 @@ struct status_view {
 	const struct store *store;	/* NULL: not attached */
 	u64 chunk_bytes;
 	char base[DEVICE_PATH];		/* "": not known */
+	char base_file[DEVICE_PATH];	/* "": it is no file */
 	char store_device[DEVICE_PATH];
 	struct stack_status status;	/* of one that is down: mode "down" */
 	struct layer_line *layers;
