@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "bring_up.h"
+#include "device_tree.h"
 #include "feature.h"
 #include "store_file.h"
 
@@ -165,6 +166,36 @@ void store_release(const struct store *store, bool attached)
 
 /* --- stacks --- */
 
+/*
+ * The kernel looks through stacks of its own alone.  A base over its own store
+ * would have a commit write into the store what it frees there, and one below it
+ * would have it overwrite the store.
+ */
+static enum exit_code check_apart(const struct device_file *base,
+				  const struct store *store)
+{
+	struct device_number base_number = { base->major, base->minor };
+	struct device_number store_number = { store->device.major,
+					      store->device.minor };
+	struct device_number device_number = { store->major, store->minor };
+	char path[DEVICE_PATH];
+
+	device_path(store->major, store->minor, path);
+	if (device_lies_on(base_number, store_number))
+		return fail(EXIT_REFUSED,
+			    "base %s lies on store %s, in which its own layers would be; give another base or another store",
+			    base->path, store->device.name);
+	if (device_lies_on(base_number, device_number))
+		return fail(EXIT_REFUSED,
+			    "base %s lies on %s, the device of store %s; give another base or another store",
+			    base->path, path, store->device.name);
+	if (device_lies_on(device_number, base_number))
+		return fail(EXIT_REFUSED,
+			    "%s, the device of store %s, lies on base %s; give another base or another store",
+			    path, store->device.name, base->path);
+	return EXIT_DONE;
+}
+
 static enum exit_code check_base(const struct device_file *base,
 				 const struct options *options,
 				 const struct store *store)
@@ -188,7 +219,7 @@ static enum exit_code check_base(const struct device_file *base,
 		return fail(EXIT_REFUSED,
 			    "base %s is mounted on %s; unmount it first",
 			    base->path, mounted);
-	return EXIT_DONE;
+	return check_apart(base, store);
 }
 
 enum exit_code base_open(struct backing *base,
