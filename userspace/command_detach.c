@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "inventory.h"
 #include "loop_device.h"
+#include "signals.h"
 
 static enum exit_code check_unused(const struct inventory *inventory,
 				   const struct store *store)
@@ -63,8 +64,10 @@ enum exit_code command_detach(const struct options *options)
 	struct inventory inventory;
 	enum exit_code code = inventory_load(&inventory);
 
+	signals_hold();
 	if (!code)
 		code = detach(&inventory, options->arguments[0]);
+	signals_release();
 	inventory_free(&inventory);
 	return code;
 }

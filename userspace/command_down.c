@@ -5,6 +5,7 @@
 #include "device_file.h"
 #include "loop_device.h"
 #include "message.h"
+#include "signals.h"
 
 static enum exit_code check_unused(const struct mapped_device *stack)
 {
@@ -71,8 +72,10 @@ enum exit_code command_down(const struct options *options)
 		code = check_unused(volume->stack);
 	if (!code)
 		code = make_durable(volume->stack);
+	signals_hold();
 	if (!code)
 		code = take_down(volume);
+	signals_release();
 	inventory_free(&inventory);
 	return code;
 }

@@ -168,31 +168,33 @@ static void draw(struct wait *wait)
 	progress_bar_draw(wait->volume->name, wait->status.job.state, &view);
 }
 
+static void print_time(char text[SIZE_TEXT], double seconds)
+{
+	if (seconds < 60)
+		snprintf(text, SIZE_TEXT, "%.1f s", seconds);
+	else
+		duration_print(seconds, text);
+}
+
+/* No rate is told: what was counted is chunks, not what was moved of them. */
 static void print_end(struct wait *wait)
 {
 	const struct job_status *job = &wait->status.job;
-	char done[SIZE_TEXT], time[SIZE_TEXT], rate[SIZE_TEXT];
+	const char *name = wait->volume->name;
+	char done[SIZE_TEXT], time[SIZE_TEXT];
 	struct json json = { .file = stdout };
-	struct job_view view;
-	double seconds;
 
 	if (wait->json) {
-		job_print_json(&json, NULL, wait->volume->name, &wait->status,
+		job_print_json(&json, NULL, name, &wait->status,
 			       wait->chunk_bytes);
 		return;
 	}
 	if (strcmp(job->state, "completed") || !wait->seen_active)
 		return;
-	job_view_fill(&view, wait->volume->name, &wait->status,
-		      wait->chunk_bytes);
-	seconds = max(seconds_now() - wait->begun, 0.001);
-	if (seconds < 60)
-		snprintf(time, sizeof(time), "%.1f s", seconds);
-	else
-		duration_print(seconds, time);
-	printf("%s: %s completed: %s in %s, %s/s\n", wait->volume->name,
-	       job->kind, size_print(view.done, done), time,
-	       size_print(view.done / seconds, rate));
+	print_time(time, seconds_now() - wait->begun);
+	printf("%s: %s completed: %llu chunks, %s, in %s\n", name, job->kind,
+	       llu(job->done),
+	       size_print(job->done * wait->chunk_bytes, done), time);
 }
 
 static enum exit_code judge_stopped(const struct wait *wait)
