@@ -29,7 +29,7 @@ const char *base_alone_words(const char *alone, u64 time, enum base_job job,
 		snprintf(text, BASE_ALONE_TEXT, "%s", mixed_words[job]);
 	else if (!strcmp(alone, "unknown"))
 		snprintf(text, BASE_ALONE_TEXT,
-			 "nothing was committed into it: alone it is what it was without the volume");
+			 "no finished commit into it is known: alone it is what was given as the base");
 	else
 		text[0] = '\0';
 	return text;

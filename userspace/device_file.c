@@ -193,13 +193,6 @@ const char *device_path(unsigned int major, unsigned int minor,
 	return path;
 }
 
-bool device_backing_file(unsigned int major, unsigned int minor,
-			 char path[DEVICE_PATH])
-{
-	return read_attribute(major, minor, "loop/backing_file", path,
-			      DEVICE_PATH);
-}
-
 u64 device_bytes(unsigned int major, unsigned int minor)
 {
 	char text[64];
@@ -207,19 +200,6 @@ u64 device_bytes(unsigned int major, unsigned int minor)
 	if (!read_attribute(major, minor, "size", text, sizeof(text)))
 		return 0;
 	return strtoull(text, NULL, 10) * 512;
-}
-
-bool device_has_write_zeroes(unsigned int major, unsigned int minor)
-{
-	static const char name[] = "queue/write_zeroes_max_bytes";
-	char text[64], above[64];
-
-	/* A partition has the queue of its disk. */
-	snprintf(above, sizeof(above), "../%s", name);
-	if (!read_attribute(major, minor, name, text, sizeof(text)) &&
-	    !read_attribute(major, minor, above, text, sizeof(text)))
-		return false;
-	return strcmp(text, "0");
 }
 
 /* mountinfo writes blanks and the like as \ooo. */
@@ -297,6 +277,26 @@ bool device_holder(unsigned int major, unsigned int minor,
 			fclose(file);
 	}
 	return true;
+}
+
+bool device_backing_file(unsigned int major, unsigned int minor,
+			 char path[DEVICE_PATH])
+{
+	return read_attribute(major, minor, "loop/backing_file", path,
+			      DEVICE_PATH);
+}
+
+bool device_has_write_zeroes(unsigned int major, unsigned int minor)
+{
+	static const char name[] = "queue/write_zeroes_max_bytes";
+	char text[64], above[64];
+
+	/* A partition has the queue of its disk. */
+	snprintf(above, sizeof(above), "../%s", name);
+	if (!read_attribute(major, minor, name, text, sizeof(text)) &&
+	    !read_attribute(major, minor, above, text, sizeof(text)))
+		return false;
+	return strcmp(text, "0");
 }
 
 int device_flush(const char *path)

@@ -43,15 +43,8 @@ bool is_device_path(const char *text);
 const char *device_path(unsigned int major, unsigned int minor,
 			char path[DEVICE_PATH]);
 
-/* The file that a loop device makes a block device of; false: it is none. */
-bool device_backing_file(unsigned int major, unsigned int minor,
-			 char path[DEVICE_PATH]);
-
 /* 0 where nobody knows. */
 u64 device_bytes(unsigned int major, unsigned int minor);
-
-/* Can it be told of a range to be zero, without being sent zeroes? */
-bool device_has_write_zeroes(unsigned int major, unsigned int minor);
 
 /* Where a file system on the device is mounted; false: nowhere we can see. */
 bool device_mount_point(unsigned int major, unsigned int minor,
@@ -60,6 +53,13 @@ bool device_mount_point(unsigned int major, unsigned int minor,
 /* A device on top of this one; false: none. */
 bool device_holder(unsigned int major, unsigned int minor,
 		   char name[DEVICE_PATH]);
+
+/* The file that a loop device makes a block device of; false: it is none. */
+bool device_backing_file(unsigned int major, unsigned int minor,
+			 char path[DEVICE_PATH]);
+
+/* Can it be told of a range to be zero, without being sent zeroes? */
+bool device_has_write_zeroes(unsigned int major, unsigned int minor);
 
 /* Writes back and flushes what was written to a device; 0 or -errno. */
 int device_flush(const char *path);

@@ -192,7 +192,7 @@ test_words()
 {
 	new_vm
 	works "status" status vm
-	like "$output" 'unknown: nothing was committed' "a base that never was"
+	like "$output" 'unknown: no finished commit' "a base that never was"
 	fill 4
 	silent "start" start vm --speed 256K
 	works "status" status vm
