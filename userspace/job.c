@@ -241,6 +241,11 @@ static enum exit_code judge(const struct wait *wait)
 		return fail(EXIT_JOB_AWAY,
 			    "%s: %s was cancelled; its layers are all there, dmcommit start begins another",
 			    name, job->kind);
+	/* A load forgets the last job; it ended between two looks. */
+	if (!strcmp(job->state, "idle") && wait->seen_active)
+		return fail(EXIT_FAILED,
+			    "%s: the job ended unseen, as the table was loaded anew; see dmcommit status %s",
+			    name, name);
 	return EXIT_DONE;
 }
 

@@ -632,9 +632,9 @@ test_many_errors()
 	silent "format with small chunks" format /dev/small --name small \
 		--chunk-size 4K
 	silent "create" create vm --base /dev/mapper/bad --store /dev/small
-	fill 2
+	fill 4
 	awk -v sectors="$(sectors_of /dev/hdd)" 'BEGIN {
-		for (at = 0; at < 4096; at += 8)
+		for (at = 0; at < 8192; at += 8)
 			print at, 8, at % 16 ? "error" : "linear /dev/hdd " at
 		print at, sectors - at, "linear /dev/hdd", at
 	}' >/tmp/bad
@@ -644,8 +644,8 @@ test_many_errors()
 	fails 6 "a commit with many errors" "errors in" \
 		start vm --on-error report --wait
 	works "status --errors" status vm --errors
-	is "$(tail -n +2 <<<"$output" | wc -l)" 256 "256 places"
-	is "$(tail -n +2 <<<"$output" | sort -nu | wc -l)" 256 "all different"
+	is "$(tail -n +2 <<<"$output" | wc -l)" 512 "512 places"
+	is "$(tail -n +2 <<<"$output" | sort -nu | wc -l)" 512 "all different"
 	good_base
 	works "start when the fault is gone" start vm --wait
 	no_vm
