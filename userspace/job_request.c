@@ -115,18 +115,21 @@ static bool is_other_base(const struct job_status *job, const char *text)
 	return number_parse(text, U32_MAX, &base) || base != job->base;
 }
 
-/* A job that waits to be gone on with has its range already. */
+/*
+ * A job that waits to be gone on with has its range already.
+ * *waits: there is one, and nothing was said that it could not take
+ */
 static enum exit_code check_waiting_job(const struct volume *volume,
-					const struct options *options)
+					const struct options *options,
+					bool *waits)
 {
 	struct stack_status status;
 	int error = stack_status(volume->stack->name, &status);
 	const struct job_status *job = &status.job;
 
 	/* One that does not answer will say so when it is asked for more. */
-	if (error || !job_is_waiting(job))
-		return EXIT_DONE;
-	if (!options->top && !is_other_base(job, options->base))
+	*waits = !error && job_is_waiting(job);
+	if (!*waits || (!options->top && !is_other_base(job, options->base)))
 		return EXIT_DONE;
 	return fail(EXIT_REFUSED,
 		    "the %s of %s is %s and has its range; leave out --top and --base to go on with it, or dmcommit cancel it first",
@@ -221,11 +224,12 @@ enum exit_code job_request_commit_range(struct job_request *request,
 {
 	struct layer_list list;
 	enum exit_code code;
+	bool waits;
 
 	if (!options->top && !options->base)
 		return EXIT_DONE;
-	code = check_waiting_job(volume, options);
-	if (code)
+	code = check_waiting_job(volume, options, &waits);
+	if (code || waits)
 		return code;
 	code = layer_list_load(&list, volume);
 	if (!code)

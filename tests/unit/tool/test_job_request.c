@@ -155,7 +155,9 @@ TEST_F(request, job_that_waits)
 {
 	job_state = "paused";
 	EXPECT_EQ(EXIT_DONE, COMMIT(NULL, NULL));
+	/* Where it goes is settled, and need not be said. */
 	EXPECT_EQ(EXIT_DONE, COMMIT(NULL, "4"));
+	EXPECT_STREQ("", self->request.range);
 	EXPECT_EQ(EXIT_REFUSED, COMMIT(NULL, "0"));
 	EXPECT_EQ(EXIT_REFUSED, COMMIT("4", "0"));
 	job_state = "completed";
