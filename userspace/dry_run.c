@@ -32,7 +32,7 @@ static enum exit_code ask(struct dry_run *run, const char *range)
 	return EXIT_DONE;
 }
 
-/* What a job of this volume went at last is as good a guess as any. */
+/* What the kernel has measured of this volume's job, as far as it still tells. */
 static void choose_rate(struct dry_run *run, u64 given)
 {
 	struct stack_status status;
@@ -91,12 +91,12 @@ static void print_time(const struct dry_run *run)
 	char time[SIZE_TEXT], rate[SIZE_TEXT];
 
 	if (!run->rate)
-		printf("  time  not known: no job of it has run yet; --speed RATE would tell\n");
+		printf("  time  not known: no rate was measured; --speed RATE would tell\n");
 	else
 		printf("  time  %s at %s/s, %s\n",
 		       duration_print(estimate_seconds(run), time),
 		       size_print(run->rate, rate),
-		       run->measured ? "the rate of its last job" :
+		       run->measured ? "as measured" :
 				       "as given");
 }
 
