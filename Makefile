@@ -8,7 +8,8 @@ SHELL := /bin/bash
 
 # The kernel to build for: the running one where its headers are installed, else the
 # newest that has some. "make check" and "make demo" always take the latter, as the
-# kernel that their guests boot must be one that Debian has.
+# kernel that their guests boot must be one that Debian has; they ask the shell for it,
+# as make expands all lines of a recipe before the first of them installs the headers.
 GUEST_KERNEL = $(shell tests/fetch-kernel-files --release)
 RUNNING_KERNEL := $(shell uname -r)
 KERNEL ?= $(if $(wildcard /lib/modules/$(RUNNING_KERNEL)/build/Makefile),$(RUNNING_KERNEL),$(GUEST_KERNEL))
@@ -103,7 +104,7 @@ crash-test:
 check:
 	tests/install-packages
 	tests/fetch-kernel-files
-	$(MAKE) all guest-programs KERNEL=$(GUEST_KERNEL)
+	$(MAKE) all guest-programs KERNEL=$$(tests/fetch-kernel-files --release)
 	tests/run -j 2
 
 check-debug:
@@ -114,14 +115,14 @@ check-debug:
 demo:
 	@tests/install-packages
 	@tests/fetch-kernel-files
-	@$(MAKE) --silent all KERNEL=$(GUEST_KERNEL)
+	@$(MAKE) --silent all KERNEL=$$(tests/fetch-kernel-files --release)
 	@if [ -x tests/demo/run ]; then tests/demo/run; else \
 		echo "no demo in this tree yet: tests/demo/run is missing" >&2; exit 1; fi
 
 bench:
 	@tests/install-packages
 	@tests/fetch-kernel-files
-	@$(MAKE) --silent all KERNEL=$(GUEST_KERNEL)
+	@$(MAKE) --silent all KERNEL=$$(tests/fetch-kernel-files --release)
 	@if [ -x tests/benchmark/run ]; then tests/benchmark/run; else \
 		echo "no benchmark in this tree yet: tests/benchmark/run is missing" >&2; exit 1; fi
 
