@@ -110,6 +110,51 @@ void cowstack_index_raise(struct cowstack_volume *volume, vchunk_t chunk,
 	smp_store_release(place, slot);
 }
 
+void cowstack_index_raise_to(struct cowstack_volume *volume,
+			     const struct cowstack_chain *chain,
+			     vchunk_t chunk, const struct cowstack_layer *layer)
+{
+	u8 *place = index_place(volume, chunk);
+	u8 old = place ? READ_ONCE(*place) : 0;
+	u8 slot;
+
+	if (!place || !layer_in_chain(chain, layer, &slot))
+		return;
+	/* A guest's write may raise it beside us, and then to the top. */
+	while (!old || chain->position[old] < chain->position[slot]) {
+		u8 seen = cmpxchg(place, old, slot);
+
+		if (seen == old)
+			return;
+		old = seen;
+	}
+}
+
+void cowstack_volume_note_move(struct cowstack_volume *volume)
+{
+	/* After the words above, before those below go: see begin_lookup(). */
+	smp_wmb();
+	WRITE_ONCE(volume->moves, volume->moves + 1);
+	smp_wmb();
+}
+
+/*
+ * Words that move up are placed above, then counted, then removed below.  Who
+ * read above before and below after them reads two different counts.
+ */
+static u32 begin_lookup(const struct cowstack_volume *volume)
+{
+	/* Before any word; pairs with the first barrier in _note_move(). */
+	return smp_load_acquire(&volume->moves);
+}
+
+static bool must_retry_lookup(const struct cowstack_volume *volume, u32 moves)
+{
+	/* After all words; pairs with the second one. */
+	smp_rmb();
+	return unlikely(READ_ONCE(volume->moves) != moves);
+}
+
 void cowstack_index_lower(struct cowstack_volume *volume,
 			  const struct cowstack_chain *chain, vchunk_t chunk)
 {
@@ -263,11 +308,10 @@ static bool extents_join(const struct cowstack_extent *extent,
 		next->place == extent->place + extent->sectors);
 }
 
-void cowstack_chain_resolve(const struct cowstack_geometry *g,
-			    const struct cowstack_volume *volume,
-			    const struct cowstack_chain *chain,
-			    u64 sector, u64 sectors,
-			    struct cowstack_extent *extent)
+static void resolve_run(const struct cowstack_geometry *g,
+			const struct cowstack_volume *volume,
+			const struct cowstack_chain *chain,
+			u64 sector, u64 sectors, struct cowstack_extent *extent)
 {
 	const u8 *index = NULL;
 	u64 page = U64_MAX;
@@ -296,9 +340,21 @@ void cowstack_chain_resolve(const struct cowstack_geometry *g,
 	extent->sectors = min(extent->sectors, sectors);
 }
 
-bool cowstack_chain_known_below(const struct cowstack_volume *volume,
-				const struct cowstack_chain *chain,
-				vchunk_t chunk)
+void cowstack_chain_resolve(const struct cowstack_geometry *g,
+			    const struct cowstack_volume *volume,
+			    const struct cowstack_chain *chain,
+			    u64 sector, u64 sectors,
+			    struct cowstack_extent *extent)
+{
+	u32 moves;
+
+	do {
+		moves = begin_lookup(volume);
+		resolve_run(g, volume, chain, sector, sectors, extent);
+	} while (must_retry_lookup(volume, moves));
+}
+
+static bool known_below(const struct cowstack_chain *chain, vchunk_t chunk)
 {
 	int i;
 
@@ -307,4 +363,18 @@ bool cowstack_chain_known_below(const struct cowstack_volume *volume,
 						    chunk)))
 			return true;
 	return false;
+}
+
+bool cowstack_chain_known_below(const struct cowstack_volume *volume,
+				const struct cowstack_chain *chain,
+				vchunk_t chunk)
+{
+	bool known;
+	u32 moves;
+
+	do {
+		moves = begin_lookup(volume);
+		known = known_below(chain, chunk);
+	} while (!known && must_retry_lookup(volume, moves));
+	return known;
 }

@@ -14,6 +14,12 @@
  * still hold an older chain has ended; cowstack_chain_free() sees to that, as
  * the caller lets a grace period pass before it.
  *
+ * A lookup goes from the top down, and words may move beside it.  Down is no
+ * matter: what takes their place is there first, below, where the lookup comes
+ * later.  When they move up (a stream) a lookup could pass the upper layer before
+ * and the lower one after.  So volume.moves is raised in between, and a lookup
+ * that finds it raised begins again; nobody waits for anybody.
+ *
  * Lookups (marked [lookup]) run under rcu_read_lock() or with the metadata lock
  * held; they never sleep.
  */
@@ -92,6 +98,18 @@ u8 *cowstack_index_add_page(struct cowstack_volume *volume, u64 number,
 /* The layer at @slot, the top, may know @chunk now.  Any context. */
 void cowstack_index_raise(struct cowstack_volume *volume, vchunk_t chunk,
 			  u8 slot);
+
+/*
+ * The same for @layer of @chain, frozen or not: what is higher stays.  Any
+ * context.
+ */
+void cowstack_index_raise_to(struct cowstack_volume *volume,
+			     const struct cowstack_chain *chain,
+			     vchunk_t chunk,
+			     const struct cowstack_layer *layer);
+
+/* Words have been placed above; after the return those below may go. */
+void cowstack_volume_note_move(struct cowstack_volume *volume);
 
 /**
  * cowstack_index_lower() - frozen layers have let go of @chunk.

@@ -215,13 +215,14 @@ static bool encode_delete(struct cowstack_transaction *t,
 	struct cowstack_change *c = to_change(t);
 	struct cowstack_layer *layer = c->volume->top;
 
-	if (c->volume->changing ||
+	if (c->volume->changing || c->md->reshaping ||
 	    !record_write_volume_gone(w, c->volume->info.id))
 		return false;
 	for (; layer && layer->children == 1; layer = layer->parent)
 		if (!record_write_layer_gone(w, layer->id))
 			return false;
 	c->volume->changing = true;
+	c->md->reshaping = true;
 	return true;
 }
 
@@ -230,6 +231,7 @@ static void apply_delete(struct cowstack_transaction *t)
 	struct cowstack_change *c = to_change(t);
 	struct cowstack_layer *layer = c->volume->top;
 
+	c->md->reshaping = false;
 	cowstack_volume_remove(c->md, c->volume);
 	while (layer && !layer->children) {
 		struct cowstack_layer *below = layer->parent;

@@ -30,10 +30,12 @@ struct cowstack_change {
 	struct cowstack_volume *new_volume;
 	struct cowstack_layer *range_top;
 	struct cowstack_layer *range_bottom;
+	struct cowstack_layer *below;	/* of a range that leaves */
 	struct cowstack_chain *chain;
 	char name[COWSTACK_NAME_SIZE];
 	u32 flags;
 	bool clears_mixed;
+	bool upward;
 	vchunk_t first;
 	u64 count;
 	const struct cowstack_replacement *replacements;
@@ -94,7 +96,8 @@ int cowstack_change_snapshot(struct cowstack_change *c,
 /* A word that takes the place of what is let go of. */
 struct cowstack_replacement {
 	vchunk_t chunk;
-	struct cowstack_layer *layer;	/* in the range, or right below it */
+	/* In the range, or right below it; above it where words go upward. */
+	struct cowstack_layer *layer;
 	map_word_t word;
 };
 
@@ -105,8 +108,9 @@ struct cowstack_replacement {
 enum { COWSTACK_MAX_REPLACEMENTS = 4096 };
 
 struct cowstack_let_go {
-	struct cowstack_layer *bottom;
+	struct cowstack_layer *bottom;	/* both NULL: only replacements */
 	struct cowstack_layer *top;
+	bool upward;			/* replacements lie above the range */
 	vchunk_t first;
 	u64 count;
 	/* Ascending by chunk, each once; they stay as they are until applied. */
@@ -119,7 +123,10 @@ struct cowstack_let_go {
  * all in one step, but for the words that replacements put in their place: clean
  * ones in the newest holder, or, where a layer is the destination, all words in
  * that.  A replacement may name the chunk that a word of the range named; every
- * other chunk comes free.  What is forgotten is durable below.
+ * other chunk comes free.  What is forgotten is durable below, or in the
+ * replacements: in the layer above, which this volume alone uses, where words go
+ * upward.  Nobody else changes their words meanwhile: in a top that is written the
+ * caller holds the chunks' range locks until this has been applied.
  *
  * -ENOSPC: no room for the page of a replacement; -ENOMEM.
  */
@@ -143,6 +150,17 @@ int cowstack_change_remove_layers(struct cowstack_change *c,
 				  struct cowstack_layer *top,
 				  cowstack_update_fn update,
 				  const void *argument);
+
+/*
+ * All layers above @below (NULL: the base) and below @top, whose content @top holds
+ * by now, leave the volume's chain: those that nothing else uses for good.
+ */
+int cowstack_change_pull(struct cowstack_change *c,
+			 struct cowstack_metadata *md,
+			 struct cowstack_volume *volume,
+			 struct cowstack_layer *top,
+			 struct cowstack_layer *below,
+			 cowstack_update_fn update, const void *argument);
 
 /*
  * @layer, frozen, forgets its clean words, which are all that it holds; it stays

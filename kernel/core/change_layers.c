@@ -184,6 +184,71 @@ int cowstack_change_remove_layers(struct cowstack_change *c,
 	return 0;
 }
 
+/* --- layers whose content was pulled up --- */
+
+/* Does nothing but this volume use @layer, right below one that it alone uses? */
+static bool goes_with_volume(const struct cowstack_layer *layer)
+{
+	return layer->children == 1;
+}
+
+static bool encode_pull(struct cowstack_transaction *t, struct record_writer *w)
+{
+	struct cowstack_change *c = to_change(t);
+	struct cowstack_layer *layer, *top = c->range_top;
+
+	/* Who else uses a layer must stay as it is until this has been applied. */
+	if (c->md->reshaping)
+		return false;
+	if (!record_write_layer(w, top,
+				c->below ? c->below->id : COWSTACK_BASE_LAYER,
+				top->flags, top->name))
+		return false;
+	for (layer = top->parent; layer != c->below && goes_with_volume(layer);
+	     layer = layer->parent)
+		if (!record_write_layer_gone(w, layer->id))
+			return false;
+	if (!change_write_volume(c, w, c->volume->top->id))
+		return false;
+	c->md->reshaping = true;
+	return true;
+}
+
+static void apply_pull(struct cowstack_transaction *t)
+{
+	struct cowstack_change *c = to_change(t);
+	struct cowstack_layer *layer = c->range_top->parent;
+
+	c->md->reshaping = false;
+	cowstack_layer_set_parent(c->range_top, c->below);
+	while (layer != c->below && !layer->children) {
+		struct cowstack_layer *next = layer->parent;
+
+		cowstack_layer_remove(c->md, layer);
+		layer = next;
+	}
+	change_apply_volume(c);
+	change_publish_chain(c);
+}
+
+int cowstack_change_pull(struct cowstack_change *c,
+			 struct cowstack_metadata *md,
+			 struct cowstack_volume *volume,
+			 struct cowstack_layer *top,
+			 struct cowstack_layer *below,
+			 cowstack_update_fn update, const void *argument)
+{
+	change_init(c, md, volume, update, argument);
+	c->range_top = top;
+	c->below = below;
+	c->chain = cowstack_chain_new();
+	if (!c->chain)
+		return -ENOMEM;
+	c->transaction.encode = encode_pull;
+	c->transaction.apply = apply_pull;
+	return 0;
+}
+
 /* --- emptying a layer --- */
 
 static bool encode_empty(struct cowstack_transaction *t,

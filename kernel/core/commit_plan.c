@@ -14,42 +14,45 @@ void cowstack_range_fill(struct cowstack_range *range,
 }
 
 /* The least page number from @number on that any layer has; false: none. */
-static bool next_page(const struct cowstack_range *range, u64 *number)
+static bool next_page(struct cowstack_layer *const *layers, u32 count,
+		      u64 *number)
 {
 	u64 least = U64_MAX;
 	u32 i;
 
-	for (i = 0; i < range->count; i++) {
+	for (i = 0; i < count; i++) {
 		u64 found = *number;
 
-		if (sparse_table_next(&range->layer[i]->map.pages, &found))
+		if (sparse_table_next(&layers[i]->map.pages, &found))
 			least = min(least, found);
 	}
 	*number = least;
 	return least != U64_MAX;
 }
 
-static bool any_word(const struct cowstack_range *range, vchunk_t chunk)
+bool cowstack_layers_know(struct cowstack_layer *const *layers, u32 count,
+			  vchunk_t chunk)
 {
 	u32 i;
 
-	for (i = 0; i < range->count; i++)
-		if (chunk_map_get(&range->layer[i]->map, chunk) !=
-		    MAP_WORD_NONE)
+	for (i = 0; i < count; i++)
+		if (chunk_map_get(&layers[i]->map, chunk) != MAP_WORD_NONE)
 			return true;
 	return false;
 }
 
-bool cowstack_range_next(const struct cowstack_range *range, vchunk_t *chunk)
+bool cowstack_layers_next(struct cowstack_layer *const *layers, u32 count,
+			  vchunk_t *chunk)
 {
 	u64 at = from_vchunk(*chunk);
 	u64 number = at / COWSTACK_PAGE_CHUNKS;
 
-	while (next_page(range, &number)) {
+	while (next_page(layers, count, &number)) {
 		u64 end = (number + 1) * COWSTACK_PAGE_CHUNKS;
 
 		for (at = max(at, end - COWSTACK_PAGE_CHUNKS); at < end; at++) {
-			if (any_word(range, to_vchunk(at))) {
+			if (cowstack_layers_know(layers, count,
+						 to_vchunk(at))) {
 				*chunk = to_vchunk(at);
 				return true;
 			}
@@ -58,6 +61,11 @@ bool cowstack_range_next(const struct cowstack_range *range, vchunk_t *chunk)
 		cond_resched();
 	}
 	return false;
+}
+
+bool cowstack_range_next(const struct cowstack_range *range, vchunk_t *chunk)
+{
+	return cowstack_layers_next(range->layer, range->count, chunk);
 }
 
 /* Which word decides each piece; returns the pieces that any word decides. */

@@ -28,6 +28,14 @@ void cowstack_range_fill(struct cowstack_range *range,
 			 struct cowstack_layer *top,
 			 const struct cowstack_layer *below);
 
+/* Has any of the layers a word for @chunk? */
+bool cowstack_layers_know(struct cowstack_layer *const *layers, u32 count,
+			  vchunk_t chunk);
+
+/* The first chunk from *@chunk on that any of them has one for; false: none. */
+bool cowstack_layers_next(struct cowstack_layer *const *layers, u32 count,
+			  vchunk_t *chunk);
+
 /*
  * The first chunk from *@chunk on that a layer of @range has a word for.
  * False: there is none.

@@ -169,6 +169,8 @@ static inline void atomic64_add(s64 i, atomic64_t *v)
 
 #define smp_mb__after_atomic() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define smp_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define smp_rmb() __atomic_thread_fence(__ATOMIC_ACQUIRE)
+#define smp_wmb() __atomic_thread_fence(__ATOMIC_RELEASE)
 
 static inline void set_bit(unsigned long bit, unsigned long *map)
 {

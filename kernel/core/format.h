@@ -217,7 +217,8 @@ enum cowstack_on_error {
 #define COWSTACK_JOB_YIELD 1u
 #define COWSTACK_JOB_RETAIN 2u
 #define COWSTACK_JOB_VERIFY 4u
-#define COWSTACK_JOB_FLAGS 7u
+#define COWSTACK_JOB_WITH_BASE 8u	/* a stream that takes the base too */
+#define COWSTACK_JOB_FLAGS 15u
 
 /* What memory holds of a superblock. */
 struct cowstack_superblock {

@@ -26,7 +26,7 @@ static bool encode_let_go(struct cowstack_transaction *t,
 	struct cowstack_change *c = to_change(t);
 	struct cowstack_layer *layer = c->range_top;
 
-	for (;; layer = layer->parent) {
+	for (; layer; layer = layer->parent) {
 		if (!record_write_clear(w, layer->id, c->first, c->count))
 			return false;
 		if (layer == c->range_bottom)
@@ -85,6 +85,10 @@ static void place_replacements(struct cowstack_change *c)
 
 		exchange_word(c, r->layer, page, chunk_map_page_slot(r->chunk),
 			      r->word, r->word);
+		/* Words that come to a layer from below it were not looked for. */
+		if (c->upward && c->volume->chain)
+			cowstack_index_raise_to(c->volume, c->volume->chain,
+						r->chunk, r->layer);
 	}
 }
 
@@ -151,9 +155,10 @@ static void lower_index(struct cowstack_change *c)
 
 /*
  * A lookup goes from the top down, beside us.  So what takes a word's place is
- * there before the word goes; it is never above it.  Then the oldest layer goes
- * first: who comes between finds the newest word, or, when that too is gone,
- * what took its place or was committed, and never an old one alone.
+ * there before the word goes.  Where it lies above, a lookup that passed it before
+ * that must begin again (chain.h).  Then the oldest layer goes first: who comes
+ * between finds the newest word, or, when that too is gone, what took its place or
+ * was committed, and never an old one alone.
  */
 static void apply_let_go(struct cowstack_transaction *t)
 {
@@ -161,11 +166,12 @@ static void apply_let_go(struct cowstack_transaction *t)
 	struct cowstack_layer *layer = c->range_bottom;
 
 	place_replacements(c);
-	for (;;) {
+	if (c->upward)
+		cowstack_volume_note_move(c->volume);
+	while (layer) {
 		clear_words(c, layer);
-		if (layer == c->range_top)
-			break;
-		layer = cowstack_layer_above(layer, c->range_top);
+		layer = layer == c->range_top ?
+			NULL : cowstack_layer_above(layer, c->range_top);
 	}
 	lower_index(c);
 	if (c->update)
@@ -174,12 +180,15 @@ static void apply_let_go(struct cowstack_transaction *t)
 
 /* Pages for words that come to a layer which knew nothing near them. */
 static int add_page_for(struct cowstack_metadata *md,
-		     const struct cowstack_replacement *r)
+			struct cowstack_volume *volume,
+			const struct cowstack_replacement *r)
 {
 	u64 number = chunk_map_page_number(r->chunk);
 	struct map_page *page;
 	bool added;
 
+	if (volume->chain && !cowstack_index_add_page(volume, number, GFP_NOIO))
+		return -ENOMEM;
 	if (chunk_map_page(&r->layer->map, number))
 		return 0;
 	/* Room for its home first: a page once made is there to stay. */
@@ -204,11 +213,12 @@ int cowstack_change_let_go(struct cowstack_change *c,
 	if (what->replacement_count > COWSTACK_MAX_REPLACEMENTS)
 		return -EINVAL;
 	for (i = 0; i < what->replacement_count && !error; i++)
-		error = add_page_for(md, &what->replacements[i]);
+		error = add_page_for(md, volume, &what->replacements[i]);
 	if (error)
 		return error;
 	c->range_bottom = what->bottom;
 	c->range_top = what->top;
+	c->upward = what->upward;
 	c->first = what->first;
 	c->count = what->count;
 	c->replacements = what->replacements;

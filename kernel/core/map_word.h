@@ -107,6 +107,13 @@ static inline map_word_t map_word_with_pieces(map_word_t word, u16 mask,
 	return map_word_from_raw(raw);
 }
 
+/* @word, which names no chunk yet, with its pieces in @chunk. */
+static inline map_word_t map_word_at(map_word_t word, dchunk_t chunk)
+{
+	return map_word_from_raw(map_word_raw(word) |
+				 (from_dchunk(chunk) + 1) << MAP_WORD_CHUNK_SHIFT);
+}
+
 static inline map_word_t map_word_as_clean(map_word_t word)
 {
 	return map_word_from_raw(map_word_raw(word) | BIT_ULL(MAP_WORD_CLEAN_BIT));

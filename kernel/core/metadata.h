@@ -73,6 +73,7 @@ struct cowstack_volume {
 	struct cowstack_layer *top;
 	layer_id_t top_id;		/* while loading */
 	bool changing;			/* a record of it is in this step */
+	u32 moves;			/* words that moved up; see chain.h */
 	/* Only while the volume is up (chain.h): */
 	struct cowstack_chain *chain;	/* read without lock; metadata lock */
 	struct sparse_table topmost;	/* page number -> u8[512], slots */
@@ -87,6 +88,7 @@ struct cowstack_metadata {
 	struct list_head volumes;
 	u64 object_bytes;		/* of their records in the index */
 	struct list_head zombies;	/* gone, until a checkpoint forgets them */
+	bool reshaping;			/* this step decides who uses a layer */
 	struct cowstack_layer *buckets[COWSTACK_LAYER_BUCKETS];
 	u32 next_layer;
 
