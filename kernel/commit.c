@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The thread that commits: where it begins, waits and ends.
+ * The thread that commits or streams: where it begins, waits and ends.
  *
- *   mark the base mixed (a step), where the base is the destination
- *   the sweep (commit_sweep.c), waiting where it must
+ *   mark the base mixed, or layers that show no point in time meanwhile (a step)
+ *   the sweep (commit_sweep.c, stream_sweep.c), waiting where it must
  *   emptied layers leave the chain; the base is valid again (a step)
  *
  * A crash between any two of these lines loses nothing, and the record says what
@@ -85,6 +85,8 @@ static void update_finish(struct cowstack_volume_info *info,
 	const struct finish *f = argument;
 
 	info->job = f->record;
+	if (f->record.kind == COWSTACK_JOB_STREAM)
+		return;
 	if (f->record.base == COWSTACK_BASE_LAYER)
 		update_base(info, f);
 	/* What the base has in part lies in the destination now. */
@@ -94,6 +96,12 @@ static void update_finish(struct cowstack_volume_info *info,
 		 from_layer_id(info->mixed_top) >
 			 from_layer_id(f->record.base))
 		info->mixed_top = f->record.base;
+}
+
+/* What messages start it with, for logs. */
+static const char *job_word(const struct job *job)
+{
+	return job_is_stream(job) ? "stream" : "commit";
 }
 
 struct cowstack_job commit_copy_record(struct job *job)
@@ -111,8 +119,8 @@ void commit_note_error(struct job *job, vchunk_t chunk, u64 chunks, int error)
 	struct cowstack_job *record = &job->record;
 	u64 sector = from_vchunk(chunk) << commit_geometry(job)->chunk_shift;
 
-	pr_err_ratelimited("cowstack %s: commit: error %d at sector %llu: %llu chunks stay in their layers\n",
-			   job->stack->name, error, sector, chunks);
+	pr_err_ratelimited("cowstack %s: %s: error %d at sector %llu: %llu chunks stay in their layers\n",
+			   job->stack->name, job_word(job), error, sector, chunks);
 	spin_lock_irq(&job->stack->job_lock);
 	if (!record->errors)
 		record->first_error = sector;
@@ -217,11 +225,16 @@ static void keep_to_speed(struct job *job)
 				       max(HZ / 10, 1)));
 }
 
+static bool uses_base(const struct job *job)
+{
+	return !job->destination || job->stream.base_sectors;
+}
+
 static bool users_wait(struct job *job)
 {
 	return commit_has_flag(job, COWSTACK_JOB_YIELD) &&
-	       job_users_wait(job->stack, job->destination ?
-			      NULL : job->stack->base);
+	       job_users_wait(job->stack, uses_base(job) ?
+			      job->stack->base : NULL);
 }
 
 void commit_keep_back(struct job *job)
@@ -256,8 +269,8 @@ static void pause_itself(struct job *job)
 {
 	if (commit_make_durable(job, prepare_until, NULL))
 		return;
-	pr_info("cowstack %s: commit: paused, its time is over\n",
-		job->stack->name);
+	pr_info("cowstack %s: %s: paused, its time is over\n",
+		job->stack->name, job_word(job));
 	WRITE_ONCE(job->paused, true);
 }
 
@@ -311,6 +324,15 @@ void commit_account(struct job *job, u64 bytes, u64 chunks)
 
 /* --- changes --- */
 
+int commit_wait_for_store(struct job *job)
+{
+	stand_still(job);
+	if (kthread_should_stop())
+		return -EINTR;
+	schedule_timeout_uninterruptible(1);
+	return 0;
+}
+
 int commit_make_durable(struct job *job, commit_prepare_fn prepare,
 			const void *argument)
 {
@@ -318,7 +340,7 @@ int commit_make_durable(struct job *job, commit_prepare_fn prepare,
 	struct store_change change;
 	int error;
 
-	for (;;) {
+	do {
 		mutex_lock(&job->stack->chain_mutex);
 		mutex_lock(&store->metadata_lock);
 		error = prepare(job, &change.change, argument);
@@ -329,17 +351,21 @@ int commit_make_durable(struct job *job, commit_prepare_fn prepare,
 		mutex_unlock(&job->stack->chain_mutex);
 		if (error != -EAGAIN)
 			return error;
-		stand_still(job);
-		if (kthread_should_stop())
-			return -EINTR;
-		schedule_timeout_uninterruptible(1);
-	}
+		error = commit_wait_for_store(job);
+	} while (!error);
+	return error;
 }
 
 static int prepare_begin(struct job *job, struct cowstack_change *c,
 			 const void *argument)
 {
-	if (job->destination)
+	/* The sources of a stream: what it has taken is no more theirs to show. */
+	if (job_is_stream(job) && job->top)
+		return cowstack_change_mix(c, &job->stack->store->metadata,
+					   job->stack->volume, job->bottom,
+					   job->destination, update_begin,
+					   argument);
+	if (job->destination && !job_is_stream(job))
 		return cowstack_change_mix(c, &job->stack->store->metadata,
 					   job->stack->volume, job->destination,
 					   job->top, update_begin, argument);
@@ -381,6 +407,11 @@ static int prepare_finish(struct job *job, struct cowstack_change *c,
 {
 	if (was_told_to_end(job))
 		return refuse_change(c, -EINTR);
+	if (job_is_stream(job))
+		return cowstack_change_pull(c, &job->stack->store->metadata,
+					    job->stack->volume,
+					    job->destination, job->below,
+					    update_finish, argument);
 	return cowstack_change_remove_layers(c, &job->stack->store->metadata,
 					     job->stack->volume, job->bottom,
 					     job->top, update_finish,
@@ -416,7 +447,7 @@ static int remove_emptied(struct job *job)
 	struct cowstack_layer *layer = job->top;
 	int error = 0;
 
-	while (!error) {
+	while (layer && !error) {
 		struct cowstack_layer *below = layer->parent;
 		bool last = layer == job->bottom;
 		bool empty;
@@ -454,7 +485,9 @@ static int finish(struct job *job)
 		.base_sectors = stack->base_sectors,
 		.now = ktime_get_real_seconds(),
 	};
-	bool kept = !range_is_empty(job);
+	/* Of a stream's sources those that others use too keep what they have. */
+	bool kept = job_is_stream(job) ? f.record.errors :
+					 !range_is_empty(job);
 	int error = 0;
 
 	if (!job->destination)
@@ -479,9 +512,16 @@ static int finish(struct job *job)
 	return 0;
 }
 
-static int run_commit(struct job *job)
+static u64 chunks_left(const struct job *job)
 {
-	u64 left = cowstack_range_chunks(&job->range);
+	return job_is_stream(job) ?
+		cowstack_stream_chunks(commit_geometry(job), &job->stream) :
+		cowstack_range_chunks(&job->range);
+}
+
+static int run_job_once(struct job *job)
+{
+	u64 left = chunks_left(job);
 	struct begin begin = { };
 	int error;
 
@@ -495,7 +535,9 @@ static int run_commit(struct job *job)
 	job->record.error = 0;
 	job->record.errors = 0;
 	job->record.first_error = 0;
-	/* What an earlier run has done stays done. */
+	/* What an earlier run has done stays done; a stream passes it again. */
+	if (job_is_stream(job))
+		job->record.done = 0;
 	job->record.total = job->record.done + left;
 	begin.total = job->record.total;
 	if (!job->destination)
@@ -503,7 +545,8 @@ static int run_commit(struct job *job)
 	spin_unlock_irq(&job->stack->job_lock);
 	error = commit_make_durable(job, prepare_begin, &begin);
 	if (!error)
-		error = commit_sweep(job);
+		error = job_is_stream(job) ? stream_sweep(job) :
+					     commit_sweep(job);
 	if (!error)
 		error = finish(job);
 	return error;
@@ -518,7 +561,14 @@ static void report_completed(struct job *job)
 {
 	const struct cowstack_job *record = &job->record;
 
-	if (record->errors)
+	if (job_is_stream(job) && !record->errors)
+		pr_info("cowstack %s: stream into layer %u completed\n",
+			job->stack->name, from_layer_id(record->top));
+	else if (job_is_stream(job))
+		pr_err("cowstack %s: stream into layer %u completed, but %llu chunks could not be pulled up, the first at sector %llu\n",
+		       job->stack->name, from_layer_id(record->top),
+		       record->errors, record->first_error);
+	else if (record->errors)
 		pr_err("cowstack %s: commit of layer %u into %s completed, but %llu chunks could not be committed, the first at sector %llu\n",
 		       job->stack->name, from_layer_id(record->top),
 		       destination_name(job), record->errors,
@@ -537,13 +587,14 @@ static void record_end(struct job *job, int error)
 {
 	struct cowstack_job record = commit_copy_record(job);
 	const char *name = job->stack->name;
+	const char *word = job_word(job);
 
 	if (READ_ONCE(job->cancelled)) {
 		record.state = COWSTACK_JOB_CANCELLED;
-		pr_info("cowstack %s: commit cancelled\n", name);
+		pr_info("cowstack %s: %s cancelled\n", name, word);
 	} else if (READ_ONCE(job->paused)) {
 		record.state = COWSTACK_JOB_PAUSED;
-		pr_info("cowstack %s: commit paused\n", name);
+		pr_info("cowstack %s: %s paused\n", name, word);
 	} else if (error == -EINTR) {
 		return;
 	} else {
@@ -551,10 +602,10 @@ static void record_end(struct job *job, int error)
 		record.error = -error;
 		job->unrecorded = commit_make_durable(job, prepare_end, &record);
 		if (job->unrecorded)
-			pr_warn("cowstack %s: commit: its end could not be recorded\n",
-				name);
-		pr_err("cowstack %s: commit stopped: error %d; nothing is lost, a new start goes on\n",
-		       name, error);
+			pr_warn("cowstack %s: %s: its end could not be recorded\n",
+				name, word);
+		pr_err("cowstack %s: %s stopped: error %d; nothing is lost, a new start goes on\n",
+		       name, word, error);
 	}
 	spin_lock_irq(&job->stack->job_lock);
 	job->record.state = record.state;
@@ -583,7 +634,7 @@ int commit_thread(void *data)
 	stand_still(job);
 	job->work_began = ktime_get_ns();
 	do
-		error = kthread_should_stop() ? -EINTR : run_commit(job);
+		error = kthread_should_stop() ? -EINTR : run_job_once(job);
 	while (!may_end(job, error));
 	job_turn_leave(&job->turn);
 	if (error)

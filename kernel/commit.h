@@ -1,16 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The thread of a commit, as those see it who start and steer it (job.c), and
- * what its two files share: commit.c, where it begins, waits and ends, and
- * commit_sweep.c, which moves the data.
+ * The thread of a job, as those see it who start and steer it (job.c), and what
+ * its files share: commit.c, where it begins, waits and ends, and what moves the
+ * data: commit_sweep.c, or, for a stream, stream_sweep.c.
  */
 #ifndef COWSTACK_COMMIT_H
 #define COWSTACK_COMMIT_H
 
 #include "copy_engine.h"
+#include "core/stream_plan.h"
 #include "core/throttle.h"
 #include "job.h"
 #include "job_turn.h"
+
+/* A chunk that a stream pulls up. */
+struct pull_entry {
+	vchunk_t chunk;
+	u16 gathered;			/* pieces that lie in the buffer */
+	bool took;			/* a chunk of the store, which word names */
+	u64 at;				/* byte of the buffer, of the first */
+	map_word_t word;
+	struct range_lock lock;
+	struct completion granted;
+};
+
+enum { PULL_ENTRIES = 512 };
+
+struct pull_batch {
+	struct copy_batch *io;
+	struct pull_entry *entries;	/* PULL_ENTRIES of them; streams only */
+	u32 count;
+	vchunk_t first;
+	vchunk_t end;			/* behind the last that was passed */
+	u64 passed;			/* chunks that had work to do */
+	u64 bytes;			/* of the buffer */
+};
 
 struct job {
 	struct stack *stack;
@@ -30,13 +54,19 @@ struct job {
 	u64 rate;
 	/* The thread's own. */
 	struct job_turn turn;
-	struct cowstack_layer *top;
+	struct cowstack_layer *top;	/* the range; NULL: a stream has none */
 	struct cowstack_layer *bottom;
-	struct cowstack_layer *destination;	/* NULL: the base */
+	/* What takes it: a layer below, or above for a stream; NULL: the base. */
+	struct cowstack_layer *destination;
+	struct cowstack_layer *below;		/* of what a stream pulls up */
 	struct cowstack_range range;		/* top … bottom */
 	struct cowstack_range merged;		/* and the destination */
 	struct copy_batch batch[2];
 	struct copy_batch check;		/* of what is read back */
+	struct cowstack_stream stream;
+	struct pull_batch pull;
+	bool one_by_one;		/* after an error, up to one_until */
+	vchunk_t one_until;
 	struct cowstack_replacement *replacements;
 	u32 replacement_count;
 	vchunk_t next;			/* to be gathered */
@@ -67,6 +97,9 @@ typedef int (*commit_prepare_fn)(struct job *job, struct cowstack_change *c,
  */
 int commit_make_durable(struct job *job, commit_prepare_fn prepare,
 			const void *argument);
+
+/* The store is suspended: stands still.  0, or -EINTR: the thread must end. */
+int commit_wait_for_store(struct job *job);
 
 struct cowstack_job commit_copy_record(struct job *job);
 
@@ -104,6 +137,28 @@ static inline bool commit_has_flag(const struct job *job, u8 flag)
 {
 	return READ_ONCE(job->record.flags) & flag;
 }
+
+static inline bool commit_goes_on_after_errors(const struct job *job)
+{
+	return job->record.on_error != COWSTACK_ON_ERROR_STOP;
+}
+
+/* Is @error one of the devices', which on_error speaks of? */
+static inline bool commit_is_io_error(int error)
+{
+	return error && error != -EINTR && error != -ENOMEM &&
+	       error != -EROFS;
+}
+
+static inline bool job_is_stream(const struct job *job)
+{
+	return job->record.kind == COWSTACK_JOB_STREAM;
+}
+
+/* --- stream_sweep.c --- */
+
+/* As commit_sweep(), upward: the range's words come to job->destination. */
+int stream_sweep(struct job *job);
 
 /* --- commit_sweep.c --- */
 

@@ -161,18 +161,6 @@ static void begin_group(struct job *job, vchunk_t first)
 	job->group_began = jiffies;
 }
 
-static bool goes_on_after_errors(const struct job *job)
-{
-	return job->record.on_error != COWSTACK_ON_ERROR_STOP;
-}
-
-/* Is @error one of the devices', which on_error speaks of? */
-static bool is_io_error(int error)
-{
-	return error && error != -EINTR && error != -ENOMEM &&
-	       error != -EROFS;
-}
-
 /* The journal's step flushes the store itself. */
 static int flush_destination(struct job *job)
 {
@@ -193,7 +181,7 @@ static int settle_group(struct job *job, vchunk_t end)
 	if (error) {
 		commit_note_error(job, job->group_first, job->group_found,
 				  error);
-		if (!goes_on_after_errors(job))
+		if (!commit_goes_on_after_errors(job))
 			return error;
 	} else if (!cowstack_fault(FAULT_DROP_BEFORE_COPY)) {
 		error = let_go(job);
@@ -352,7 +340,7 @@ static int salvage(struct job *job, struct copy_batch *batch, vchunk_t first,
 {
 	vchunk_t chunk = first;
 
-	if (!is_io_error(error))
+	if (!commit_is_io_error(error))
 		return error;
 	while (cowstack_range_next(&job->range, &chunk) &&
 	       from_vchunk(chunk) < from_vchunk(end)) {
@@ -370,7 +358,7 @@ static int salvage(struct job *job, struct copy_batch *batch, vchunk_t first,
 			if (settled)
 				return settled;
 			commit_note_error(job, chunk, 1, error);
-			if (!goes_on_after_errors(job))
+			if (!commit_goes_on_after_errors(job))
 				return error;
 			begin_group(job, behind);
 		}

@@ -91,9 +91,8 @@ static u64 add_buffer_pages(struct copy_batch *batch, struct bio *bio, u64 at,
 	return done;
 }
 
-/* Begins a transfer between the device and byte @at of the buffer. */
-static void transfer(struct copy_batch *batch, struct block_device *bdev,
-		     blk_opf_t opf, u64 sector, u64 at, u64 bytes)
+void copy_batch_transfer(struct copy_batch *batch, struct block_device *bdev,
+			 blk_opf_t opf, u64 sector, u64 at, u64 bytes)
 {
 	while (bytes) {
 		struct bio *bio;
@@ -113,6 +112,19 @@ static void transfer(struct copy_batch *batch, struct block_device *bdev,
 		sector += done >> SECTOR_SHIFT;
 		at += done;
 		bytes -= done;
+	}
+}
+
+void copy_batch_clear(struct copy_batch *batch, u64 at, u64 bytes)
+{
+	while (bytes) {
+		u32 offset = offset_in_page(at);
+		u32 len = min_t(u64, bytes, PAGE_SIZE - offset);
+
+		memset(page_address(batch->pages[at >> PAGE_SHIFT]) + offset, 0,
+		       len);
+		at += len;
+		bytes -= len;
 	}
 }
 
@@ -166,8 +178,8 @@ bool copy_batch_add(struct copy_batch *batch,
 	}
 	batch->pages_used = DIV_ROUND_UP_ULL(at + bytes, PAGE_SIZE);
 	batch->bytes += bytes;
-	transfer(batch, batch->store->bdev, REQ_OP_READ, segment->place, at,
-		 bytes);
+	copy_batch_transfer(batch, batch->store->bdev, REQ_OP_READ,
+			    segment->place, at, bytes);
 	return true;
 }
 
@@ -208,9 +220,10 @@ void copy_batch_write(struct copy_batch *batch, struct block_device *bdev)
 		if (run->zero)
 			write_zeroes(batch, bdev, run);
 		else
-			transfer(batch, bdev, REQ_OP_WRITE, run->sector,
-				 (u64)run->page << PAGE_SHIFT,
-				 run->sectors << SECTOR_SHIFT);
+			copy_batch_transfer(batch, bdev, REQ_OP_WRITE,
+					    run->sector,
+					    (u64)run->page << PAGE_SHIFT,
+					    run->sectors << SECTOR_SHIFT);
 	}
 }
 
@@ -256,7 +269,7 @@ static int compare_zeroes(const struct copy_run *run, struct copy_batch *check,
 				  (u64)COPY_BATCH_PAGES << PAGE_SHIFT);
 
 		copy_batch_reset(check);
-		transfer(check, bdev, REQ_OP_READ, sector, 0, bytes);
+		copy_batch_transfer(check, bdev, REQ_OP_READ, sector, 0, bytes);
 		error = copy_batch_wait(check);
 		if (!error && !buffer_is_zero(check, bytes))
 			error = -EILSEQ;
@@ -275,9 +288,10 @@ int copy_batch_compare(const struct copy_batch *batch, struct copy_batch *check,
 	copy_batch_reset(check);
 	for (run = batch->runs; run < batch->runs + batch->run_count; run++)
 		if (!run->zero)
-			transfer(check, bdev, REQ_OP_READ, run->sector,
-				 (u64)run->page << PAGE_SHIFT,
-				 run->sectors << SECTOR_SHIFT);
+			copy_batch_transfer(check, bdev, REQ_OP_READ,
+					    run->sector,
+					    (u64)run->page << PAGE_SHIFT,
+					    run->sectors << SECTOR_SHIFT);
 	error = copy_batch_wait(check);
 	for (run = batch->runs; run < batch->runs + batch->run_count && !error;
 	     run++)

@@ -48,6 +48,16 @@ void copy_batch_reset(struct copy_batch *batch);
 bool copy_batch_add(struct copy_batch *batch,
 		    const struct cowstack_segment *segment);
 
+/*
+ * Begins a transfer of @bytes between @sector of @bdev and byte @at of the buffer,
+ * for who keeps account of the buffer himself.  Process context.
+ */
+void copy_batch_transfer(struct copy_batch *batch, struct block_device *bdev,
+			 blk_opf_t opf, u64 sector, u64 at, u64 bytes);
+
+/* Zeroes in the buffer, where no transfer is under way. */
+void copy_batch_clear(struct copy_batch *batch, u64 at, u64 bytes);
+
 /* Waits until what was begun has ended; its first error or 0. */
 int copy_batch_wait(struct copy_batch *batch);
 

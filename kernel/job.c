@@ -23,6 +23,7 @@ static void free_job(struct job *job)
 	copy_batch_exit(&job->batch[1]);
 	copy_batch_exit(&job->check);
 	kvfree(job->replacements);
+	kvfree(job->pull.entries);
 	kvfree(job);
 }
 
@@ -32,7 +33,10 @@ static int allocate_buffers(struct job *job)
 
 	job->replacements = kvcalloc(COWSTACK_MAX_REPLACEMENTS,
 				     sizeof(*job->replacements), GFP_KERNEL);
-	if (!job->replacements ||
+	job->pull.entries = kvcalloc(PULL_ENTRIES, sizeof(*job->pull.entries),
+				     GFP_KERNEL);
+	job->pull.io = &job->batch[0];
+	if (!job->replacements || !job->pull.entries ||
 	    copy_batch_init(&job->batch[0], store) ||
 	    copy_batch_init(&job->batch[1], store) ||
 	    copy_batch_init(&job->check, store))
@@ -79,7 +83,7 @@ bool job_is_active(struct stack *stack)
 
 static bool job_can_go_on(const struct cowstack_job *record)
 {
-	return record->kind == COWSTACK_JOB_COMMIT &&
+	return record->kind != COWSTACK_JOB_NONE &&
 	       record->state >= COWSTACK_JOB_QUEUED &&
 	       record->state <= COWSTACK_JOB_STOPPED;
 }
@@ -89,6 +93,24 @@ bool job_is_unfinished(const struct stack *stack)
 	return job_can_go_on(&stack->volume->info.job);
 }
 
+bool job_covers(const struct cowstack_volume *volume,
+		const struct cowstack_layer *layer)
+{
+	const struct cowstack_job *job = &volume->info.job;
+
+	return job_can_go_on(job) &&
+	       from_layer_id(layer->id) <= from_layer_id(job->top) &&
+	       from_layer_id(layer->id) >= from_layer_id(job->base);
+}
+
+static int find_range(struct stack *stack, const struct cowstack_job *record,
+		      struct job_range *range)
+{
+	return record->kind == COWSTACK_JOB_STREAM ?
+		       stream_range_find(stack, record, range) :
+		       job_range_find(stack, record, range);
+}
+
 static void set_range(struct job *job, const struct job_range *range)
 {
 	struct store *store = job->stack->store;
@@ -96,11 +118,21 @@ static void set_range(struct job *job, const struct job_range *range)
 	job->top = range->top;
 	job->bottom = range->bottom;
 	job->destination = range->destination;
+	job->below = range->below;
 	mutex_lock(&store->metadata_lock);
-	cowstack_range_fill(&job->range, job->top, job->destination);
-	if (job->destination)
-		cowstack_range_fill(&job->merged, job->top,
-				    job->destination->parent);
+	if (job_is_stream(job)) {
+		stream_range_fill(job->stack, range,
+				  job->record.flags & COWSTACK_JOB_WITH_BASE,
+				  &job->stream);
+		if (job->top)
+			cowstack_range_fill(&job->range, job->top,
+					    job->bottom->parent);
+	} else {
+		cowstack_range_fill(&job->range, job->top, job->destination);
+		if (job->destination)
+			cowstack_range_fill(&job->merged, job->top,
+					    job->destination->parent);
+	}
 	mutex_unlock(&store->metadata_lock);
 }
 
@@ -113,14 +145,14 @@ static int run_job(struct stack *stack, struct job *job,
 {
 	u64 now = ktime_get_ns();
 	struct job_range range;
-	int error = job_range_find(stack, record, &range);
+	int error = find_range(stack, record, &range);
 
 	if (error) {
 		free_job(job);
 		return error;
 	}
-	set_range(job, &range);
 	job->record = *record;
+	set_range(job, &range);
 	job->rate_since = now;
 	cowstack_throttle_set(&job->throttle, record->speed, now);
 	job->thread = kthread_create(commit_thread, job, "cowstack/%s",
@@ -214,7 +246,8 @@ static void update_nothing_to_copy(struct cowstack_volume_info *info,
 	const struct nothing_to_copy *n = argument;
 
 	info->job = n->record;
-	if (n->record.base == COWSTACK_BASE_LAYER &&
+	if (n->record.kind == COWSTACK_JOB_COMMIT &&
+	    n->record.base == COWSTACK_BASE_LAYER &&
 	    info->mixed_top == COWSTACK_BASE_LAYER)
 		info->base_time = n->now;
 }
@@ -229,12 +262,21 @@ static int complete_at_once(struct stack *stack, struct cowstack_job *record)
 	return commit_info(stack, update_nothing_to_copy, &n);
 }
 
+static layer_id_t id_or_base(const struct cowstack_layer *layer)
+{
+	return layer ? layer->id : COWSTACK_BASE_LAYER;
+}
+
 static void set_record_range(struct cowstack_job *record,
 			     const struct job_range *range)
 {
-	record->top = range->top ? range->top->id : COWSTACK_BASE_LAYER;
-	record->base = range->destination ? range->destination->id :
-					    COWSTACK_BASE_LAYER;
+	if (record->kind == COWSTACK_JOB_STREAM) {
+		record->top = id_or_base(range->destination);
+		record->base = id_or_base(range->below);
+		return;
+	}
+	record->top = id_or_base(range->top);
+	record->base = id_or_base(range->destination);
 }
 
 /* Snapshot and record in one step; the write gate is closed. */
@@ -254,10 +296,26 @@ static int begin_with_snapshot(struct stack *stack, struct job_options *options,
  * Decides what a new job takes, and records it.  Where that may be a snapshot no
  * write is in flight meanwhile, so that what is decided stays right.
  */
+static int choose_range(struct stack *stack, struct job_options *options,
+			struct job *job, struct job_range *range)
+{
+	int error;
+
+	if (options->stream) {
+		error = stream_range_choose(stack, options, range);
+		return error || range->nothing ? error :
+			stream_range_check_room(stack, options, range,
+						&job->stream);
+	}
+	error = job_range_choose(stack, options, range);
+	return error || range->nothing ? error :
+		job_range_check_base_end(stack, options, range, &job->range);
+}
+
 static int begin_anew(struct stack *stack, struct job_options *options,
 		      struct job *job, struct cowstack_job *record)
 {
-	bool gate = !(options->given & JOB_OPTION_TOP);
+	bool gate = !options->stream && !(options->given & JOB_OPTION_TOP);
 	struct store_change change = { };
 	struct job_range range;
 	int error;
@@ -265,12 +323,9 @@ static int begin_anew(struct stack *stack, struct job_options *options,
 	mutex_lock(&stack->chain_mutex);
 	if (gate)
 		io_gate_close(&stack->writes);
-	error = job_range_choose(stack, options, &range);
-	if (!error && !range.nothing) {
+	error = choose_range(stack, options, job, &range);
+	if (!error)
 		set_record_range(record, &range);
-		error = job_range_check_base_end(stack, options, &range,
-						 &job->range);
-	}
 	if (!error && range.snapshot)
 		error = begin_with_snapshot(stack, options, record, &change);
 	if (gate)
@@ -281,7 +336,6 @@ static int begin_anew(struct stack *stack, struct job_options *options,
 		return error;
 	if (!range.nothing)
 		return commit_info(stack, update_record, record);
-	set_record_range(record, &range);
 	return complete_at_once(stack, record);
 }
 
@@ -343,6 +397,10 @@ static int check_start(struct stack *stack, struct job_options *options)
 	if (job_is_active(stack) && !READ_ONCE(stack->job->paused) &&
 	    !READ_ONCE(stack->job->cancelled))
 		return job_refuse(stack, options, -EBUSY, "a job is running");
+	if (goes_on && (stack->volume->info.job.kind == COWSTACK_JOB_STREAM) !=
+			       options->stream)
+		return job_refuse(stack, options, -EBUSY,
+				  "another kind of job stands still: it goes on or is cancelled first");
 	if (goes_on && options->given & (JOB_OPTION_TOP | JOB_OPTION_BASE))
 		return job_refuse(stack, options, -EBUSY,
 				  "a job stands still: it goes on without \"top\" and \"base\", or is cancelled first");
@@ -350,11 +408,19 @@ static int check_start(struct stack *stack, struct job_options *options)
 }
 
 /* Into the base, as far as can be told before the layers are looked at? */
+static bool writes_base(const struct cowstack_job *record)
+{
+	return record->kind == COWSTACK_JOB_COMMIT &&
+	       record->base == COWSTACK_BASE_LAYER;
+}
+
 static bool is_into_base(const struct stack *stack,
 			 const struct job_options *options)
 {
+	if (options->stream)
+		return false;
 	if (job_is_unfinished(stack))
-		return stack->volume->info.job.base == COWSTACK_BASE_LAYER;
+		return writes_base(&stack->volume->info.job);
 	if (options->given & JOB_OPTION_BASE)
 		return !options->base;
 	return !stack->features.commit_base;
@@ -367,15 +433,18 @@ static int begin(struct stack *stack, struct job *job,
 	struct job_range range;
 
 	*record = stack->volume->info.job;
-	if (job_can_go_on(record) && !job_range_find(stack, record, &range)) {
+	if (job_can_go_on(record) && !find_range(stack, record, &range)) {
 		apply_options(record, options);
 		record->state = COWSTACK_JOB_RUNNING;
 		return commit_info(stack, update_record, record);
 	}
 	memset(record, 0, sizeof(*record));
-	record->kind = COWSTACK_JOB_COMMIT;
+	record->kind = options->stream ? COWSTACK_JOB_STREAM :
+					 COWSTACK_JOB_COMMIT;
 	record->state = COWSTACK_JOB_RUNNING;
 	record->flags = COWSTACK_JOB_YIELD;
+	if (options->with_base)
+		record->flags |= COWSTACK_JOB_WITH_BASE;
 	apply_options(record, options);
 	return begin_anew(stack, options, job, record);
 }
@@ -531,6 +600,7 @@ int job_resume(struct stack *stack, struct job_options *options)
 	error = commit_info(stack, update_resume, NULL);
 	if (error)
 		return error;
+	options->stream = stack->volume->info.job.kind == COWSTACK_JOB_STREAM;
 	if (!call_back(stack))
 		return job_start(stack, options);
 	store_event(stack->store);
@@ -589,10 +659,12 @@ static void pause_untaken(struct stack *stack)
 void job_take_up(struct stack *stack)
 {
 	struct cowstack_job record = stack->volume->info.job;
-	bool into_base = record.base == COWSTACK_BASE_LAYER;
+	bool into_base = writes_base(&record);
+	const char *word = record.kind == COWSTACK_JOB_STREAM ? "stream" :
+								"commit";
 	struct job *job;
 
-	if (record.kind != COWSTACK_JOB_COMMIT ||
+	if (record.kind == COWSTACK_JOB_NONE ||
 	    record.state != COWSTACK_JOB_RUNNING || stack->job)
 		return;
 	stack->job_shown = true;
@@ -606,12 +678,12 @@ void job_take_up(struct stack *stack)
 	job = new_job(stack);
 	if (!job || run_job(stack, job, &record)) {
 		base_release(stack);
-		pr_err("cowstack %s: commit: could not be taken up again, and is paused: start it anew\n",
-		       stack->name);
+		pr_err("cowstack %s: %s: could not be taken up again, and is paused: start it anew\n",
+		       stack->name, word);
 		pause_untaken(stack);
 		return;
 	}
-	pr_info("cowstack %s: commit of layer %u goes on\n", stack->name,
+	pr_info("cowstack %s: %s of layer %u goes on\n", stack->name, word,
 		from_layer_id(record.top));
 }
 

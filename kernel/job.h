@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Jobs: a commit, run by a thread of its own, one per stack at a time.
+ * Jobs: a commit or a stream, run by a thread of its own, one per stack at a time.
  *
  *           start              last word gone
  *   (idle) ------> queued ⇄ running ----------> completed
@@ -27,7 +27,7 @@ struct job_status {
 	u64 rate;			/* bytes per second, lately */
 };
 
-/* Which words "commit start" was given. */
+/* Which words "commit start" or "stream start" was given. */
 enum {
 	JOB_OPTION_TOP = 1,
 	JOB_OPTION_BASE = 2,
@@ -40,9 +40,11 @@ enum {
 };
 
 struct job_options {
+	bool stream;			/* "stream start", else "commit start" */
 	u32 given;			/* JOB_OPTION_* */
 	u32 top;			/* layers; base 0: the base */
 	u32 base;
+	bool with_base;			/* a stream: "base none" */
 	u64 speed;			/* bytes per second, 0: unlimited */
 	u64 until;			/* seconds since 1970 */
 	u8 on_error;			/* enum cowstack_on_error */
@@ -56,7 +58,7 @@ struct job_range;
 struct job_estimate;
 
 /*
- * "commit start": takes the snapshot where one is due and starts the thread.
+ * "commit start", "stream start": takes the snapshot where one is due and starts the thread.
  * message_mutex held; waits for writes in flight and one step, and for a thread
  * that was told to end.
  */
@@ -91,6 +93,13 @@ int job_set_speed(struct stack *stack, u64 speed);
 bool job_is_active(struct stack *stack);
 /* Is there a job that runs or could go on?  message_mutex held. */
 bool job_is_unfinished(const struct stack *stack);
+
+/*
+ * Is @layer of the range, or what takes it, of a job of @volume that is not done?
+ * message_mutex held.
+ */
+bool job_covers(const struct cowstack_volume *volume,
+		const struct cowstack_layer *layer);
 
 /* metadata_lock held. */
 void job_get_status(struct stack *stack, struct job_status *status);

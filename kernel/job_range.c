@@ -11,13 +11,14 @@ int job_refuse(const struct stack *stack, struct job_options *options,
 	va_start(args, format);
 	vaf.fmt = format;
 	vaf.va = &args;
-	pr_err("cowstack %s: commit start: %pV\n", stack->name, &vaf);
+	pr_err("cowstack %s: %s start: %pV\n", stack->name,
+	       options->stream ? "stream" : "commit", &vaf);
 	va_end(args);
 	options->refused = true;
 	return error;
 }
 
-static struct cowstack_layer *find_layer(const struct stack *stack, u32 id)
+struct cowstack_layer *job_range_layer(const struct stack *stack, u32 id)
 {
 	struct cowstack_layer *layer = stack->volume->top;
 
@@ -51,7 +52,7 @@ static int choose_destination(struct stack *stack, struct job_options *options,
 	range->destination = NULL;
 	if (!id)
 		return 0;
-	range->destination = find_layer(stack, id);
+	range->destination = job_range_layer(stack, id);
 	if (!range->destination)
 		return job_refuse(stack, options, -ENOENT,
 				  "base %u: no such layer", id);
@@ -87,7 +88,7 @@ static struct cowstack_layer *find_spared(struct stack *stack,
 static int choose_given_top(struct stack *stack, struct job_options *options,
 			    struct job_range *range)
 {
-	struct cowstack_layer *top = find_layer(stack, options->top);
+	struct cowstack_layer *top = job_range_layer(stack, options->top);
 	struct cowstack_layer *layer, *spared;
 	const char *why;
 
@@ -201,9 +202,9 @@ int job_range_find(struct stack *stack, const struct cowstack_job *record,
 
 	memset(range, 0, sizeof(*range));
 	mutex_lock(&store->metadata_lock);
-	range->top = find_layer(stack, from_layer_id(record->top));
+	range->top = job_range_layer(stack, from_layer_id(record->top));
 	if (record->base != COWSTACK_BASE_LAYER)
-		range->destination = find_layer(stack,
+		range->destination = job_range_layer(stack,
 						from_layer_id(record->base));
 	if (!range->top || range->top == stack->volume->top ||
 	    (record->base != COWSTACK_BASE_LAYER && !range->destination))
@@ -384,11 +385,14 @@ int job_list_held(struct stack *stack, u64 from, struct job_held *held,
 		return -ENOMEM;
 	mutex_lock(&store->metadata_lock);
 	found.top = stack->volume->top;
-	while (found.top && from_layer_id(found.top->id) >
-				    from_layer_id(record->top))
+	/* What a stream could not take lies below the layer that takes it. */
+	while (found.top &&
+	       (from_layer_id(found.top->id) > from_layer_id(record->top) ||
+		(record->kind == COWSTACK_JOB_STREAM &&
+		 found.top->id == record->top)))
 		found.top = found.top->parent;
 	found.destination = record->base == COWSTACK_BASE_LAYER ? NULL :
-		find_layer(stack, from_layer_id(record->base));
+		job_range_layer(stack, from_layer_id(record->base));
 	if (found.top)
 		cowstack_range_fill(range, found.top, found.destination);
 	mutex_unlock(&store->metadata_lock);

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a commit takes, and into what: deciding, and asking beforehand.
+ * What a job takes, and into what: deciding, and asking beforehand.  Of commits in
+ * job_range.c, of streams in stream_range.c.
  */
 #ifndef COWSTACK_JOB_RANGE_H
 #define COWSTACK_JOB_RANGE_H
 
-#include "core/commit_plan.h"
+#include "core/stream_plan.h"
 #include "job.h"
 
 struct job_range {
 	struct cowstack_layer *top;
 	struct cowstack_layer *bottom;
 	struct cowstack_layer *destination;	/* NULL: the base */
+	/* A stream: top … bottom are the sources that move, or NULL. */
+	struct cowstack_layer *below;	/* of all sources; NULL: the base */
 	/* The top is the volume's own, to be frozen first. */
 	bool snapshot;
 	bool nothing;			/* there is nothing to commit */
@@ -32,6 +35,31 @@ int job_range_choose(struct stack *stack, struct job_options *options,
 /* The range that a record speaks of.  0, -ENOENT: a layer of it is gone. */
 int job_range_find(struct stack *stack, const struct cowstack_job *record,
 		   struct job_range *range);
+
+/* --- stream_range.c --- */
+
+/*
+ * The same for "stream start": destination is the layer that takes all that lies
+ * between it and below.
+ */
+int stream_range_choose(struct stack *stack, struct job_options *options,
+			struct job_range *range);
+int stream_range_find(struct stack *stack, const struct cowstack_job *record,
+		      struct job_range *range);
+
+/* What is planned with; metadata_lock held. */
+void stream_range_fill(struct stack *stack, const struct job_range *range,
+		       bool with_base, struct cowstack_stream *stream);
+
+/* Has the store room for what must be copied?  -ENOSPC after a line in the log. */
+int stream_range_check_room(struct stack *stack, struct job_options *options,
+			    const struct job_range *range,
+			    struct cowstack_stream *stream);
+
+/* --- job_range.c --- */
+
+/* The layer of the stack's chain, or NULL; metadata_lock held. */
+struct cowstack_layer *job_range_layer(const struct stack *stack, u32 id);
 
 /*
  * Would what @range holds fit the base?  -ENOSPC after a line in the log.  @room
@@ -54,7 +82,7 @@ struct job_estimate {
 int job_range_estimate(struct stack *stack, const struct job_range *range,
 		       struct job_estimate *estimate);
 
-/* One line that says why "commit start" does not; returns @error. */
+/* One line that says why the job does not start; returns @error. */
 __printf(4, 5)
 int job_refuse(const struct stack *stack, struct job_options *options,
 	       int error, const char *format, ...);

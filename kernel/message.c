@@ -5,6 +5,12 @@
 #include "arguments.h"
 #include "message.h"
 
+static bool has_second_verb(const struct message *m)
+{
+	return m->argc > 1 && (!strcmp(m->argv[0], "commit") ||
+			       !strcmp(m->argv[0], "stream"));
+}
+
 int message_refuse(const struct message *m, int error, const char *format, ...)
 {
 	struct va_format vaf;
@@ -14,9 +20,8 @@ int message_refuse(const struct message *m, int error, const char *format, ...)
 	vaf.fmt = format;
 	vaf.va = &args;
 	pr_err("cowstack %s: %s%s%s: %pV\n", m->name, m->argv[0],
-	       m->argc > 1 && !strcmp(m->argv[0], "commit") ? " " : "",
-	       m->argc > 1 && !strcmp(m->argv[0], "commit") ? m->argv[1] : "",
-	       &vaf);
+	       has_second_verb(m) ? " " : "",
+	       has_second_verb(m) ? m->argv[1] : "", &vaf);
 	va_end(args);
 	return error;
 }

@@ -65,7 +65,9 @@ static int parse_option(unsigned int n, const char *value,
 	case JOB_OPTION_TOP:
 		return parse_layer_id(value, &options->top);
 	case JOB_OPTION_BASE:
-		return parse_layer_id(value, &options->base);
+		options->with_base = options->stream && !strcmp(value, "none");
+		return options->with_base ? 0 :
+			       parse_layer_id(value, &options->base);
 	case JOB_OPTION_SPEED:
 		return parse_scaled(value, 1, &options->speed);
 	case JOB_OPTION_YIELD:
@@ -116,6 +118,22 @@ static int commit_start(struct message *m)
 	struct job_options options = { };
 	int error = parse_options(m, U32_MAX, &options);
 
+	if (error)
+		return error;
+	error = job_start(m->stack, &options);
+	return options.refused ? error : message_explain(m, error);
+}
+
+static int stream(struct message *m)
+{
+	struct job_options options = { .stream = true };
+	int error;
+
+	if (strcmp(m->argv[1], "start"))
+		return message_refuse(m, -EINVAL, "unknown word");
+	error = parse_options(m, JOB_OPTION_TOP | JOB_OPTION_BASE |
+			      JOB_OPTION_SPEED | JOB_OPTION_YIELD |
+			      JOB_OPTION_ON_ERROR, &options);
 	if (error)
 		return error;
 	error = job_start(m->stack, &options);
@@ -310,21 +328,10 @@ static int make_empty(struct message *m)
 	return error;
 }
 
-/* Is @layer of the range, or the destination, of a job that is not done? */
-static bool is_of_job(const struct stack *stack,
-		      const struct cowstack_layer *layer)
-{
-	const struct cowstack_job *job = &stack->volume->info.job;
-
-	return job_is_unfinished(stack) &&
-	       from_layer_id(layer->id) <= from_layer_id(job->top) &&
-	       from_layer_id(layer->id) >= from_layer_id(job->base);
-}
-
 static int prepare_pin(struct cowstack_change *c, struct message *m,
 		       struct cowstack_layer *layer)
 {
-	if (is_of_job(m->stack, layer) ||
+	if (job_covers(m->stack->volume, layer) ||
 	    !cowstack_layer_is_whole(m->stack->volume, layer))
 		return -EBUSY;
 	return cowstack_change_pin(c, &m->store->metadata, layer, true);
@@ -400,7 +407,7 @@ const struct verb stack_verbs[] = {
 	{ "unpin", 1, 1, unpin },
 	{ "layers", 0, 0, list_layers },
 	{ "errors", 0, 1, list_errors },
-	{ "stream", 0, UINT_MAX, NULL },
+	{ "stream", 1, UINT_MAX, stream },
 };
 
 const unsigned int stack_verb_count = ARRAY_SIZE(stack_verbs);

@@ -52,18 +52,6 @@ static int find_volume(const struct message *m, struct cowstack_volume **volume)
 				    m->argv[1]);
 }
 
-/* Is a job of @volume, running or not, still at work on @layer or its children? */
-static bool is_of_job(const struct cowstack_volume *volume,
-		      const struct cowstack_layer *layer)
-{
-	const struct cowstack_job *job = &volume->info.job;
-
-	return job->state >= COWSTACK_JOB_QUEUED &&
-	       job->state <= COWSTACK_JOB_STOPPED &&
-	       from_layer_id(layer->id) <= from_layer_id(job->top) &&
-	       from_layer_id(layer->id) >= from_layer_id(job->base);
-}
-
 /* metadata_lock held. */
 static int prepare_clone(struct message *m, struct store_change *change,
 			 const struct cowstack_volume *from, volume_id_t id,
@@ -78,7 +66,7 @@ static int prepare_clone(struct message *m, struct store_change *change,
 	if (!layer)
 		return message_refuse(m, -ENOENT, "layer %u: no such layer",
 				      layer_id);
-	if (is_of_job(from, layer))
+	if (job_covers(from, layer))
 		return message_refuse(m, -EBUSY, "layer %u: a job is at work on it",
 				      layer_id);
 	error = cowstack_change_clone_volume(&change->change,
