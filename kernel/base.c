@@ -110,6 +110,10 @@ int base_check(struct stack_table *table, struct store *store,
 
 	table->base_seed = recorded ? before.base_seed : store_seed(store);
 	error = base_sample(store, bdev, table->base_seed, &table->base_crc);
+	/* What a commit has failed to write may not be readable either. */
+	if (error && recorded && same_size &&
+	    before.mixed_top != COWSTACK_BASE_LAYER)
+		error = 0;
 	if (error) {
 		*error_text = error_text_make("base %pg cannot be read", bdev);
 		return error;

@@ -59,22 +59,18 @@ static void update_until(struct cowstack_volume_info *info,
 
 struct finish {
 	struct cowstack_job record;
+	bool base_valid;
 	u64 base_sectors;
 	u32 base_crc;
 	u64 now;
 };
 
-/* The base is the snapshot, as far as it was committed without an error. */
 static void update_base(struct cowstack_volume_info *info,
 			const struct finish *f)
 {
 	info->base_sectors = f->base_sectors;
 	info->base_crc = f->base_crc;
 	info->flags |= COWSTACK_VOLUME_BASE_RECORDED;
-	/* A commit of less than was begun before leaves the mark. */
-	if (f->record.errors ||
-	    from_layer_id(f->record.top) < from_layer_id(info->mixed_top))
-		return;
 	info->mixed_top = COWSTACK_BASE_LAYER;
 	info->base_time = f->now;
 }
@@ -87,10 +83,11 @@ static void update_finish(struct cowstack_volume_info *info,
 	info->job = f->record;
 	if (f->record.kind == COWSTACK_JOB_STREAM)
 		return;
-	if (f->record.base == COWSTACK_BASE_LAYER)
+	if (f->base_valid)
 		update_base(info, f);
 	/* What the base has in part lies in the destination now. */
-	else if (!f->record.errors && info->mixed_top != COWSTACK_BASE_LAYER &&
+	else if (f->record.base != COWSTACK_BASE_LAYER && !f->record.errors &&
+		 info->mixed_top != COWSTACK_BASE_LAYER &&
 		 from_layer_id(info->mixed_top) <=
 			 from_layer_id(f->record.top) &&
 		 from_layer_id(info->mixed_top) >
@@ -477,6 +474,27 @@ static bool range_is_empty(struct job *job)
 	return empty;
 }
 
+/*
+ * Is the base, where it is the destination, the snapshot by now?  Not where
+ * errors were noted; and a commit of less than was begun before leaves the mark,
+ * unless all layers up to that one have left the chain.
+ */
+static bool base_becomes_valid(struct job *job)
+{
+	struct cowstack_volume *volume = job->stack->volume;
+	const struct cowstack_layer *above;
+	bool covers;
+
+	if (job->destination || job->record.errors)
+		return false;
+	mutex_lock(&job->stack->store->metadata_lock);
+	above = cowstack_layer_above(job->top, volume->top);
+	covers = from_layer_id(above->id) >
+		 from_layer_id(volume->info.mixed_top);
+	mutex_unlock(&job->stack->store->metadata_lock);
+	return covers;
+}
+
 static int finish(struct job *job)
 {
 	struct stack *stack = job->stack;
@@ -490,7 +508,13 @@ static int finish(struct job *job)
 					 !range_is_empty(job);
 	int error = 0;
 
-	if (!job->destination)
+	/*
+	 * Nobody but this thread changes the mark.  A base that stays mixed keeps
+	 * the sample from before: it is known by its size, and where it has failed
+	 * it may not be readable.
+	 */
+	f.base_valid = base_becomes_valid(job);
+	if (f.base_valid)
 		error = base_sample(stack->store, stack->base,
 				    stack->volume->info.base_seed,
 				    &f.base_crc);
