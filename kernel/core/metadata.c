@@ -163,12 +163,17 @@ bool cowstack_layer_is_whole(const struct cowstack_volume *volume,
 {
 	const struct cowstack_layer *above;
 
-	if (layer->flags & COWSTACK_LAYER_MIXED ||
-	    from_layer_id(layer->id) < from_layer_id(volume->info.mixed_top))
+	if (layer->flags & COWSTACK_LAYER_MIXED)
 		return false;
-	/* Of a range that was kept as clean copies only the newest are there. */
+	/*
+	 * Of a range that was kept as clean copies only the newest are there; and
+	 * what a commit has begun with has gone from what lies below.  Where that
+	 * layer has left the chain, the next below it shows what it showed.
+	 */
 	for (above = volume->top; above != layer; above = above->parent)
-		if (atomic64_read(&above->map.clean))
+		if (atomic64_read(&above->map.clean) ||
+		    from_layer_id(above->id) <=
+			    from_layer_id(volume->info.mixed_top))
 			return false;
 	return true;
 }
