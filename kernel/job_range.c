@@ -141,6 +141,16 @@ static bool holds_nothing(const struct job_range *range)
 	return true;
 }
 
+/*
+ * Is the base mixed, though the layers may hold nothing more?  So it is when a
+ * job was cancelled behind its last copy: another has only to say that it ended.
+ */
+static bool has_mark(const struct stack *stack, const struct job_range *range)
+{
+	return range->top && !range->destination &&
+	       stack->volume->info.mixed_top != COWSTACK_BASE_LAYER;
+}
+
 static int choose_own_top(struct stack *stack, struct job_options *options,
 			  struct job_range *range)
 {
@@ -164,7 +174,8 @@ static int choose_own_top(struct stack *stack, struct job_options *options,
 	}
 	range->snapshot = wants_snapshot(stack, range);
 	range->top = range->snapshot ? top : top->parent;
-	range->nothing = !range->snapshot && holds_nothing(range);
+	range->nothing = !range->snapshot && holds_nothing(range) &&
+			 !has_mark(stack, range);
 	return 0;
 }
 
