@@ -530,8 +530,10 @@ static int finish(struct job *job)
 	if (kept && remove_emptied(job))
 		pr_warn("cowstack %s: commit: emptied layers stay in the chain\n",
 			stack->name);
+	/* Who sees the end may do what a thread at work forbids. */
 	spin_lock_irq(&stack->job_lock);
 	job->record = f.record;
+	job->ending = true;
 	spin_unlock_irq(&stack->job_lock);
 	return 0;
 }

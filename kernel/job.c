@@ -93,12 +93,20 @@ bool job_is_unfinished(const struct stack *stack)
 	return job_can_go_on(&stack->volume->info.job);
 }
 
-bool job_covers(const struct cowstack_volume *volume,
+bool job_is_at_work(struct store *store, const struct cowstack_volume *volume)
+{
+	struct stack *stack = stack_find(store, volume->info.id);
+
+	return job_can_go_on(&volume->info.job) ||
+	       (stack && job_is_active(stack));
+}
+
+bool job_covers(struct store *store, const struct cowstack_volume *volume,
 		const struct cowstack_layer *layer)
 {
 	const struct cowstack_job *job = &volume->info.job;
 
-	return job_can_go_on(job) &&
+	return job_is_at_work(store, volume) &&
 	       from_layer_id(layer->id) <= from_layer_id(job->top) &&
 	       from_layer_id(layer->id) >= from_layer_id(job->base);
 }

@@ -95,10 +95,13 @@ bool job_is_active(struct stack *stack);
 bool job_is_unfinished(const struct stack *stack);
 
 /*
- * Is @layer of the range, or what takes it, of a job of @volume that is not done?
- * message_mutex held.
+ * Is there a job of @volume, running or not, or a thread that is still at work on
+ * its layers though it was cancelled?  message_mutex held.
  */
-bool job_covers(const struct cowstack_volume *volume,
+bool job_is_at_work(struct store *store, const struct cowstack_volume *volume);
+
+/* And is @layer of its range, or what takes that? */
+bool job_covers(struct store *store, const struct cowstack_volume *volume,
 		const struct cowstack_layer *layer);
 
 /* metadata_lock held. */

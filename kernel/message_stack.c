@@ -286,10 +286,13 @@ static int change_layer(struct message *m, prepare_layer_fn prepare)
 	return refuse_layer(m, error, layer);
 }
 
-/* A job that stopped goes on with the same range. */
+/*
+ * A job that stopped goes on with the same range; one that was cancelled may still
+ * be at work on its layers.
+ */
 static int check_no_job(const struct message *m)
 {
-	return job_is_unfinished(m->stack) ?
+	return job_is_at_work(m->store, m->stack->volume) ?
 		message_refuse(m, -EBUSY, "there is a job") : 0;
 }
 
@@ -331,7 +334,7 @@ static int make_empty(struct message *m)
 static int prepare_pin(struct cowstack_change *c, struct message *m,
 		       struct cowstack_layer *layer)
 {
-	if (job_covers(m->stack->volume, layer) ||
+	if (job_covers(m->store, m->stack->volume, layer) ||
 	    !cowstack_layer_is_whole(m->stack->volume, layer))
 		return -EBUSY;
 	return cowstack_change_pin(c, &m->store->metadata, layer, true);

@@ -66,8 +66,10 @@ static int prepare_clone(struct message *m, struct store_change *change,
 	if (!layer)
 		return message_refuse(m, -ENOENT, "layer %u: no such layer",
 				      layer_id);
-	if (job_covers(from, layer))
-		return message_refuse(m, -EBUSY, "layer %u: a job is at work on it",
+	/* Whatever lies below a clone's layer belongs to two, and stays. */
+	if (job_is_at_work(m->store, from) &&
+	    layer_id >= from_layer_id(from->info.job.base))
+		return message_refuse(m, -EBUSY, "layer %u: a job is at work on it, or below it",
 				      layer_id);
 	error = cowstack_change_clone_volume(&change->change,
 					     &m->store->metadata, id, from,
@@ -86,6 +88,7 @@ static int clone_volume(struct message *m)
 	struct store_change change = { };
 	struct cowstack_volume *from;
 	volume_id_t id, from_id;
+	struct stack *stack;
 	u32 layer;
 	int error;
 
@@ -96,6 +99,10 @@ static int clone_volume(struct message *m)
 		error = message_parse_layer(m, m->argv[3], &layer);
 	if (error)
 		return error;
+	/* A job that comes to its end removes layers. */
+	stack = stack_find(m->store, from_id);
+	if (stack)
+		mutex_lock(&stack->chain_mutex);
 	mutex_lock(&m->store->metadata_lock);
 	from = cowstack_volume_find(&m->store->metadata, from_id);
 	if (from)
@@ -104,9 +111,11 @@ static int clone_volume(struct message *m)
 		error = message_refuse(m, -ENOENT, "volume %s: no such volume",
 				       m->argv[2]);
 	mutex_unlock(&m->store->metadata_lock);
-	if (error)
-		return error;
-	return message_explain(m, message_carry_out(m, &change, 0));
+	if (!error)
+		error = message_explain(m, message_carry_out(m, &change, 0));
+	if (stack)
+		mutex_unlock(&stack->chain_mutex);
+	return error;
 }
 
 static void update_size(struct cowstack_volume_info *info,
