@@ -50,10 +50,11 @@ static void update_end(struct cowstack_volume_info *info, const void *argument)
 		info->job.state = record->state;
 }
 
+/* Who has resumed it since has taken the time away. */
 static void update_until(struct cowstack_volume_info *info,
 			 const void *argument)
 {
-	if (info->job.state == COWSTACK_JOB_RUNNING)
+	if (info->job.state == COWSTACK_JOB_RUNNING && info->job.until)
 		info->job.state = COWSTACK_JOB_PAUSED;
 }
 
@@ -261,14 +262,24 @@ static int prepare_until(struct job *job, struct cowstack_change *c,
 				    job->stack->volume, update_until, NULL);
 }
 
-/* The time that was given is over: as "commit pause". */
+/*
+ * The time that was given is over: as "commit pause".  A resume changes the
+ * record, and calls the thread back then: what it has changed already must not be
+ * taken for a pause, and what it changes later takes the flag back.
+ */
 static void pause_itself(struct job *job)
 {
+	struct store *store = job->stack->store;
+
 	if (commit_make_durable(job, prepare_until, NULL))
 		return;
-	pr_info("cowstack %s: %s: paused, its time is over\n",
-		job->stack->name, job_word(job));
-	WRITE_ONCE(job->paused, true);
+	mutex_lock(&store->metadata_lock);
+	if (job->stack->volume->info.job.state == COWSTACK_JOB_PAUSED)
+		WRITE_ONCE(job->paused, true);
+	mutex_unlock(&store->metadata_lock);
+	if (READ_ONCE(job->paused))
+		pr_info("cowstack %s: %s: paused, its time is over\n",
+			job->stack->name, job_word(job));
 }
 
 bool commit_must_wait(struct job *job)
