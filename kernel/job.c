@@ -476,9 +476,10 @@ int job_start(struct stack *stack, struct job_options *options)
 		return error;
 	job = new_job(stack);
 	error = job ? begin(stack, job, options, &record) : -ENOMEM;
-	if (!error)
+	if (!error) {
 		stack->job_shown = true;
-	store_event(stack->store);
+		store_event(stack->store);
+	}
 	if (error || record.state == COWSTACK_JOB_COMPLETED) {
 		if (job)
 			free_job(job);
