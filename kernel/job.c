@@ -360,12 +360,16 @@ static bool claim_base(struct stack *stack, const char *what, bool records)
 }
 
 /* What only a commit into the base needs. */
-static int check_base(struct stack *stack, struct job_options *options)
+static int check_base(struct stack *stack, struct job_options *options,
+		      bool goes_on)
 {
+	bool retain = options->given & JOB_OPTION_RETAIN ? options->retain :
+		goes_on && stack->volume->info.job.flags & COWSTACK_JOB_RETAIN;
+
 	if (stack->features.read_only_base)
 		return job_refuse(stack, options, -EROFS,
 				  "the base was opened read-only");
-	if (options->retain && stack->features.allow_shared_base)
+	if (retain && stack->features.allow_shared_base)
 		return job_refuse(stack, options, -EINVAL,
 				  "retain 1: no clean copies of a base that others may write to");
 	if (!claim_base(stack, "commit start", true)) {
@@ -393,6 +397,62 @@ static void apply_options(struct cowstack_job *record,
 				(options->verify ? COWSTACK_JOB_VERIFY : 0);
 	/* A time that is over would pause it again. */
 	record->until = options->given & JOB_OPTION_UNTIL ? options->until : 0;
+}
+
+/* --- going on --- */
+
+/* Told to pause, but not to cancel, and not at its end yet? */
+static bool is_paused_thread(struct stack *stack)
+{
+	return job_is_active(stack) && READ_ONCE(stack->job->paused) &&
+	       !READ_ONCE(stack->job->cancelled);
+}
+
+static void update_go_on(struct cowstack_volume_info *info,
+			 const void *argument)
+{
+	if (!job_can_go_on(&info->job))
+		return;
+	info->job.state = COWSTACK_JOB_RUNNING;
+	apply_options(&info->job, argument);
+}
+
+/* A thread that was paused and has not come to its end just goes on. */
+static bool call_back(struct stack *stack, const struct job_options *options)
+{
+	struct job *job = stack->job;
+	bool back = false;
+
+	spin_lock_irq(&stack->job_lock);
+	if (job && !job->ending && !job->cancelled) {
+		job->paused = false;
+		job->record.state = COWSTACK_JOB_RUNNING;
+		apply_options(&job->record, options);
+		if (options->given & JOB_OPTION_SPEED)
+			cowstack_throttle_set(&job->throttle, options->speed,
+					      ktime_get_ns());
+		back = true;
+	}
+	spin_unlock_irq(&stack->job_lock);
+	if (back)
+		wake_up_all(&job->wait);
+	return back;
+}
+
+/*
+ * What was paused goes on with @options, without a wait for the I/O that its
+ * thread may still have under way.  1: the thread has come to its end.
+ */
+static int go_on(struct stack *stack, const struct job_options *options)
+{
+	int error = commit_info(stack, update_go_on, options);
+
+	if (error)
+		return error;
+	if (!call_back(stack, options))
+		return 1;
+	store_event(stack->store);
+	return 0;
 }
 
 static int check_start(struct stack *stack, struct job_options *options)
@@ -423,25 +483,33 @@ static bool writes_base(const struct cowstack_job *record)
 }
 
 static bool is_into_base(const struct stack *stack,
-			 const struct job_options *options)
+			 const struct job_options *options, bool goes_on)
 {
 	if (options->stream)
 		return false;
-	if (job_is_unfinished(stack))
+	if (goes_on)
 		return writes_base(&stack->volume->info.job);
 	if (options->given & JOB_OPTION_BASE)
 		return !options->base;
 	return !stack->features.commit_base;
 }
 
-/* No thread is there any more, and the base is claimed if it is needed. */
-static int begin(struct stack *stack, struct job *job,
-		 struct job_options *options, struct cowstack_job *record)
+/* Is there a job that stands still, all of whose layers are there? */
+static bool can_go_on(struct stack *stack)
 {
+	struct cowstack_job record = stack->volume->info.job;
 	struct job_range range;
 
+	return job_can_go_on(&record) && !find_range(stack, &record, &range);
+}
+
+/* No thread is there any more, and the base is claimed if it is needed. */
+static int begin(struct stack *stack, struct job *job,
+		 struct job_options *options, bool goes_on,
+		 struct cowstack_job *record)
+{
 	*record = stack->volume->info.job;
-	if (job_can_go_on(record) && !find_range(stack, record, &range)) {
+	if (goes_on) {
 		apply_options(record, options);
 		record->state = COWSTACK_JOB_RUNNING;
 		return commit_info(stack, update_record, record);
@@ -457,38 +525,96 @@ static int begin(struct stack *stack, struct job *job,
 	return begin_anew(stack, options, job, record);
 }
 
+static void update_pause(struct cowstack_volume_info *info,
+			 const void *argument)
+{
+	if (info->job.state == COWSTACK_JOB_RUNNING)
+		info->job.state = COWSTACK_JOB_PAUSED;
+}
+
+/* A job that cannot go on by itself waits to be told to. */
+static void pause_untaken(struct stack *stack)
+{
+	if (commit_info(stack, update_pause, NULL))
+		pr_warn("cowstack %s: commit: could not be paused\n",
+			stack->name);
+	store_event(stack->store);
+}
+
+/*
+ * Ends the thread of an earlier job.  Not one that has I/O under way: that may take
+ * long on a slow disk, and the store's messages wait for us.
+ */
+static int end_old_thread(struct stack *stack, struct job_options *options)
+{
+	struct job *job = stack->job;
+
+	if (job && !wait_event_timeout(job->wait, READ_ONCE(job->finished),
+				       max(HZ / 10, 1)))
+		return job_refuse(stack, options, -EBUSY,
+				  "the job before is coming to its end: try again");
+	job_end_thread(stack);
+	return 0;
+}
+
+/* The record must not say that a job runs which nobody runs. */
+static void unwind_start(struct stack *stack)
+{
+	base_release(stack);
+	if (stack->volume->info.job.state == COWSTACK_JOB_RUNNING)
+		pause_untaken(stack);
+}
+
+/* No thread is there; into_base: the base is claimed. */
+static int start_thread(struct stack *stack, struct job_options *options,
+			bool goes_on)
+{
+	struct job *job = new_job(stack);
+	struct cowstack_job record;
+	int error;
+
+	if (!job)
+		return -ENOMEM;
+	error = begin(stack, job, options, goes_on, &record);
+	if (error || record.state == COWSTACK_JOB_COMPLETED) {
+		free_job(job);
+		base_release(stack);
+	} else {
+		error = run_job(stack, job, &record);
+	}
+	if (!error) {
+		stack->job_shown = true;
+		store_event(stack->store);
+	}
+	return error;
+}
+
 int job_start(struct stack *stack, struct job_options *options)
 {
-	bool into_base = is_into_base(stack, options);
-	struct cowstack_job record;
-	struct job *job;
+	bool goes_on = can_go_on(stack);
+	bool into_base = is_into_base(stack, options, goes_on);
 	int error = check_start(stack, options);
 
 	if (!error && options->retain && !into_base)
 		error = job_refuse(stack, options, -EINVAL,
 				   "retain 1: goes with the base only");
+	if (!error && into_base)
+		error = check_base(stack, options, goes_on);
 	if (error)
 		return error;
-	job_end_thread(stack);
-	if (into_base)
-		error = check_base(stack, options);
+	if (is_paused_thread(stack)) {
+		error = go_on(stack, options);
+		if (error <= 0)
+			return error;
+	}
+	error = end_old_thread(stack, options);
+	/* That thread gave the base back when it ended. */
+	if (!error && into_base)
+		error = check_base(stack, options, goes_on);
+	if (!error)
+		error = start_thread(stack, options, goes_on);
 	if (error)
-		return error;
-	job = new_job(stack);
-	error = job ? begin(stack, job, options, &record) : -ENOMEM;
-	if (!error) {
-		stack->job_shown = true;
-		store_event(stack->store);
-	}
-	if (error || record.state == COWSTACK_JOB_COMPLETED) {
-		if (job)
-			free_job(job);
-	} else {
-		error = run_job(stack, job, &record);
-		if (!error)
-			return 0;
-	}
-	base_release(stack);
+		unwind_start(stack);
 	return error;
 }
 
@@ -524,6 +650,7 @@ int job_cancel(struct stack *stack)
 	error = commit_info(stack, update_cancel, NULL);
 	if (error)
 		return error;
+	stack->job_shown = true;
 	if (stack->volume->info.job.state != COWSTACK_JOB_CANCELLED)
 		return -ENOENT;		/* it came to its end before */
 	if (job) {
@@ -534,13 +661,6 @@ int job_cancel(struct stack *stack)
 	}
 	store_event(stack->store);
 	return 0;
-}
-
-static void update_pause(struct cowstack_volume_info *info,
-			 const void *argument)
-{
-	if (info->job.state == COWSTACK_JOB_RUNNING)
-		info->job.state = COWSTACK_JOB_PAUSED;
 }
 
 int job_pause(struct stack *stack)
@@ -569,51 +689,15 @@ int job_pause(struct stack *stack)
 	return 0;
 }
 
-static void update_resume(struct cowstack_volume_info *info,
-			  const void *argument)
-{
-	if (!job_can_go_on(&info->job))
-		return;
-	info->job.state = COWSTACK_JOB_RUNNING;
-	info->job.until = 0;
-}
-
-/* A thread that was paused and has not come to its end just goes on. */
-static bool call_back(struct stack *stack)
-{
-	struct job *job = stack->job;
-	bool back = false;
-
-	spin_lock_irq(&stack->job_lock);
-	if (job && !job->ending && !job->cancelled) {
-		job->paused = false;
-		job->record.state = COWSTACK_JOB_RUNNING;
-		job->record.until = 0;
-		back = true;
-	}
-	spin_unlock_irq(&stack->job_lock);
-	if (back)
-		wake_up_all(&job->wait);
-	return back;
-}
-
 int job_resume(struct stack *stack, struct job_options *options)
 {
-	int error;
-
 	if (!job_is_unfinished(stack))
 		return -ENOENT;
 	if (stack->volume->info.job.state == COWSTACK_JOB_RUNNING &&
 	    job_is_active(stack))
 		return 0;
-	error = commit_info(stack, update_resume, NULL);
-	if (error)
-		return error;
 	options->stream = stack->volume->info.job.kind == COWSTACK_JOB_STREAM;
-	if (!call_back(stack))
-		return job_start(stack, options);
-	store_event(stack->store);
-	return 0;
+	return job_start(stack, options);
 }
 
 static void update_speed(struct cowstack_volume_info *info,
@@ -654,15 +738,6 @@ void job_get_status(struct stack *stack, struct job_status *status)
 	if (stack->job && !stack->job->finished)
 		status->rate = stack->job->rate;
 	spin_unlock_irq(&stack->job_lock);
-}
-
-/* A job that cannot go on by itself waits to be told to. */
-static void pause_untaken(struct stack *stack)
-{
-	if (commit_info(stack, update_pause, NULL))
-		pr_warn("cowstack %s: commit: could not be paused\n",
-			stack->name);
-	store_event(stack->store);
 }
 
 void job_take_up(struct stack *stack)
