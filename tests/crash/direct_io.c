@@ -3,8 +3,8 @@
  * usage: direct_io DEVICE DISK… -- OPERATION…
  *
  * Does exactly these, past the page cache: w:OFFSET:BYTES writes, r:OFFSET:BYTES
- * reads, s is fdatasync; "=" prints what has come to each DISK (a name in
- * /sys/block) since the last "=" or the start:
+ * reads, s is fdatasync, f:N has bytes of value N written from there on; "=" prints
+ * what has come to each DISK (a name in /sys/block) since the last "=" or the start:
  *
  *	ssd reads 0 writes 1 written 4096 flushes 0 discards 0
  */
@@ -70,17 +70,19 @@ static void note_counts(int print)
 	}
 }
 
+static char *buffer;
+
+static void fill(int value)
+{
+	memset(buffer, value, MAX_BYTES);
+}
+
 static void transfer(int fd, const char *operation)
 {
-	static char *buffer;
 	unsigned long long offset;
 	size_t bytes;
 	ssize_t n;
 
-	if (!buffer) {
-		buffer = aligned_alloc(4096, MAX_BYTES);
-		memset(buffer, 0x5a, MAX_BYTES);
-	}
 	if (sscanf(operation + 1, ":%llu:%zu", &offset, &bytes) != 2 ||
 	    bytes > MAX_BYTES) {
 		errno = EINVAL;
@@ -106,12 +108,16 @@ int main(int argc, char **argv)
 	fd = open(argv[1], O_RDWR | O_DIRECT);
 	if (fd < 0)
 		die(argv[1]);
+	buffer = aligned_alloc(4096, MAX_BYTES);
+	fill(0x5a);
 	note_counts(0);
 	for (i++; i < argc; i++) {
 		if (*argv[i] == '=')
 			note_counts(1);
 		else if (*argv[i] == 's' && fdatasync(fd))
 			die("fdatasync");
+		else if (*argv[i] == 'f')
+			fill(atoi(argv[i] + 2));
 		else if (*argv[i] == 'w' || *argv[i] == 'r')
 			transfer(fd, argv[i]);
 	}

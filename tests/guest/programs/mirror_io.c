@@ -6,7 +6,8 @@
  * plain device of the same size with the same content, reads both, and says
  * where they differ.  Threads own separate sectors: a stretch of the device each
  * (coarse), or every THREADS-th unit of three sectors (fine), so that several
- * write parts of the same sixteenth at once.
+ * write parts of the same sixteenth at once.  OPERATIONS, of each thread, may be
+ * seconds: 60s.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -31,7 +33,8 @@ enum {
 static const char *device_name, *shadow_name;
 static uint64_t device_sectors;
 static unsigned int thread_count;
-static unsigned long operations;
+static unsigned long operations;	/* of each thread, where end_time is 0 */
+static time_t end_time;			/* on the monotonic clock */
 static uint64_t seed;
 static bool fine;
 static bool failed;			/* set by any thread */
@@ -169,13 +172,27 @@ static void do_discard(struct worker *w, uint64_t sector, uint64_t sectors)
 		fail("shadow", sector, sectors);
 }
 
+static time_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+static bool goes_on(unsigned long done)
+{
+	if (__atomic_load_n(&failed, __ATOMIC_RELAXED))
+		return false;
+	return end_time ? now() < end_time : done < operations;
+}
+
 static void *work(void *argument)
 {
 	struct worker *w = argument;
 	unsigned long n;
 
-	for (n = 0; n < operations && !__atomic_load_n(&failed, __ATOMIC_RELAXED);
-	     n++) {
+	for (n = 0; goes_on(n); n++) {
 		uint64_t sector, sectors;
 
 		pick_range(w, &sector, &sectors);
@@ -243,6 +260,7 @@ int main(int argc, char **argv)
 	struct worker *workers;
 	unsigned int i;
 	uint64_t bytes;
+	char *unit;
 
 	if (argc != 7) {
 		fputs("usage: mirror_io DEVICE SHADOW SEED OPERATIONS THREADS coarse|fine\n",
@@ -252,7 +270,9 @@ int main(int argc, char **argv)
 	device_name = argv[1];
 	shadow_name = argv[2];
 	seed = strtoull(argv[3], NULL, 0);
-	operations = strtoul(argv[4], NULL, 0);
+	operations = strtoul(argv[4], &unit, 0);
+	if (*unit == 's')
+		end_time = now() + operations;
 	thread_count = strtoul(argv[5], NULL, 0);
 	fine = !strcmp(argv[6], "fine");
 	i = open_device(device_name);
