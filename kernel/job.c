@@ -566,7 +566,7 @@ static void unwind_start(struct stack *stack)
 }
 
 /* No thread is there; into_base: the base is claimed. */
-static int start_thread(struct stack *stack, struct job_options *options,
+static int begin_thread(struct stack *stack, struct job_options *options,
 			bool goes_on)
 {
 	struct job *job = new_job(stack);
@@ -612,7 +612,7 @@ int job_start(struct stack *stack, struct job_options *options)
 	if (!error && into_base)
 		error = check_base(stack, options, goes_on);
 	if (!error)
-		error = start_thread(stack, options, goes_on);
+		error = begin_thread(stack, options, goes_on);
 	if (error)
 		unwind_start(stack);
 	return error;
