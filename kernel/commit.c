@@ -321,6 +321,7 @@ void commit_account(struct job *job, u64 bytes, u64 chunks)
 	cowstack_throttle_spend(&job->throttle, bytes, now);
 	job->record.done += chunks;
 	job->moved += bytes;
+	job->moved_in_all += bytes;
 	if (now - job->rate_since > NSEC_PER_SEC / 2) {
 		job->rate = mul_u64_u64_div_u64(job->moved, NSEC_PER_SEC,
 						now - job->rate_since);
@@ -328,6 +329,18 @@ void commit_account(struct job *job, u64 bytes, u64 chunks)
 		job->rate_since = now;
 	}
 	spin_unlock_irq(&job->stack->job_lock);
+}
+
+/* A run's rate is that of all of it; what it moved last says less. */
+static void keep_rate(struct job *job)
+{
+	u64 ns = ktime_get_ns() - job->run_began;
+
+	lockdep_assert_held(&job->stack->job_lock);
+	if (!job->moved_in_all || !ns)
+		return;
+	job->rate = mul_u64_u64_div_u64(job->moved_in_all, NSEC_PER_SEC, ns);
+	job->stack->job_rate = job->rate;
 }
 
 /* --- changes --- */
@@ -543,6 +556,7 @@ static int finish(struct job *job)
 			stack->name);
 	/* Who sees the end may do what a thread at work forbids. */
 	spin_lock_irq(&stack->job_lock);
+	keep_rate(job);
 	job->record = f.record;
 	job->ending = true;
 	spin_unlock_irq(&stack->job_lock);
@@ -569,6 +583,8 @@ static int run_job_once(struct job *job)
 	if (error)
 		return error;
 	spin_lock_irq(&job->stack->job_lock);
+	job->run_began = ktime_get_ns();
+	job->moved_in_all = 0;
 	job->record.error = 0;
 	job->record.errors = 0;
 	job->record.first_error = 0;
@@ -645,6 +661,7 @@ static void record_end(struct job *job, int error)
 		       name, word, error);
 	}
 	spin_lock_irq(&job->stack->job_lock);
+	keep_rate(job);
 	job->record.state = record.state;
 	job->record.error = record.error;
 	spin_unlock_irq(&job->stack->job_lock);

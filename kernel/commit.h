@@ -52,6 +52,8 @@ struct job {
 	u64 moved;			/* bytes, since rate_since */
 	u64 rate_since;
 	u64 rate;
+	u64 moved_in_all;		/* bytes, since run_began */
+	u64 run_began;			/* ns, its turn had come */
 	/* The thread's own. */
 	struct job_turn turn;
 	struct cowstack_layer *top;	/* the range; NULL: a stream has none */

@@ -735,8 +735,8 @@ void job_get_status(struct stack *stack, struct job_status *status)
 	/* A thread knows more than what is recorded so far. */
 	if (stack->job && (!stack->job->finished || stack->job->unrecorded))
 		status->record = stack->job->record;
-	if (stack->job && !stack->job->finished)
-		status->rate = stack->job->rate;
+	status->rate = stack->job && !stack->job->finished ?
+			       stack->job->rate : stack->job_rate;
 	spin_unlock_irq(&stack->job_lock);
 }
 

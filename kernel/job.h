@@ -24,7 +24,7 @@
 /* What a status line shows; a copy. */
 struct job_status {
 	struct cowstack_job record;
-	u64 rate;			/* bytes per second, lately */
+	u64 rate;			/* bytes/s, lately; of the last run */
 };
 
 /* Which words "commit start" or "stream start" was given. */
