@@ -103,7 +103,8 @@ static int handle(struct message *m, const struct verb *verbs,
 /* Lists do not change anything: they need no message_mutex. */
 static bool is_question(const char *verb)
 {
-	return !strcmp(verb, "layers") || !strcmp(verb, "volumes");
+	return !strcmp(verb, "layers") || !strcmp(verb, "volumes") ||
+	       !strcmp(verb, "volume");
 }
 
 static int run_message(struct message *m, const struct verb *verbs,

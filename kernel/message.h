@@ -51,6 +51,9 @@ int message_parse_volume_id(const struct message *m, const char *word,
 			    volume_id_t *id);
 int message_parse_layer(const struct message *m, const char *word, u32 *id);
 
+/* A line for each layer of @volume, from the top; metadata_lock held. */
+int message_list_layers(struct message *m, const struct cowstack_volume *volume);
+
 static inline const char *or_dash(const char *text)
 {
 	return text[0] ? text : "-";

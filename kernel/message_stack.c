@@ -357,15 +357,15 @@ static int unpin(struct message *m)
 }
 
 /* <id> <name|-> <parent> <used> <clean> <pinned|-> <top|frozen> */
-static int list_layers(struct message *m)
+int message_list_layers(struct message *m, const struct cowstack_volume *volume)
 {
-	struct cowstack_layer *layer;
+	const struct cowstack_layer *layer;
 	char *result = m->result;
 	unsigned int maxlen = m->maxlen;
 	size_t sz = 0;
 
-	mutex_lock(&m->store->metadata_lock);
-	for (layer = m->stack->volume->top; layer; layer = layer->parent)
+	lockdep_assert_held(&m->store->metadata_lock);
+	for (layer = volume->top; layer; layer = layer->parent)
 		DMEMIT("%u %s %u %lld %lld %s %s\n", from_layer_id(layer->id),
 		       or_dash(layer->name),
 		       layer->parent ? from_layer_id(layer->parent->id) : 0,
@@ -373,8 +373,17 @@ static int list_layers(struct message *m)
 		       atomic64_read(&layer->map.clean),
 		       layer->flags & COWSTACK_LAYER_PINNED ? "pinned" : "-",
 		       layer->flags & COWSTACK_LAYER_FROZEN ? "frozen" : "top");
-	mutex_unlock(&m->store->metadata_lock);
 	return 1;
+}
+
+static int list_layers(struct message *m)
+{
+	int result;
+
+	mutex_lock(&m->store->metadata_lock);
+	result = message_list_layers(m, m->stack->volume);
+	mutex_unlock(&m->store->metadata_lock);
+	return result;
 }
 
 enum { ERROR_LINES = 256 };

@@ -219,12 +219,53 @@ static int list_volumes(struct message *m)
 	return 1;
 }
 
+/* As its stack's status line would be: what its records say, up or down. */
+static int show_status(struct message *m, const struct cowstack_volume *volume)
+{
+	volume_status(m->store, volume, m->result, m->maxlen);
+	return 1;
+}
+
+typedef int (*show_volume_fn)(struct message *m,
+			      const struct cowstack_volume *volume);
+
+/* No message_mutex keeps the volume from going: one lock from find to show. */
+static int show(struct message *m, show_volume_fn show_volume)
+{
+	const struct cowstack_volume *volume;
+	volume_id_t id;
+	int result = message_parse_volume_id(m, m->argv[1], &id);
+
+	if (result)
+		return result;
+	mutex_lock(&m->store->metadata_lock);
+	volume = cowstack_volume_find(&m->store->metadata, id);
+	if (volume)
+		result = show_volume(m, volume);
+	mutex_unlock(&m->store->metadata_lock);
+	return volume ? result :
+			message_refuse(m, -ENOENT, "volume %s: no such volume",
+				       m->argv[1]);
+}
+
+static int show_volume(struct message *m)
+{
+	return show(m, show_status);
+}
+
+static int list_layers(struct message *m)
+{
+	return show(m, message_list_layers);
+}
+
 const struct verb store_verbs[] = {
 	{ "create_volume", 2, 3, create_volume },
 	{ "resize_volume", 2, 2, resize_volume },
 	{ "delete_volume", 1, 1, delete_volume },
 	{ "grow", 0, 0, grow },
 	{ "volumes", 0, 0, list_volumes },
+	{ "volume", 1, 1, show_volume },
+	{ "layers", 1, 1, list_layers },
 	{ "clone_volume", 3, 4, clone_volume },
 };
 

@@ -81,9 +81,43 @@ static const char *job_kind(const struct cowstack_job *job)
 	return names[job->kind];
 }
 
+static void print_volume(struct store *store,
+			 const struct cowstack_volume *volume,
+			 const struct job_status *job, char *result,
+			 unsigned int maxlen)
+{
+	const struct cowstack_volume_info *info = &volume->info;
+	size_t sz = 0;
+
+	DMEMIT("%s %u %u %llu %llu %s %s %s %u %u %llu/%llu %llu %u 4",
+	       store_mode_name(store->mode), cowstack_volume_depth(volume),
+	       from_layer_id(volume->top->id), cowstack_volume_used(volume),
+	       cowstack_volume_clean(volume), base_alone_name(info),
+	       job_state(&job->record), job_kind(&job->record),
+	       from_layer_id(job->record.top), from_layer_id(job->record.base),
+	       job->record.done, job->record.total, job->record.speed,
+	       job->record.error);
+	STATISTIC("base_time", info->base_time);
+	STATISTIC("rate_bytes", job->rate);
+	STATISTIC("errors", job->record.errors);
+	STATISTIC("first_error", job->record.first_error);
+}
+
+void volume_status(struct store *store, const struct cowstack_volume *volume,
+		   char *result, unsigned int maxlen)
+{
+	struct job_status job = { .record = volume->info.job };
+	size_t sz = 0;
+
+	lockdep_assert_held(&store->metadata_lock);
+	if (store->mode == STORE_FAIL)
+		DMEMIT("Fail");
+	else
+		print_volume(store, volume, &job, result, maxlen);
+}
+
 void stack_status(struct stack *stack, char *result, unsigned int maxlen)
 {
-	const struct cowstack_volume_info *info = &stack->volume->info;
 	struct job_status job;
 	size_t sz = 0;
 
@@ -93,19 +127,6 @@ void stack_status(struct stack *stack, char *result, unsigned int maxlen)
 	}
 	mutex_lock(&stack->store->metadata_lock);
 	job_get_status(stack, &job);
-	DMEMIT("%s %u %u %llu %llu %s %s %s %u %u %llu/%llu %llu %u 4",
-	       store_mode_name(stack->store->mode),
-	       cowstack_volume_depth(stack->volume),
-	       from_layer_id(stack->volume->top->id),
-	       cowstack_volume_used(stack->volume),
-	       cowstack_volume_clean(stack->volume), base_alone_name(info),
-	       job_state(&job.record), job_kind(&job.record),
-	       from_layer_id(job.record.top), from_layer_id(job.record.base),
-	       job.record.done, job.record.total, job.record.speed,
-	       job.record.error);
-	STATISTIC("base_time", info->base_time);
-	STATISTIC("rate_bytes", job.rate);
-	STATISTIC("errors", job.record.errors);
-	STATISTIC("first_error", job.record.first_error);
+	print_volume(stack->store, stack->volume, &job, result, maxlen);
 	mutex_unlock(&stack->store->metadata_lock);
 }
