@@ -9,6 +9,8 @@ static const char * const mixed_words[] = {
 		"a commit into it was not finished, or left errors: alone it is no state the volume ever had; another dmcommit start makes it one",
 	[BASE_JOB_ACTIVE] =
 		"a commit into it is unfinished and goes on: alone it is no state the volume ever had",
+	[BASE_JOB_CUT_OFF] =
+		"a commit into it is unfinished and goes on when the volume is up: alone it is no state the volume ever had",
 	[BASE_JOB_WAITING] =
 		"a commit into it is unfinished: alone it is no state the volume ever had; dmcommit start goes on",
 };

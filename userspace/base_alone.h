@@ -13,6 +13,7 @@ enum { BASE_ALONE_TEXT = 160 };
 enum base_job {
 	BASE_JOB_NONE,
 	BASE_JOB_ACTIVE,		/* ends by itself */
+	BASE_JOB_CUT_OFF,		/* the same, once the volume is up */
 	BASE_JOB_WAITING,		/* paused, stopped */
 };
 

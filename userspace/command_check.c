@@ -53,7 +53,7 @@ static enum base_job base_job_of(const struct cowstack_volume_info *info)
 		return BASE_JOB_NONE;
 	if (job->state == COWSTACK_JOB_RUNNING ||
 	    job->state == COWSTACK_JOB_QUEUED)
-		return BASE_JOB_ACTIVE;
+		return BASE_JOB_CUT_OFF;
 	return job->state == COWSTACK_JOB_PAUSED ||
 	       job->state == COWSTACK_JOB_STOPPED ? BASE_JOB_WAITING :
 						    BASE_JOB_NONE;

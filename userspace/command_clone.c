@@ -4,7 +4,6 @@
 #include "bring_up.h"
 #include "commands.h"
 #include "layer_list.h"
-#include "size.h"
 #include "volume_make.h"
 
 static enum exit_code choose_in(const struct layer_list *list,
@@ -30,19 +29,8 @@ static enum exit_code choose_layer(const struct volume *volume,
 				   const char *text, u32 *id)
 {
 	struct layer_list list;
-	enum exit_code code;
-	u64 number;
+	enum exit_code code = layer_list_load(&list, volume);
 
-	/* Only stacks list their layers; the kernel knows the id of any. */
-	if (!volume->stack) {
-		if (!text || number_parse(text, U32_MAX, &number))
-			return fail(EXIT_FAILED,
-				    "%s is not up and cannot tell its layers; say --layer with an id, or bring it up",
-				    volume->name);
-		*id = number;
-		return EXIT_DONE;
-	}
-	code = layer_list_load(&list, volume);
 	if (!code)
 		code = choose_in(&list, text, id);
 	layer_list_free(&list);

@@ -47,10 +47,10 @@ enum exit_code command_layers(const struct options *options)
 	enum exit_code code = inventory_load(&inventory);
 
 	if (!code)
-		code = inventory_find_stack(&inventory, options->arguments[0],
-					    &volume);
+		code = inventory_find_volume(&inventory, options->arguments[0],
+					     &volume);
 	if (!code)
-		code = stack_layers(volume, &layers, &count);
+		code = volume_layers(volume, &layers, &count);
 	if (!code)
 		code = print_layers(layers, count, volume_chunk_bytes(volume),
 				    options->json);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "commands.h"
 #include "device_file.h"
-#include "inventory.h"
+#include "message.h"
 #include "output.h"
 
-enum { NAME, TYPE, STATE, SIZE, USED, CLEAN, LAYERS, DEVICE };
+enum { NAME, TYPE, STATE, SIZE, USED, CLEAN, LAYERS, JOB, DEVICE };
 
 static const struct column columns[] = {
 	[NAME] = { "NAME", "name", COLUMN_TREE },
@@ -14,6 +14,7 @@ static const struct column columns[] = {
 	[USED] = { "USED", "used_bytes", COLUMN_SIZE },
 	[CLEAN] = { "CLEAN", "clean_bytes", COLUMN_SIZE },
 	[LAYERS] = { "LAYERS", "layers", COLUMN_NUMBER },
+	[JOB] = { "JOB", "job_state", COLUMN_TEXT },
 	[DEVICE] = { "DEVICE OR BASE", "device", COLUMN_TEXT },
 };
 
@@ -32,14 +33,27 @@ static struct row *add_store(struct output *output, const struct store *store)
 	output_set_number(output, row, CLEAN,
 			  store->status.clean * chunk_bytes);
 	output_set_text(output, row, LAYERS, NULL);
+	output_set_text(output, row, JOB, NULL);
 	output_set_text(output, row, DEVICE,
 			device_path(store->major, store->minor, path));
 	return row;
 }
 
+/* One that went down meanwhile, or whose store has failed, has none to show. */
+static const char *find_job_state(const struct volume *volume,
+				  struct stack_status *status)
+{
+	bool known = volume->stack ?
+			     !stack_status(volume->stack->name, status) :
+			     volume->store && !volume_record(volume, status);
+
+	return known && status->job.state[0] ? status->job.state : NULL;
+}
+
 static void add_volume(struct output *output, struct row *parent,
 		       const struct volume *volume)
 {
+	struct stack_status status;
 	u64 chunk_bytes = volume_chunk_bytes(volume);
 	struct row *row = output_add_row(output, parent);
 	char path[DEVICE_PATH];
@@ -52,6 +66,7 @@ static void add_volume(struct output *output, struct row *parent,
 	output_set_number(output, row, USED, volume->line.used * chunk_bytes);
 	output_set_number(output, row, CLEAN, volume->line.clean * chunk_bytes);
 	output_set_number(output, row, LAYERS, volume->line.layers);
+	output_set_text(output, row, JOB, find_job_state(volume, &status));
 	output_set_text(output, row, DEVICE, volume_base_path(volume, path));
 }
 

@@ -64,14 +64,16 @@ static double seconds_now(void)
 }
 
 static void estimate(struct job_view *view, const char *volume,
-		     const struct job_status *job)
+		     const struct stack_status *status)
 {
+	const struct job_status *job = &status->job;
 	struct pace *pace = find_pace(volume);
 
 	view->seconds_left = U64_MAX;
 	if (!pace)
 		return;
-	if (strcmp(job->state, "running") || !job->total) {
+	if (strcmp(job->state, "running") || !job->total ||
+	    !strcmp(status->mode, STATUS_DOWN)) {
 		pace->count = 0;
 		return;
 	}
@@ -94,7 +96,7 @@ void job_view_fill(struct job_view *view, const char *volume,
 	view->total = job->total * chunk_bytes;
 	view->rate = statistic_find(&status->stats, "rate_bytes", 0);
 	view->errors = statistic_find(&status->stats, "errors", 0);
-	estimate(view, volume, job);
+	estimate(view, volume, status);
 }
 
 void job_print_json(struct json *json, const char *key, const char *volume,

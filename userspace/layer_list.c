@@ -12,7 +12,7 @@ enum exit_code layer_list_load(struct layer_list *list,
 {
 	memset(list, 0, sizeof(*list));
 	list->volume = volume->name;
-	return stack_layers(volume, &list->layers, &list->count);
+	return volume_layers(volume, &list->layers, &list->count);
 }
 
 void layer_list_free(struct layer_list *list)

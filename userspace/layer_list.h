@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The layers of a stack, as the kernel lists them: finding the one a user means,
+ * The layers of a volume, as the kernel lists them: finding the one a user means,
  * and seeing beforehand what the kernel would refuse.
  */
 #ifndef DMCOMMIT_LAYER_LIST_H
@@ -9,7 +9,7 @@
 #include "inventory.h"
 
 struct layer_list {
-	const char *volume;		/* what its stack is called */
+	const char *volume;		/* what it is called */
 	struct layer_line *layers;	/* the top first */
 	size_t count;
 };

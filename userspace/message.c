@@ -103,22 +103,51 @@ static int parse_layers(const char *reply, struct layer_line **layers,
 	return 0;
 }
 
-enum exit_code stack_layers(const struct volume *volume,
-			    struct layer_line **layers, size_t *count)
+/* A stack knows its own; of a volume that is down its store knows. */
+static int ask_of_volume(const struct volume *volume, const char *verb,
+			 char **reply)
 {
-	char *reply = NULL;
-	int error = send_to_stack(volume->stack->name, "layers", &reply);
+	char text[64];
+
+	*reply = NULL;
+	if (volume->stack && !strcmp(verb, "layers"))
+		return send_to_stack(volume->stack->name, verb, reply);
+	if (!volume->store)
+		return -ENXIO;
+	snprintf(text, sizeof(text), "%s %u", verb, volume->line.id);
+	return mapper_message(volume->store->device.name, 0, text, reply);
+}
+
+enum exit_code volume_layers(const struct volume *volume,
+			     struct layer_line **layers, size_t *count)
+{
+	char *reply;
+	int error = ask_of_volume(volume, "layers", &reply);
 
 	*layers = NULL;
+	*count = 0;
 	if (!error)
 		error = parse_layers(reply, layers, count);
 	free(reply);
 	if (error) {
 		free(*layers);
 		*layers = NULL;
-		return fail_message(error, volume->stack->name, "layers");
+		return fail_message(error, volume->name, "layers");
 	}
 	return EXIT_DONE;
+}
+
+enum exit_code volume_record(const struct volume *volume,
+			     struct stack_status *status)
+{
+	char *reply;
+	int error = ask_of_volume(volume, "volume", &reply);
+
+	memset(status, 0, sizeof(*status));
+	if (!error)
+		error = stack_status_parse(reply ? reply : "", status);
+	free(reply);
+	return error ? fail_message(error, volume->name, "volume") : EXIT_DONE;
 }
 
 int stack_status(const char *name, struct stack_status *status)

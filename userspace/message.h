@@ -17,9 +17,16 @@ enum exit_code stack_message(const struct volume *volume,
 enum exit_code stack_ask(const struct volume *volume, const char *message,
 			 char **reply);
 
-/* The layers of a stack, top first as the kernel has them; to be freed. */
-enum exit_code stack_layers(const struct volume *volume,
-			    struct layer_line **layers, size_t *count);
+/*
+ * The layers of a volume, up or down, top first as the kernel has them; to be
+ * freed.
+ */
+enum exit_code volume_layers(const struct volume *volume,
+			     struct layer_line **layers, size_t *count);
+
+/* What the records say of a volume, in the words of a stack. */
+enum exit_code volume_record(const struct volume *volume,
+			     struct stack_status *status);
 
 /* What makes sense only while there is a job; says if there is none. */
 enum exit_code stack_job_message(const struct volume *volume,

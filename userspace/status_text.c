@@ -5,12 +5,19 @@
 #include "size.h"
 #include "status_view.h"
 
-static enum base_job find_base_job(const struct job_status *job)
+static bool is_down(const struct stack_status *status)
 {
+	return !strcmp(status->mode, STATUS_DOWN);
+}
+
+static enum base_job find_base_job(const struct stack_status *status)
+{
+	const struct job_status *job = &status->job;
+
 	if (strcmp(job->kind, "commit") || job->base)
 		return BASE_JOB_NONE;
 	if (job_is_active(job))
-		return BASE_JOB_ACTIVE;
+		return is_down(status) ? BASE_JOB_CUT_OFF : BASE_JOB_ACTIVE;
 	return job_is_waiting(job) ? BASE_JOB_WAITING : BASE_JOB_NONE;
 }
 
@@ -28,7 +35,7 @@ static void print_base(const struct status_view *view)
 	if (alone[0])
 		printf("          %s: %s\n", alone,
 		       base_alone_words(alone, time,
-					find_base_job(&status->job), words));
+					find_base_job(status), words));
 }
 
 static void print_room(const struct store *store)
@@ -73,22 +80,33 @@ static void print_progress(const struct job_view *figures)
 		       size_print(figures->total, total));
 }
 
+/* What it waits for, and what has it go on. */
+static void print_way_on(const struct status_view *view)
+{
+	const struct job_status *job = &view->status.job;
+	const char *name = view->volume->name;
+	const char *when = is_down(&view->status) ? " once it is up" : "";
+
+	if (job_is_active(job) && is_down(&view->status))
+		printf("; cut off, it goes on when %s is up", name);
+	else if (!strcmp(job->state, "queued"))
+		printf(", until another job on the same disk has ended");
+	else if (!strcmp(job->state, "paused"))
+		printf("; dmcommit resume %s goes on with it%s", name, when);
+	else if (!strcmp(job->state, "stopped"))
+		printf(", %s; dmcommit start %s goes on with it%s",
+		       strerror(job->error), name, when);
+}
+
 static void print_state(const struct status_view *view,
 			const struct job_view *figures)
 {
 	const struct job_status *job = &view->status.job;
-	const char *name = view->volume->name;
 	char text[SIZE_TEXT];
 
 	printf(": %s", job->state);
 	print_progress(figures);
-	if (!strcmp(job->state, "queued"))
-		printf(", until another job on the same disk has ended");
-	else if (!strcmp(job->state, "paused"))
-		printf("; dmcommit resume %s goes on with it", name);
-	else if (!strcmp(job->state, "stopped"))
-		printf(", %s; dmcommit start %s goes on with it",
-		       strerror(job->error), name);
+	print_way_on(view);
 	if (figures->seconds_left != U64_MAX)
 		printf(", %s/s", size_print(figures->rate, text));
 	if (figures->seconds_left != U64_MAX)

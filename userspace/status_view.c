@@ -4,19 +4,14 @@
 #include "status_view.h"
 
 /* What its store knows of a volume that is down. */
-static void fill_from_store(struct status_view *view)
+static enum exit_code fill_from_store(struct status_view *view)
 {
-	const struct volume_line *line = &view->volume->line;
-	struct stack_status *status = &view->status;
+	enum exit_code code = volume_record(view->volume, &view->status);
 
-	memset(status, 0, sizeof(*status));
-	strcpy(status->mode, "down");
-	status->layers = line->layers;
-	status->used = line->used;
-	status->clean = line->clean;
-	strcpy(status->base_alone, line->base_alone);
-	strcpy(status->job.state, "idle");
-	strcpy(status->job.kind, "-");
+	if (code || !strcmp(view->status.mode, "fail"))
+		return code;
+	strcpy(view->status.mode, STATUS_DOWN);
+	return volume_layers(view->volume, &view->layers, &view->layer_count);
 }
 
 static enum exit_code fill_from_stack(struct status_view *view)
@@ -28,7 +23,7 @@ static enum exit_code fill_from_stack(struct status_view *view)
 		return fail_errno(error, NULL, "%s: status", name);
 	if (!strcmp(view->status.mode, "fail"))
 		return EXIT_DONE;
-	return stack_layers(view->volume, &view->layers, &view->layer_count);
+	return volume_layers(view->volume, &view->layers, &view->layer_count);
 }
 
 enum exit_code status_view_load(struct status_view *view,
@@ -48,10 +43,7 @@ enum exit_code status_view_load(struct status_view *view,
 	if (view->store)
 		device_path(view->store->major, view->store->minor,
 			    view->store_device);
-	if (volume->stack)
-		return fill_from_stack(view);
-	fill_from_store(view);
-	return EXIT_DONE;
+	return volume->stack ? fill_from_stack(view) : fill_from_store(view);
 }
 
 void status_view_free(struct status_view *view)

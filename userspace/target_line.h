@@ -51,6 +51,9 @@ struct job_status {
 	u64 error;			/* errno */
 };
 
+/* The mode that a volume has while no stack tells of it. */
+#define STATUS_DOWN "down"
+
 struct stack_status {
 	char mode[LINE_WORD];		/* "fail": nothing below is set */
 	u64 layers;

@@ -20,8 +20,8 @@ static const struct layer_line chain[] = {
 static const char *job_state = "idle";
 
 /* In place of the kernel. */
-enum exit_code stack_layers(const struct volume *volume,
-			    struct layer_line **layers, size_t *count)
+enum exit_code volume_layers(const struct volume *volume,
+			     struct layer_line **layers, size_t *count)
 {
 	*count = ARRAY_SIZE(chain);
 	*layers = malloc(sizeof(chain));
