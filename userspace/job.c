@@ -178,12 +178,13 @@ static void print_time(char text[SIZE_TEXT], double seconds)
 		duration_print(seconds, text);
 }
 
-/* No rate is told: what was counted is chunks, not what was moved of them. */
+/* The rate is the kernel's, of what was moved; chunks may hold little of it. */
 static void print_end(struct wait *wait)
 {
 	const struct job_status *job = &wait->status.job;
 	const char *name = wait->volume->name;
-	char done[SIZE_TEXT], time[SIZE_TEXT];
+	char done[SIZE_TEXT], time[SIZE_TEXT], rate[SIZE_TEXT];
+	u64 bytes = statistic_find(&wait->status.stats, "rate_bytes", 0);
 	struct json json = { .file = stdout };
 
 	if (wait->json) {
@@ -194,9 +195,12 @@ static void print_end(struct wait *wait)
 	if (strcmp(job->state, "completed") || !wait->seen_active)
 		return;
 	print_time(time, seconds_now() - wait->begun);
-	printf("%s: %s completed: %llu chunks, %s, in %s\n", name, job->kind,
+	printf("%s: %s completed: %llu chunks, %s, in %s", name, job->kind,
 	       llu(job->done),
 	       size_print(job->done * wait->chunk_bytes, done), time);
+	if (bytes && job->done)
+		printf(", data at %s/s", size_print(bytes, rate));
+	printf("\n");
 }
 
 static enum exit_code judge_stopped(const struct wait *wait)
