@@ -74,14 +74,17 @@ static enum exit_code attach_device(const struct device_file *device,
 }
 
 static enum exit_code attach_backing(const char *path, const char *uuid,
-				     const char *name, const char *words)
+				     const char *words,
+				     struct attached_store *attached)
 {
 	struct backing backing;
 	enum exit_code code = backing_open(&backing, path, false);
 
 	if (code)
 		return code;
-	code = attach_device(&backing.device, uuid, name, words);
+	attached->major = backing.device.major;
+	attached->minor = backing.device.minor;
+	code = attach_device(&backing.device, uuid, attached->name, words);
 	backing_close(&backing, !code);
 	return code;
 }
@@ -105,12 +108,14 @@ static enum exit_code check_not_attached(const struct inventory *inventory,
 	return EXIT_DONE;
 }
 
-enum exit_code store_attach(struct inventory *inventory, const char *path,
-			    const char *const *sets, size_t set_count)
+/* *attached: what was done; of no meaning after a failure. */
+static enum exit_code attach(struct inventory *inventory, const char *path,
+			     const char *const *sets, size_t set_count,
+			     struct attached_store *attached)
 {
 	struct cowstack_superblock superblock;
 	struct device_file device;
-	char uuid[LINE_UUID], name[LINE_NAME];
+	char uuid[LINE_UUID];
 	enum exit_code code;
 	char *words;
 
@@ -124,44 +129,65 @@ enum exit_code store_attach(struct inventory *inventory, const char *path,
 		code = target_check("cowstore");
 	if (!code) {
 		store_uuid_print(superblock.uuid, uuid);
-		choose_store_name(&superblock, uuid, name);
+		choose_store_name(&superblock, uuid, attached->name);
 		code = check_not_attached(inventory, &device, uuid);
 	}
 	if (!code)
-		code = mapper_name_check(name);
+		code = mapper_name_check(attached->name);
 	if (!code)
-		code = attach_backing(path, uuid, name, words);
+		code = attach_backing(path, uuid, words, attached);
 	free(words);
 	return code;
 }
 
+enum exit_code store_attach(struct inventory *inventory, const char *path,
+			    const char *const *sets, size_t set_count)
+{
+	struct attached_store attached = { };
+
+	return attach(inventory, path, sets, set_count, &attached);
+}
+
+static enum exit_code find_again(struct inventory *inventory, const char *text,
+				 struct store **store)
+{
+	enum exit_code code;
+
+	inventory_free(inventory);
+	code = inventory_load(inventory);
+	return code ? code : inventory_find_store(inventory, text, store);
+}
+
 enum exit_code store_prepare(struct inventory *inventory, const char *text,
-			     struct store **store, bool *attached)
+			     struct store **store,
+			     struct attached_store *attached)
 {
 	enum exit_code code = inventory_load(inventory);
 
-	*attached = false;
+	memset(attached, 0, sizeof(*attached));
 	if (code)
 		return code;
-	if (!inventory_store(inventory, text) && strchr(text, '/')) {
-		code = store_attach(inventory, text, NULL, 0);
-		if (code)
-			return code;
-		*attached = true;
-		inventory_free(inventory);
-		code = inventory_load(inventory);
-		if (code)
-			return code;
+	if (inventory_store(inventory, text) || !strchr(text, '/'))
+		return inventory_find_store(inventory, text, store);
+	code = attach(inventory, text, NULL, 0, attached);
+	if (code) {
+		attached->name[0] = '\0';
+		return code;
 	}
-	return inventory_find_store(inventory, text, store);
+	code = find_again(inventory, text, store);
+	if (code)
+		store_release(attached);
+	return code;
 }
 
-void store_release(const struct store *store, bool attached)
+/* What the command failed for was said; this adds no line to it. */
+void store_release(struct attached_store *attached)
 {
-	if (!attached)
+	if (!attached->name[0])
 		return;
-	mapper_remove(store->device.name);
-	loop_detach(store->major, store->minor);
+	mapper_remove(attached->name);
+	loop_detach(attached->major, attached->minor);
+	attached->name[0] = '\0';
 }
 
 /* --- stacks --- */

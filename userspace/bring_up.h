@@ -10,19 +10,26 @@
 #include "inventory.h"
 #include "options.h"
 
+/* A store that was attached on the way. */
+struct attached_store {
+	char name[LINE_NAME];		/* "": none was */
+	unsigned int major, minor;	/* what it lies on */
+};
+
 /* Attaches the store on a device, or in a file. */
 enum exit_code store_attach(struct inventory *inventory, const char *path,
 			    const char *const *sets, size_t set_count);
 
 /*
  * The store called @text.  One on a device that is not attached is attached;
- * *attached tells.  The inventory is loaded here.
+ * *attached tells, and is none after a failure.  The inventory is loaded here.
  */
 enum exit_code store_prepare(struct inventory *inventory, const char *text,
-			     struct store **store, bool *attached);
+			     struct store **store,
+			     struct attached_store *attached);
 
 /* Takes back what store_prepare() did, for a step after it failed. */
-void store_release(const struct store *store, bool attached);
+void store_release(struct attached_store *attached);
 
 /*
  * Finds the base and checks what can be checked before the kernel is asked.

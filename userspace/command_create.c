@@ -73,7 +73,7 @@ enum exit_code command_create(const struct options *options)
 {
 	struct inventory inventory = { };
 	struct store *store = NULL;
-	bool attached = false;
+	struct attached_store attached;
 	enum exit_code code;
 
 	code = name_check("volume", options->arguments[0]);
@@ -86,7 +86,7 @@ enum exit_code command_create(const struct options *options)
 	if (!code) {
 		code = create_in(&inventory, store, options);
 		if (code)
-			store_release(store, attached);
+			store_release(&attached);
 	}
 	signals_release();
 	inventory_free(&inventory);

@@ -64,9 +64,9 @@ static enum exit_code find_in(struct inventory *inventory,
 static enum exit_code up_in_store(struct inventory *inventory,
 				  const struct options *options)
 {
+	struct attached_store attached;
 	struct volume *volume;
 	struct store *store;
-	bool attached;
 	enum exit_code code = store_prepare(inventory, options->store, &store,
 					    &attached);
 
@@ -76,7 +76,7 @@ static enum exit_code up_in_store(struct inventory *inventory,
 	if (!code)
 		code = bring_up(volume, options);
 	if (code)
-		store_release(store, attached);
+		store_release(&attached);
 	return code;
 }
 
