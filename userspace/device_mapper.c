@@ -9,6 +9,7 @@
 
 #include "device_mapper.h"
 #include "kernel_log.h"
+#include "signals.h"
 
 /* What the kernel said of the last request that failed. */
 static char reason[512];
@@ -60,7 +61,8 @@ static int run_task(struct dm_task *task)
 
 /*
  * Runs what udev acts upon, and waits until it has; where it does not run, the
- * nodes are made here.
+ * nodes are made here.  The semaphore that is waited at goes by the wait alone,
+ * so nothing may end us between the two.
  */
 static int run_task_with_udev(struct dm_task *task, u16 flags)
 {
@@ -68,7 +70,7 @@ static int run_task_with_udev(struct dm_task *task, u16 flags)
 	int error;
 
 	if (!dm_task_set_cookie(task, &cookie, flags))
-		return -ENOMEM;
+		return -EUSERS;
 	error = run_task(task);
 	dm_udev_wait(cookie);
 	return error;
@@ -338,11 +340,14 @@ static int remove_device(const char *name)
 	if (dm_udev_get_sync_support())
 		dm_task_retry_remove(task);
 	error = run_task_with_udev(task, 0);
+	/* What was made has to go all the same; the node goes by libdevmapper. */
+	if (error == -EUSERS)
+		error = run_task(task);
 	dm_task_destroy(task);
 	return error;
 }
 
-int mapper_create(const char *name, const char *uuid,
+static int create_device(const char *name, const char *uuid,
 		  const struct mapper_line *line, bool hidden)
 {
 	u16 flags = hidden ? DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG |
@@ -363,29 +368,122 @@ int mapper_create(const char *name, const char *uuid,
 	return error;
 }
 
-int mapper_reload(const char *name, const struct mapper_line *line)
+int mapper_create(const char *name, const char *uuid,
+		  const struct mapper_line *line, bool hidden)
+{
+	int error;
+
+	signals_hold();
+	error = create_device(name, uuid, line, hidden);
+	signals_release();
+	return error;
+}
+
+static bool is_same_line(const struct mapper_line *a,
+			 const struct mapper_line *b)
+{
+	return a->start == b->start && a->length == b->length &&
+	       !strcmp(a->type, b->type) && !strcmp(a->text, b->text);
+}
+
+static bool has_table(const char *name, const struct mapper_line *wanted)
+{
+	struct mapper_line line;
+	bool same = !mapper_query(name, MAPPER_TABLE, &line) &&
+		    is_same_line(&line, wanted);
+
+	free(line.text);
+	return same;
+}
+
+static bool is_suspended(const char *name)
+{
+	struct dm_task *task = begin_task(DM_DEVICE_INFO, name);
+	struct dm_info info = { };
+	bool known = task && !run_task(task) && dm_task_get_info(task, &info);
+
+	if (task)
+		dm_task_destroy(task);
+	return known && info.suspended;
+}
+
+/*
+ * A resume that was refused leaves the device suspended, with the old table or,
+ * where the new one itself refused, with that.
+ */
+static int put_back(const char *name, const char *number,
+		    const struct mapper_line *old)
+{
+	int error = 0;
+
+	clear_table(name);
+	if (!has_table(name, old))
+		error = load_table(name, number, old);
+	else if (!is_suspended(name))
+		return 0;
+	return error ? error : resume(name, number, 0);
+}
+
+/* What was there goes on; why the new one did not stays to be told. */
+static void recover(const char *name, const char *number,
+		    const struct mapper_line *old)
+{
+	char why[sizeof(reason)];
+	int error;
+
+	memcpy(why, reason, sizeof(why));
+	error = put_back(name, number, old);
+	memcpy(reason, why, sizeof(reason));
+	if (error)
+		snprintf(reason, sizeof(reason),
+			 "%.300s; its old table could not be put back either (%s): it is suspended, see dmsetup table and dmsetup resume",
+			 why[0] ? why : "its new table was refused",
+			 strerror(-error));
+}
+
+static int reload_device(const char *name, const struct mapper_line *line)
 {
 	struct mapped_device device;
+	struct mapper_line old;
 	char number[32];
 	int error = mapper_find(name, &device);
 
 	reason[0] = '\0';
+	if (!error)
+		error = mapper_query(name, MAPPER_TABLE, &old);
 	if (error)
 		return error;
 	snprintf(number, sizeof(number), "%u:%u", device.major, device.minor);
-	error = load_table(name, number, line);
+	/* Of more lines only the first would be put back. */
+	error = old.lines == 1 ? load_table(name, number, line) : -EINVAL;
 	if (!error) {
 		error = resume(name, number, 0);
 		if (error)
-			clear_table(name);
+			recover(name, number, &old);
 	}
+	free(old.text);
+	return error;
+}
+
+int mapper_reload(const char *name, const struct mapper_line *line)
+{
+	int error;
+
+	signals_hold();
+	error = reload_device(name, line);
+	signals_release();
 	return error;
 }
 
 int mapper_remove(const char *name)
 {
+	int error;
+
 	reason[0] = '\0';
-	return remove_device(name);
+	signals_hold();
+	error = remove_device(name);
+	signals_release();
+	return error;
 }
 
 /* The kernel calls a mapped device by its number as well as by its name. */

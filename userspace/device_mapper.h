@@ -4,8 +4,10 @@
  * device_mapper.c.  Errors are negative errnos; what the kernel logged of a
  * failed request is in mapper_reason().
  *
- * Where udev runs, it makes the nodes and is waited for; where it does not,
- * libdevmapper makes them.
+ * Where udev runs, it makes the nodes and is waited for; where it does not, or
+ * with DM_DISABLE_UDEV, libdevmapper makes them.  -EUSERS: there is no semaphore
+ * to wait for udev with.  Signals are held back while a device is made, changed
+ * or removed.
  */
 #ifndef DMCOMMIT_DEVICE_MAPPER_H
 #define DMCOMMIT_DEVICE_MAPPER_H
@@ -51,8 +53,9 @@ int mapper_create(const char *name, const char *uuid,
 		  const struct mapper_line *line, bool hidden);
 
 /*
- * Puts another table into use without waiting for I/O.  After an error the old
- * one is still in use.
+ * Puts another table of one line into use in place of one such, without waiting
+ * for I/O.  After an error the old one is in use; where even that could not be,
+ * mapper_reason() says so.
  */
 int mapper_reload(const char *name, const struct mapper_line *line);
 

@@ -40,6 +40,8 @@ static const struct meaning meanings[] = {
 	  "commit with dmcommit start, or enlarge the store" },
 	{ EUCLEAN, EXIT_DAMAGED, "metadata is damaged",
 	  "see dmcommit check" },
+	{ EUSERS, EXIT_FAILED, "no semaphore is left to wait for udev with",
+	  "dmsetup udevcookies lists those there are" },
 	{ EOPNOTSUPP, EXIT_FAILED,
 	  "this version of the module does not support it", NULL },
 	{ EFBIG, EXIT_FAILED, "it is too large", NULL },

@@ -7,6 +7,7 @@
 #include "core/environment.h"
 
 static sig_atomic_t interrupted;
+static unsigned int holds;
 
 static void change_mask(int how)
 {
@@ -21,12 +22,14 @@ static void change_mask(int how)
 
 void signals_hold(void)
 {
-	change_mask(SIG_BLOCK);
+	if (!holds++)
+		change_mask(SIG_BLOCK);
 }
 
 void signals_release(void)
 {
-	change_mask(SIG_UNBLOCK);
+	if (!--holds)
+		change_mask(SIG_UNBLOCK);
 }
 
 static void note_signal(int number)

@@ -7,7 +7,10 @@
 
 #include <stdbool.h>
 
-/* In between they are held back: what was begun is ended, or taken back. */
+/*
+ * In between they are held back: what was begun is ended, or taken back.  These
+ * nest.
+ */
 void signals_hold(void);
 void signals_release(void);
 
