@@ -51,7 +51,10 @@ table_refused "wants" "0 $size cowstore"
 table_refused "cannot open store device /dev/none" "0 $size cowstore /dev/none"
 table_refused "no store" "0 $size cowstore /dev/base"
 table_refused "unknown feature foo" "0 $size cowstore /dev/ssd 2 foo 1"
-table_refused "feature keep_hot is not built yet" "0 $size cowstore /dev/ssd 2 keep_hot 1"
+for feature in high_watermark low_watermark keep_hot; do
+	table_refused "feature $feature is not built yet" \
+		"0 $size cowstore /dev/ssd 2 $feature 1"
+done
 table_refused "on_full: bad value maybe" "0 $size cowstore /dev/ssd 2 on_full maybe"
 table_refused "wrong count of feature words 3" "0 $size cowstore /dev/ssd 3 on_full queue"
 table_refused "no longer than" "0 $((size * 16)) cowstore /dev/ssd"
@@ -73,7 +76,9 @@ message_refused "create_volume: bad volume id x" st create_volume x 100
 message_refused "create_volume: bad volume id 16777216" st create_volume 16777216 100
 message_refused "create_volume: bad size 0" st create_volume 1 0
 message_refused "create_volume: bad name a:b" st create_volume 1 100 a:b
-message_refused "clone_volume: not built yet" st clone_volume 2 1 1
+message_refused "clone_volume: volume 1: no such volume" st clone_volume 2 1 1
+message_refused "volume: volume 1: no such volume" st volume 1
+message_refused "layers: bad volume id x" st layers x
 message_refused "set: feature high_watermark is not built yet" st set high_watermark 50
 message_refused "set: unknown feature foo" st set foo 1
 check "a volume is made" dmsetup message st 0 create_volume 1 "$size" v
@@ -87,7 +92,10 @@ table_refused "bad volume id x" "$(stack_line x "$size" /dev/base st)"
 table_refused "more than the volume" "$(stack_line 1 $((size + 1)) /dev/base st)"
 table_refused "cannot open base /dev/none" "$(stack_line 1 "$size" /dev/none st)"
 table_refused "base /dev/ssd is a store" "$(stack_line 1 "$size" /dev/ssd st)"
-table_refused "feature promote is not built yet" "$(stack_line 1 "$size" /dev/base st promote 1)"
+for feature in layer auto_commit promote; do
+	table_refused "feature $feature is not built yet" \
+		"$(stack_line 1 "$size" /dev/base st "$feature" 1)"
+done
 blockdev --setro /dev/base
 table_refused "is read-only" "$(stack_line 1 "$size" /dev/base st)"
 blockdev --setrw /dev/base
@@ -99,16 +107,35 @@ table_refused "lies in the stack's own store" "$(stack_line 2 "$size" /dev/mappe
 table_refused "is a stack's base" "0 $size cowstore /dev/base"
 
 # --- messages to the stack ---
-message_refused "commit start: top: not built yet" v commit start top 1
+message_refused "commit start: top 1: is being written" v commit start top 1
+message_refused "commit start: base 9: no such layer" v commit start base 9
+message_refused "commit start: undo: not built yet" v commit start undo 1
 message_refused "commit start: unknown word quickly" v commit start quickly 1
-message_refused "commit start: speed: bad rate much" v commit start speed much
-message_refused "commit pause: not built yet" v commit pause
+message_refused "commit start: speed: bad value much" v commit start speed much
+message_refused "commit start: on_error: bad value maybe" v commit start on_error maybe
+message_refused "commit pause: there is no job" v commit pause
+message_refused "commit resume: there is no job" v commit resume
 message_refused "commit cancel: there is no job" v commit cancel
 message_refused "commit speed: there is no job" v commit speed 1M
 message_refused "drop: layer 77: no such layer" v drop 77
 message_refused "drop: layer 1 is the top" v drop 1
-message_refused "stream: not built yet" v stream start
+message_refused "pin: layer 1 is the top" v pin 1
+message_refused "make_empty: layer 1 is the top" v make_empty 1
+message_refused "set: feature auto_commit is not built yet" v set auto_commit 0
 message_refused "snapshot: bad name a/b" v snapshot a/b
+
+# --- pins and clones, briefly ---
+dmsetup message v 0 snapshot golden
+check "a frozen layer is pinned" dmsetup message v 0 pin 1
+is "$(dmsetup message v 0 layers | tail -n 1 | cut -d' ' -f6)" pinned "as layers tells"
+message_refused "drop: layer 1 holds what is nowhere else, is pinned" v drop 1
+check "and unpinned" dmsetup message v 0 unpin 1
+check "a volume is cloned" dmsetup message st 0 clone_volume 3 1 1 third
+is "$(dmsetup message st 0 layers 3 | tail -n 1)" "$(dmsetup message v 0 layers | tail -n 1)" \
+	"both have the frozen layer"
+message_refused "commit start: top 1: layer 1 belongs to another volume too" v commit start top 1
+dmsetup message st 0 delete_volume 3
+check "what is nobody else's and empty may be dropped" dmsetup message v 0 drop 1
 
 # --- tables load again, I/O goes on ---
 reload()
@@ -166,13 +193,25 @@ is "$(wait_for_job v)" cancelled "it is cancelled"
 is "$(status_field v 6)" mixed "which leaves the base mixed"
 check "content is as before the cancel" cmp -n $((16 << 20)) /dev/mapper/v /dev/mapper/v
 dmsetup message v 0 commit start speed 256K
+dmsetup message v 0 commit pause
+is "$(wait_for_job v)" paused "a commit is paused"
+check "pause of what is paused is done already" dmsetup message v 0 commit pause
 dmsetup remove v
+like "$(dmsetup message st 0 volume 1)" "mixed paused commit" "it stays so while the volume is down"
+dmsetup create v --table "$(stack_line 1 "$size" /dev/base st)"
+is "$(status_field v 7)" paused "and when it is up"
+dmsetup message v 0 commit resume
+is "$(status_field v 7)" running "it is resumed"
+dmsetup remove v
+like "$(dmsetup message st 0 volume 1)" "mixed running commit" "the record of what was cut off"
 dmsetup create v --table "$(stack_line 1 "$size" /dev/base st)"
 is "$(status_field v 7)" running "a commit goes on by itself after a removal"
 dmsetup message v 0 commit speed 0
 is "$(wait_for_job v)" completed "and completes"
 is "$(status_field v 6)" valid "the base is valid"
 check "the base alone is the volume" cmp /dev/base /dev/mapper/v
+check "the rate of the commit stays known ($(status_value v rate_bytes))" \
+	test "$(status_value v rate_bytes)" -gt 0
 
 # --- many volumes, resize, delete ---
 for i in 11 12 13 14 15 16; do

@@ -6,8 +6,9 @@
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/json.sh
 
-commands="format attach detach create up down delete resize grow snapshot drop
-	start wait cancel speed set status layers list check"
+commands="format attach detach create up down delete clone resize grow snapshot drop
+	pin unpin start stream empty wait pause resume cancel speed set status layers list
+	check"
 
 # run COMMAND…: sets $output, $error and $status
 run()
@@ -187,6 +188,36 @@ test_no_kernel()
 	check "and then it is not" test ! -e /dev/mapper/ssd
 }
 
+# reload DEVICE: with the table that it prints
+reload()
+{
+	dmsetup table "$1" | dmsetup reload "$1"
+	dmsetup resume "$1"
+}
+
+# Commands that attach a store and then fail.
+test_attach_undone()
+{
+	local arguments
+
+	while read -r arguments; do
+		# shellcheck disable=SC2086
+		run dmcommit $arguments
+		is "$(test "$status" -ne 0 && dmsetup ls)" "No devices found" \
+			"nothing stays attached: $arguments"
+	done <<-'END'
+		create vm --base /dev/nothing --store /dev/ssd
+		create vm --base /dev/ssd --store /dev/ssd
+		create vm --base /dev/hdd --store /dev/ssd --set promote=1
+		create vm --base /dev/hdd --store /dev/ssd --size 1000
+		up nothing --base /dev/hdd --store /dev/ssd
+		up other/vm --base /dev/hdd --store /dev/ssd
+	END
+	silent "attach" attach /dev/ssd
+	like "$(dmcommit status ssd)" 'volumes 0' "none of these left a volume"
+	silent "detach" detach ssd
+}
+
 # --- a life ---
 
 test_attach()
@@ -200,8 +231,13 @@ test_attach()
 	fails 4 "check of an attached store" "in use" check /dev/ssd
 	fails 4 "format of an attached store, even with --force" "in use" \
 		format /dev/ssd --force
-	silent "set on a store" set ssd on_full=queue
-	like "$(dmsetup table ssd)" 'cowstore' "it still has its table"
+	silent "set on a store" set ssd no_space_timeout=9
+	reload ssd
+	like "$(dmsetup table ssd)" 'no_space_timeout 9' \
+		"what was set stays over a reload of its own table"
+	silent "set to the default" set ssd on_full=queue
+	like "$(dmsetup table ssd)" 'cowstore [0-9:]* 2 no_space_timeout 9$' \
+		"it is left out of the table"
 	fails 2 "set of an unknown feature" "colour" set ssd colour=red
 	fails 1 "set of a feature that is not built" "not built" \
 		set ssd keep_hot=5
@@ -310,7 +346,8 @@ test_start()
 	local pipe=
 
 	works "start --wait" start vm --wait
-	like "$output" 'commit completed' "it says what was done"
+	like "$output" 'commit completed.*, data at [0-9.]+[KM]/s' \
+		"it says what was done, and how fast"
 	is "$(json_value "$(dmcommit status vm --json)" base_alone)" valid \
 		"the base alone is valid"
 	like "$(json_value "$(dmcommit status vm --json)" base_time)" \
@@ -319,7 +356,8 @@ test_start()
 	silent "wait without a job" wait vm
 	fails 1 "cancel without a job" "no job" cancel vm
 	fails 1 "speed without a job" "no job" speed vm 1M
-	fails 1 "start with what is not built" "not built" start vm --retain
+	fails 1 "set of a stack's feature that is not built" "not built" \
+		set vm promote=1
 	fails 3 "start with a top that is not there" "99" start vm --top 99
 	fill 2
 	json "start --wait --json" start vm --wait --json
@@ -331,6 +369,15 @@ test_start()
 	is "$status" 130 "an interrupted wait"
 	like "$error" 'goes on' "the job goes on"
 	like "$(dmsetup status vm)" 'running|completed' "and really does"
+	silent "speed" speed vm 0
+	works "wait" wait vm
+
+	fill 2
+	run timeout --preserve-status -s INT 2 \
+		dmcommit start vm --speed 64K --wait
+	is "$status" 130 "an interrupted start --wait"
+	like "$error" 'goes on' "the job goes on"
+	like "$(dmsetup status vm)" 'running' "and really does"
 	silent "speed" speed vm 0
 	works "wait" wait vm
 
@@ -377,6 +424,11 @@ test_down_and_up()
 	works "status of a volume that is down" status vm
 	json "the same, --json" status vm --json
 	is "$(json_value "$output" mode)" down "its mode is down"
+	like "$(json_value "$output" base_time)" '^[0-9]{10}$' \
+		"it knows when its last commit was"
+	is "$(grep -c '"role":' <<<"$output")" 1 "and its layers"
+	works "layers of a volume that is down" layers vm
+	like "$output" ' top ' "it has one"
 	fails 1 "snapshot of a volume that is down" "not up" snapshot vm
 	fails 1 "wait for a volume that is down" "not up" wait vm
 	silent "detach" detach ssd
@@ -407,12 +459,62 @@ test_down_and_up()
 	blockdev --setrw /dev/hdd
 }
 
+# A job that is cut off, and one that stands still, while their volume is down.
+test_down_with_job()
+{
+	silent "up" up vm --base /dev/hdd
+	fill 4
+	silent "start" start vm --speed 64K
+	silent "down beside a job" down vm
+	works "status" status vm
+	like "$output" 'commit of layer [0-9]+ into the base: running.*; cut off, it goes on when vm is up' \
+		"it says that the job was cut off"
+	like "$output" 'mixed: .* goes on when the volume is up' \
+		"and what that makes of the base"
+	json "status --json" status vm --json
+	is "$(json_value "$(sed '1,/"job"/d' <<<"$output")" state)" running \
+		"for programs"
+	is "$(json_value "$output" eta_seconds)" null "nobody knows when it ends"
+	works "list" list
+	like "$output" 'vm .* down .* running ' "list shows it, too"
+	silent "up" up vm --base /dev/hdd
+	silent "pause" pause vm
+	silent "down" down vm
+	works "status" status vm
+	like "$output" 'paused.*dmcommit resume vm goes on with it once it is up' \
+		"one that is paused is not idle"
+	json "list --json" list --json
+	is "$(grep -c '"job_state": *"paused"' <<<"$output")" 1 \
+		"nor in the list"
+	silent "up" up vm --base /dev/hdd
+	works "start goes on with it" start vm --speed 0 --wait
+	silent "down" down vm
+	is "$(json_value "$(dmcommit status vm --json)" base_alone)" valid \
+		"the base is whole"
+}
+
+# What was waited for is gone, here and where udev is asked for in vain.
+test_semaphores()
+{
+	silent "up without being told to leave udev alone" \
+		up vm --base /dev/hdd
+	env -u DM_DISABLE_UDEV dmcommit down vm
+	env -u DM_DISABLE_UDEV dmcommit up vm --base /dev/hdd
+	check "the node is there at once" test -b /dev/mapper/vm
+	env -u DM_DISABLE_UDEV dmcommit down vm
+	check "and has gone at once" test ! -e /dev/mapper/vm
+	is "$(tail -n +2 /proc/sysvipc/sem)" "" "no semaphore is left"
+}
+
 test_resize()
 {
 	silent "up" up vm --base /dev/hdd
 	fails 4 "shrinking" "shrink" resize vm 16M
 	fails 2 "a size of half a sector" "1000" resize vm 1000
+	silent "set on a stack" set vm resume_commit=0
 	silent "resize of a volume that is up" resize vm 40M
+	like "$(dmsetup table vm)" ' 2 resume_commit 0$' \
+		"what was set stays over a reload"
 	is "$(blockdev --getsize64 /dev/mapper/vm)" $((40 << 20)) \
 		"it has the size at once"
 	silent "down" down vm
@@ -522,6 +624,7 @@ make_disk small 4
 test_usage
 test_format
 test_no_kernel
+test_attach_undone
 test_attach
 test_create
 test_status
@@ -530,6 +633,8 @@ test_freeze
 test_start
 test_cancel
 test_down_and_up
+test_down_with_job
+test_semaphores
 test_resize
 test_two_stores
 test_errors
