@@ -151,9 +151,9 @@ static struct stack *find_base_user(struct block_device *bdev,
 
 /*
  * Volumes of one store sample the same places, so that their records can be
- * compared.  What a mixed one has recorded is the base as it was before its
- * commit, as another volume over the same base has it too; a size alone would
- * call twenty different disks the same.
+ * compared.  While a commit is unfinished, though, the base holds neither what one
+ * record nor what the other says; then the device's name, as last seen, counts too.
+ * A size alone would call twenty different disks the same.
  */
 static bool same_base(const struct cowstack_volume_info *a,
 		      const struct cowstack_volume_info *b)
@@ -161,19 +161,30 @@ static bool same_base(const struct cowstack_volume_info *a,
 	if (!(a->flags & b->flags & COWSTACK_VOLUME_BASE_RECORDED) ||
 	    a->base_sectors != b->base_sectors)
 		return false;
-	return a->base_seed == b->base_seed && a->base_crc == b->base_crc;
+	if (a->base_seed == b->base_seed && a->base_crc == b->base_crc)
+		return true;
+	return (a->mixed_top != COWSTACK_BASE_LAYER ||
+		b->mixed_top != COWSTACK_BASE_LAYER) &&
+	       !strcmp(a->base_name, b->base_name);
 }
 
-static bool other_record(struct stack *stack, char *name, size_t size)
+/*
+ * A volume that is down (one that is up is known by its device) whose content a
+ * write to the base would change; with @clean only one whose clean copies would
+ * outlive their truth.
+ */
+static bool other_record(struct stack *stack, bool clean, char *name,
+			 size_t size)
 {
 	struct cowstack_volume *volume;
 	bool found = false;
 
 	mutex_lock(&stack->store->metadata_lock);
 	list_for_each_entry(volume, &stack->store->metadata.volumes, list) {
-		/* One that is up is known by its device. */
-		if (volume == stack->volume || volume->chain ||
-		    !cowstack_volume_used(volume) ||
+		u64 chunks = clean ? cowstack_volume_clean(volume) :
+				     cowstack_volume_used(volume);
+
+		if (volume == stack->volume || volume->chain || !chunks ||
 		    !same_base(&volume->info, &stack->volume->info))
 			continue;
 		snprintf(name, size, "volume %u (%s), which is down",
@@ -185,16 +196,38 @@ static bool other_record(struct stack *stack, char *name, size_t size)
 	return found;
 }
 
+/* Another live stack over the base; with @clean only one that has copies of it. */
+static struct stack *other_user(struct stack *stack, bool clean)
+{
+	struct store *store;
+	struct stack *other;
+	u64 chunks;
+
+	list_for_each_entry(store, &stores, list) {
+		list_for_each_entry(other, &store->stacks, list) {
+			if (other == stack || !other->base ||
+			    other->base->bd_dev != stack->base->bd_dev)
+				continue;
+			mutex_lock(&store->metadata_lock);
+			chunks = cowstack_volume_clean(other->volume);
+			mutex_unlock(&store->metadata_lock);
+			if (!clean || chunks)
+				return other;
+		}
+	}
+	return NULL;
+}
+
 bool base_claim(struct stack *stack, bool records, char *name, size_t size)
 {
+	/* Who shares knows that its content changes; copies must not lie. */
+	bool clean = stack->features.allow_shared_base;
 	struct stack *other;
 
-	bool shared = stack->features.allow_shared_base;
-
-	if (records && !shared && other_record(stack, name, size))
+	if (records && other_record(stack, clean, name, size))
 		return false;
 	mutex_lock(&stores_mutex);
-	other = shared ? NULL : find_base_user(stack->base, stack);
+	other = other_user(stack, clean);
 	if (other)
 		strscpy(name, other->name, size);
 	else

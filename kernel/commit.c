@@ -144,6 +144,8 @@ static void set_still(struct job *job, bool still)
 	job->still = still;
 	spin_unlock_irq(&job->stack->job_lock);
 	wake_up_all(&job->wait);
+	if (still)
+		wake_up_all(&job->stack->job_still);
 }
 
 static bool may_go_on(struct job *job)
@@ -184,6 +186,13 @@ static void set_state(struct job *job, enum cowstack_job_state state)
 		store_event(job->stack->store);
 }
 
+static bool is_late(struct job *job)
+{
+	u64 until = READ_ONCE(job->record.until);
+
+	return until && ktime_get_real_seconds() >= until;
+}
+
 static void wait_for_turn(struct job *job)
 {
 	struct block_device *bdev = job->destination ?
@@ -194,8 +203,10 @@ static void wait_for_turn(struct job *job)
 		return;
 	set_state(job, COWSTACK_JOB_QUEUED);
 	set_still(job, true);
-	wait_event_idle(job->wait,
-			must_end(job) || job_turn_is_mine(&job->turn));
+	while (!must_end(job) && !is_late(job) &&
+	       !job_turn_is_mine(&job->turn))
+		wait_event_idle_timeout(job->wait, must_end(job) ||
+					job_turn_is_mine(&job->turn), HZ);
 	stand_still(job);
 	if (!must_end(job))
 		set_state(job, COWSTACK_JOB_RUNNING);
@@ -218,7 +229,7 @@ static void keep_to_speed(struct job *job)
 {
 	u64 delay;
 
-	while (!must_end(job) && (delay = throttle_delay(job)))
+	while (!must_end(job) && !is_late(job) && (delay = throttle_delay(job)))
 		sleep_still(job, min_t(u64, nsecs_to_jiffies(delay) + 1,
 				       max(HZ / 10, 1)));
 }
@@ -235,24 +246,18 @@ static bool users_wait(struct job *job)
 			      job->stack->base : NULL);
 }
 
-void commit_keep_back(struct job *job)
+int commit_keep_back(struct job *job)
 {
 	u64 began = ktime_get_ns();
 	u64 most = 99 * (began - job->work_began);
 	unsigned long then = jiffies;
 
-	while (!must_end(job) && users_wait(job) &&
+	while (!must_end(job) && !is_late(job) && users_wait(job) &&
 	       ktime_get_ns() - began < most)
 		sleep_still(job, 1);
 	job->group_began += jiffies - then;
 	job->work_began = ktime_get_ns();
-}
-
-static bool is_late(struct job *job)
-{
-	u64 until = READ_ONCE(job->record.until);
-
-	return until && ktime_get_real_seconds() >= until;
+	return must_end(job) ? -EINTR : 0;
 }
 
 static int prepare_until(struct job *job, struct cowstack_change *c,
@@ -267,12 +272,13 @@ static int prepare_until(struct job *job, struct cowstack_change *c,
  * record, and calls the thread back then: what it has changed already must not be
  * taken for a pause, and what it changes later takes the flag back.
  */
-static void pause_itself(struct job *job)
+static int pause_itself(struct job *job)
 {
 	struct store *store = job->stack->store;
+	int error = commit_make_durable(job, prepare_until, NULL);
 
-	if (commit_make_durable(job, prepare_until, NULL))
-		return;
+	if (error)
+		return error;
 	mutex_lock(&store->metadata_lock);
 	if (job->stack->volume->info.job.state == COWSTACK_JOB_PAUSED)
 		WRITE_ONCE(job->paused, true);
@@ -280,6 +286,7 @@ static void pause_itself(struct job *job)
 	if (READ_ONCE(job->paused))
 		pr_info("cowstack %s: %s: paused, its time is over\n",
 			job->stack->name, job_word(job));
+	return 0;
 }
 
 bool commit_must_wait(struct job *job)
@@ -288,20 +295,31 @@ bool commit_must_wait(struct job *job)
 	       throttle_delay(job) || is_late(job);
 }
 
-int commit_wait(struct job *job)
+/* All that there may be to wait for, once; its time may run out meanwhile. */
+static int wait_once(struct job *job)
 {
 	u64 worked = ktime_get_ns() - job->work_began;
 
-	stand_still(job);
-	if (!must_end(job))
-		wait_for_turn(job);
-	if (!must_end(job) && is_late(job))
-		pause_itself(job);
+	if (is_late(job))
+		return pause_itself(job);
+	wait_for_turn(job);
 	keep_to_speed(job);
 	/* Standing still was no work. */
 	job->work_began = ktime_get_ns() - worked;
-	commit_keep_back(job);
-	return must_end(job) ? -EINTR : 0;
+	return commit_keep_back(job);
+}
+
+int commit_wait(struct job *job)
+{
+	int error = 0;
+
+	stand_still(job);
+	while (!must_end(job) && !error) {
+		error = wait_once(job);
+		if (!is_late(job))
+			break;
+	}
+	return must_end(job) ? -EINTR : error;
 }
 
 /* A quarter of a second's worth, or little where users would wait for it. */
@@ -354,6 +372,15 @@ int commit_wait_for_store(struct job *job)
 	return 0;
 }
 
+/* Whoever was told so finds the layers as they are then. */
+static bool was_cancelled(struct job *job)
+{
+	if (job->stack->volume->info.job.state != COWSTACK_JOB_CANCELLED)
+		return false;
+	WRITE_ONCE(job->cancelled, true);
+	return true;
+}
+
 int commit_make_durable(struct job *job, commit_prepare_fn prepare,
 			const void *argument)
 {
@@ -361,10 +388,12 @@ int commit_make_durable(struct job *job, commit_prepare_fn prepare,
 	struct store_change change;
 	int error;
 
+	memset(&change, 0, sizeof(change));
 	do {
 		mutex_lock(&job->stack->chain_mutex);
 		mutex_lock(&store->metadata_lock);
-		error = prepare(job, &change.change, argument);
+		error = was_cancelled(job) ? -EINTR :
+			prepare(job, &change.change, argument);
 		mutex_unlock(&store->metadata_lock);
 		if (!error)
 			error = journal_commit(store, &change);
@@ -641,6 +670,7 @@ static void record_end(struct job *job, int error)
 	struct cowstack_job record = commit_copy_record(job);
 	const char *name = job->stack->name;
 	const char *word = job_word(job);
+	int recorded;
 
 	if (READ_ONCE(job->cancelled)) {
 		record.state = COWSTACK_JOB_CANCELLED;
@@ -653,7 +683,9 @@ static void record_end(struct job *job, int error)
 	} else {
 		record.state = COWSTACK_JOB_STOPPED;
 		record.error = -error;
-		job->unrecorded = commit_make_durable(job, prepare_end, &record);
+		recorded = commit_make_durable(job, prepare_end, &record);
+		/* -EINTR: it was cancelled at the last moment, as recorded. */
+		job->unrecorded = recorded && recorded != -EINTR;
 		if (job->unrecorded)
 			pr_warn("cowstack %s: %s: its end could not be recorded\n",
 				name, word);
@@ -702,9 +734,8 @@ int commit_thread(void *data)
 	copy_batch_exit(&job->check);
 	spin_lock_irq(&job->stack->job_lock);
 	job->finished = true;
-	job->still = true;
 	spin_unlock_irq(&job->stack->job_lock);
-	wake_up_all(&job->wait);
+	set_still(job, true);
 	wait_event_idle(job->wait, kthread_should_stop());
 	return 0;
 }

@@ -117,9 +117,10 @@ int commit_wait(struct job *job);
 /*
  * Keeps back while users wait, but never for more than 99 times as long as it
  * worked before: under endless load it has 1 % of the time, and ends.  No I/O of
- * the job's own is under way.
+ * the job's own is under way.  0, or -EINTR: it must end, and do nothing more (its
+ * base may be gone).
  */
-void commit_keep_back(struct job *job);
+int commit_keep_back(struct job *job);
 
 /* Bytes that the next batch may move, zeroes included. */
 u64 commit_most_bytes(struct job *job);

@@ -213,19 +213,32 @@ static bool group_is_full(const struct job *job, vchunk_t end)
 
 /* --- gathering --- */
 
-/*
- * The part of @segment that is the volume's and that the base has; false:
- * nothing.  A last chunk may hold more than the volume does.
- */
-static bool clip_segment(struct job *job, struct cowstack_segment *segment)
+static bool cut_segment(struct cowstack_segment *segment, u64 end)
 {
-	u64 end = min(job->stack->base_sectors,
-		      job->stack->volume->info.sectors);
-
 	if (segment->sector >= end)
 		return false;
 	segment->sectors = min(segment->sectors, end - segment->sector);
 	return true;
+}
+
+/*
+ * The part of @segment that is the volume's and that the base has: false:
+ * nothing.  A last chunk may hold more than the volume does.  Behind the base's end
+ * zeroes show in any case; data is not there when a job starts, but the base may be
+ * shorter when it goes on, and then that data stays in its layers.
+ */
+static bool clip_segment(struct job *job, struct copy_batch *batch,
+			 struct cowstack_segment *segment)
+{
+	u64 has = job->stack->base_sectors;
+
+	if (!cut_segment(segment, job->stack->volume->info.sectors))
+		return false;
+	if (!segment->zero && segment->sector + segment->sectors > has) {
+		batch->error = -ENXIO;
+		return false;
+	}
+	return cut_segment(segment, has);
 }
 
 static bool batch_has_room(const struct job *job,
@@ -263,7 +276,7 @@ static void gather_chunk(struct job *job, struct copy_batch *batch,
 	}
 	n = cowstack_range_plan(g, &job->range, chunk, segments);
 	for (i = 0; i < n; i++)
-		if (clip_segment(job, &segments[i]))
+		if (clip_segment(job, batch, &segments[i]))
 			gather_segment(batch, &segments[i]);
 }
 
@@ -445,7 +458,7 @@ int commit_sweep(struct job *job)
 		} else if (!error && found) {
 			/* It may have to stand still there. */
 			copy_batch_wait(reading);
-			commit_keep_back(job);
+			error = commit_keep_back(job);
 		}
 		if (error) {
 			copy_batch_wait(reading);

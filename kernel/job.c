@@ -13,6 +13,7 @@ void job_init_stack(struct stack *stack)
 {
 	mutex_init(&stack->chain_mutex);
 	spin_lock_init(&stack->job_lock);
+	init_waitqueue_head(&stack->job_still);
 }
 
 /* --- starting --- */
@@ -73,6 +74,7 @@ void job_end_thread(struct stack *stack)
 	spin_lock_irq(&stack->job_lock);
 	stack->job = NULL;
 	spin_unlock_irq(&stack->job_lock);
+	wake_up_all(&stack->job_still);
 	free_job(job);
 }
 
@@ -619,11 +621,23 @@ int job_start(struct stack *stack, struct job_options *options)
 }
 
 int job_plan(struct stack *stack, struct job_options *options,
-	     struct job_range *range, struct job_estimate *estimate)
+	     struct cowstack_job *range, struct job_estimate *estimate)
 {
-	int error = job_range_choose(stack, options, range);
+	struct job_range chosen;
+	int error;
 
-	return error ? error : job_range_estimate(stack, range, estimate);
+	/* Layers may leave as soon as the lock is let go: their ids stay true. */
+	mutex_lock(&stack->chain_mutex);
+	error = job_range_choose(stack, options, &chosen);
+	memset(range, 0, sizeof(*range));
+	if (!error)
+		set_record_range(range, &chosen);
+	mutex_unlock(&stack->chain_mutex);
+	memset(estimate, 0, sizeof(*estimate));
+	if (error || chosen.nothing)
+		return error;
+	return job_range_estimate(stack, from_layer_id(range->top),
+				  from_layer_id(range->base), estimate);
 }
 
 /* --- steering --- */
@@ -783,10 +797,24 @@ void job_park(struct stack *stack)
 	stack->parked++;
 	job = stack->job;
 	spin_unlock_irq(&stack->job_lock);
-	if (!job)
-		return;
-	wake_up_all(&job->wait);
-	wait_event(job->wait, READ_ONCE(job->still));
+	if (job)
+		wake_up_all(&job->wait);
+}
+
+/* A job that is started from now on stands still at once. */
+static bool job_stands_still(struct stack *stack)
+{
+	bool still;
+
+	spin_lock_irq(&stack->job_lock);
+	still = !stack->job || stack->job->still;
+	spin_unlock_irq(&stack->job_lock);
+	return still;
+}
+
+void job_wait_parked(struct stack *stack)
+{
+	wait_event(stack->job_still, job_stands_still(stack));
 }
 
 void job_unpark(struct stack *stack)
@@ -808,6 +836,8 @@ void jobs_park(struct store *store)
 	lockdep_assert_held(&store->message_mutex);
 	list_for_each_entry(stack, &store->stacks, list)
 		job_park(stack);
+	list_for_each_entry(stack, &store->stacks, list)
+		job_wait_parked(stack);
 }
 
 void jobs_resume(struct store *store)

@@ -64,9 +64,12 @@ struct job_estimate;
  */
 int job_start(struct stack *stack, struct job_options *options);
 
-/* What it would do; nothing changes.  message_mutex held, may sleep. */
+/*
+ * What it would do, and in @range from where to where; nothing changes.  A
+ * question: no lock is needed, and it may take as long as the range is long.
+ */
 int job_plan(struct stack *stack, struct job_options *options,
-	     struct job_range *range, struct job_estimate *estimate);
+	     struct cowstack_job *range, struct job_estimate *estimate);
 
 /* A run of chunks that a job left in the layers of its range. */
 struct job_held {
@@ -76,7 +79,7 @@ struct job_held {
 
 /*
  * After a job that noted errors: what its range still holds and is not clean,
- * from sector @from on, at most @most runs.  message_mutex held, may sleep.
+ * from sector @from on, at most @most runs.  A question, as job_plan().
  *
  * Return: how many, -ENOMEM.
  */
@@ -117,13 +120,15 @@ void job_end_thread(struct stack *stack);
 void job_init_stack(struct stack *stack);
 
 /*
- * The thread stands still, with no I/O of its own under way, from the return on
- * until job_unpark(); these nest: a store's and a stack's suspend.
- * message_mutex held.
+ * From the return of job_wait_parked() on, until job_unpark(), the thread stands
+ * still with no I/O of its own under way; these nest: a store's and a stack's
+ * suspend.  message_mutex held for the first, and better not for the second: what is
+ * under way may take long on a slow disk.
  */
 void job_park(struct stack *stack);
+void job_wait_parked(struct stack *stack);
 void job_unpark(struct stack *stack);
-/* The same for all stacks of @store; message_mutex held. */
+/* Both, for all stacks of @store; message_mutex held. */
 void jobs_park(struct store *store);
 void jobs_resume(struct store *store);
 

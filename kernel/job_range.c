@@ -205,25 +205,41 @@ int job_range_choose(struct stack *stack, struct job_options *options,
 	return error;
 }
 
+/* A record that is hostile, or of before a pin or a clone, may name such layers. */
+static bool range_may_go(const struct stack *stack,
+			 const struct job_range *range)
+{
+	const struct cowstack_layer *layer;
+
+	if (!range->bottom ||
+	    cowstack_layer_is_shared(stack->volume, range->bottom) ||
+	    (range->destination &&
+	     cowstack_layer_is_shared(stack->volume, range->destination)))
+		return false;
+	for (layer = range->top; layer != range->bottom; layer = layer->parent)
+		if (layer->flags & COWSTACK_LAYER_PINNED)
+			return false;
+	return !(range->bottom->flags & COWSTACK_LAYER_PINNED);
+}
+
 int job_range_find(struct stack *stack, const struct cowstack_job *record,
 		   struct job_range *range)
 {
 	struct store *store = stack->store;
+	u32 destination = from_layer_id(record->base);
 	int error = 0;
 
 	memset(range, 0, sizeof(*range));
 	mutex_lock(&store->metadata_lock);
 	range->top = job_range_layer(stack, from_layer_id(record->top));
-	if (record->base != COWSTACK_BASE_LAYER)
-		range->destination = job_range_layer(stack,
-						from_layer_id(record->base));
+	range->destination = destination ? job_range_layer(stack, destination) :
+					   NULL;
 	if (!range->top || range->top == stack->volume->top ||
-	    (record->base != COWSTACK_BASE_LAYER && !range->destination))
+	    (destination && !range->destination))
 		error = -ENOENT;
 	else
 		find_bottom(range);
-	/* A hostile record may have them the wrong way round. */
-	if (!error && !range->bottom)
+	if (!error && !range_may_go(stack, range))
 		error = -ENOENT;
 	mutex_unlock(&store->metadata_lock);
 	return error;
@@ -253,11 +269,14 @@ int job_range_check_base_end(struct stack *stack, struct job_options *options,
 
 /* --- estimates --- */
 
+/* Looked at before metadata_lock is let go for others. */
+enum { SLICE_CHUNKS = 1024 };
+
 struct estimator {
 	const struct cowstack_geometry *g;
 	struct cowstack_range range;	/* what is taken */
 	struct cowstack_range merged;	/* and the destination */
-	struct cowstack_layer *destination;
+	bool into_layer;
 	u64 next_sector;		/* where the last run ended */
 	bool next_zero;
 	struct job_estimate *e;
@@ -293,7 +312,7 @@ static void add_chunk(struct estimator *r, vchunk_t chunk)
 	u32 i, n;
 
 	r->e->chunks++;
-	if (!r->destination) {
+	if (!r->into_layer) {
 		n = cowstack_range_plan(r->g, &r->range, chunk, segments);
 		for (i = 0; i < n; i++)
 			add_segment(r, &segments[i]);
@@ -307,30 +326,62 @@ static void add_chunk(struct estimator *r, vchunk_t chunk)
 		       map_word_has_chunk(merge.word);
 }
 
-int job_range_estimate(struct stack *stack, const struct job_range *range,
+/*
+ * The layers from @top down to above @destination, as the chain has them now; a job
+ * may come to its end meanwhile.  metadata_lock held.
+ */
+static bool find_layers(const struct stack *stack, u32 top, u32 destination,
+			struct cowstack_range *range,
+			struct cowstack_range *merged)
+{
+	struct cowstack_layer *highest = job_range_layer(stack, top);
+	struct cowstack_layer *lowest = job_range_layer(stack, destination);
+
+	if (!highest || (destination && !lowest))
+		return false;
+	cowstack_range_fill(range, highest, lowest);
+	if (merged && lowest)
+		cowstack_range_fill(merged, highest, lowest->parent);
+	return true;
+}
+
+/* Some chunks from *@chunk on; false: there are no more.  metadata_lock held. */
+static bool estimate_slice(struct stack *stack, struct estimator *r, u32 top,
+			   u32 destination, vchunk_t *chunk)
+{
+	unsigned int n;
+
+	if (!find_layers(stack, top, destination, &r->range, &r->merged))
+		return false;
+	for (n = 0; n < SLICE_CHUNKS; n++) {
+		if (!cowstack_range_next(&r->range, chunk))
+			return false;
+		add_chunk(r, *chunk);
+		*chunk = to_vchunk(from_vchunk(*chunk) + 1);
+	}
+	return true;
+}
+
+int job_range_estimate(struct stack *stack, u32 top, u32 destination,
 		       struct job_estimate *estimate)
 {
 	struct store *store = stack->store;
 	struct estimator *r = kvzalloc(sizeof(*r), GFP_KERNEL);
 	vchunk_t chunk = to_vchunk(0);
+	bool more = true;
 
 	if (!r)
 		return -ENOMEM;
 	memset(estimate, 0, sizeof(*estimate));
 	r->g = store_geometry(store);
 	r->e = estimate;
-	r->destination = range->destination;
+	r->into_layer = destination;
 	r->next_sector = U64_MAX;
-	mutex_lock(&store->metadata_lock);
-	cowstack_range_fill(&r->range, range->top, range->destination);
-	if (range->destination)
-		cowstack_range_fill(&r->merged, range->top,
-				    range->destination->parent);
-	mutex_unlock(&store->metadata_lock);
-	/* message_mutex keeps the layers; their words may go while we look. */
-	while (!range->nothing && cowstack_range_next(&r->range, &chunk)) {
-		add_chunk(r, chunk);
-		chunk = to_vchunk(from_vchunk(chunk) + 1);
+	while (more) {
+		mutex_lock(&store->metadata_lock);
+		more = estimate_slice(stack, r, top, destination, &chunk);
+		mutex_unlock(&store->metadata_lock);
+		cond_resched();
 	}
 	kvfree(r);
 	return 0;
@@ -351,64 +402,96 @@ static bool holds_dirty(const struct cowstack_range *range, vchunk_t chunk)
 	return false;
 }
 
-static int list_runs(const struct cowstack_geometry *g,
-		     const struct cowstack_range *range, u64 from,
-		     struct job_held *held, int most)
+struct lister {
+	const struct cowstack_geometry *g;
+	struct cowstack_range range;
+	struct job_held *held;
+	int count;
+	int most;
+};
+
+/* Adds a chunk that is held; false: there is no room for one more run. */
+static bool add_held(struct lister *l, vchunk_t chunk)
 {
-	vchunk_t chunk = to_vchunk((from + g->chunk_sectors - 1) >>
-				   g->chunk_shift);
-	struct job_held *last = NULL;
-	int n = 0;
+	struct job_held *last = l->count ? &l->held[l->count - 1] : NULL;
+	u64 sector = from_vchunk(chunk) << l->g->chunk_shift;
 
-	while (cowstack_range_next(range, &chunk)) {
-		u64 sector = from_vchunk(chunk) << g->chunk_shift;
-
-		if (holds_dirty(range, chunk)) {
-			if (last && last->sector + last->sectors == sector) {
-				last->sectors += g->chunk_sectors;
-			} else if (n == most) {
-				break;
-			} else {
-				last = &held[n++];
-				last->sector = sector;
-				last->sectors = g->chunk_sectors;
-			}
-		}
-		chunk = to_vchunk(from_vchunk(chunk) + 1);
+	if (last && last->sector + last->sectors == sector) {
+		last->sectors += l->g->chunk_sectors;
+		return true;
 	}
-	return n;
+	if (l->count == l->most)
+		return false;
+	l->held[l->count].sector = sector;
+	l->held[l->count++].sectors = l->g->chunk_sectors;
+	return true;
+}
+
+/*
+ * The layers that the last job has left something in: its range, without layers
+ * that were empty and have left; of a stream, those below the one that takes it.
+ */
+static bool find_left(const struct stack *stack, struct cowstack_range *range)
+{
+	const struct cowstack_job *record = &stack->volume->info.job;
+	struct cowstack_layer *below = NULL, *top = stack->volume->top;
+	bool stream = record->kind == COWSTACK_JOB_STREAM;
+
+	if (!record->errors)
+		return false;
+	if (record->base != COWSTACK_BASE_LAYER)
+		below = job_range_layer(stack, from_layer_id(record->base));
+	while (top && top != below &&
+	       (from_layer_id(top->id) > from_layer_id(record->top) ||
+		(stream && top->id == record->top)))
+		top = top->parent;
+	if (!top || top == below)
+		return false;
+	cowstack_range_fill(range, top, below);
+	return true;
+}
+
+/* Some chunks from *@chunk on; false: no more, or no room.  metadata_lock held. */
+static bool list_slice(struct stack *stack, struct lister *l, vchunk_t *chunk)
+{
+	unsigned int n;
+
+	if (!find_left(stack, &l->range))
+		return false;
+	for (n = 0; n < SLICE_CHUNKS; n++) {
+		if (!cowstack_range_next(&l->range, chunk) ||
+		    (holds_dirty(&l->range, *chunk) && !add_held(l, *chunk)))
+			return false;
+		*chunk = to_vchunk(from_vchunk(*chunk) + 1);
+	}
+	return true;
 }
 
 int job_list_held(struct stack *stack, u64 from, struct job_held *held,
 		  int most)
 {
-	const struct cowstack_job *record = &stack->volume->info.job;
 	struct store *store = stack->store;
-	struct cowstack_range *range;
-	struct job_range found;
-	int n = 0;
+	struct lister *l;
+	vchunk_t chunk;
+	bool more = true;
+	int count;
 
-	/* Where the layer at the top of the range is empty it has left. */
-	if (!record->errors || from > COWSTACK_MAX_VOLUME_SECTORS)
+	if (from > COWSTACK_MAX_VOLUME_SECTORS)
 		return 0;
-	range = kvzalloc(sizeof(*range), GFP_KERNEL);
-	if (!range)
+	l = kvzalloc(sizeof(*l), GFP_KERNEL);
+	if (!l)
 		return -ENOMEM;
-	mutex_lock(&store->metadata_lock);
-	found.top = stack->volume->top;
-	/* What a stream could not take lies below the layer that takes it. */
-	while (found.top &&
-	       (from_layer_id(found.top->id) > from_layer_id(record->top) ||
-		(record->kind == COWSTACK_JOB_STREAM &&
-		 found.top->id == record->top)))
-		found.top = found.top->parent;
-	found.destination = record->base == COWSTACK_BASE_LAYER ? NULL :
-		job_range_layer(stack, from_layer_id(record->base));
-	if (found.top)
-		cowstack_range_fill(range, found.top, found.destination);
-	mutex_unlock(&store->metadata_lock);
-	if (found.top && found.top != found.destination)
-		n = list_runs(store_geometry(store), range, from, held, most);
-	kvfree(range);
-	return n;
+	l->g = store_geometry(store);
+	l->held = held;
+	l->most = most;
+	chunk = to_vchunk(cowstack_chunks_of(l->g, from));
+	while (more) {
+		mutex_lock(&store->metadata_lock);
+		more = list_slice(stack, l, &chunk);
+		mutex_unlock(&store->metadata_lock);
+		cond_resched();
+	}
+	count = l->count;
+	kvfree(l);
+	return count;
 }

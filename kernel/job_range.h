@@ -32,7 +32,10 @@ struct job_range {
 int job_range_choose(struct stack *stack, struct job_options *options,
 		     struct job_range *range);
 
-/* The range that a record speaks of.  0, -ENOENT: a layer of it is gone. */
+/*
+ * The range that a record speaks of.  0, -ENOENT: a layer of it is gone, or may not
+ * be committed any more.
+ */
 int job_range_find(struct stack *stack, const struct cowstack_job *record,
 		   struct job_range *range);
 
@@ -78,8 +81,11 @@ struct job_estimate {
 	u64 freed;			/* chunks that come free */
 };
 
-/* 0, -ENOMEM.  May sleep; the estimate is of a moment. */
-int job_range_estimate(struct stack *stack, const struct job_range *range,
+/*
+ * Of the layers from @top down into @destination (ids, 0: the base).  0, -ENOMEM.
+ * Holds metadata_lock for a little at a time: what a job does meanwhile shows.
+ */
+int job_range_estimate(struct stack *stack, u32 top, u32 destination,
 		       struct job_estimate *estimate);
 
 /* One line that says why the job does not start; returns @error. */

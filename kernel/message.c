@@ -100,11 +100,19 @@ static int handle(struct message *m, const struct verb *verbs,
 	return message_refuse(m, -EINVAL, "unknown message");
 }
 
-/* Lists do not change anything: they need no message_mutex. */
-static bool is_question(const char *verb)
+/*
+ * Questions do not change anything: they need no message_mutex, and may take long
+ * while others go on.
+ */
+static bool is_question(const struct message *m)
 {
-	return !strcmp(verb, "layers") || !strcmp(verb, "volumes") ||
-	       !strcmp(verb, "volume");
+	static const char * const verbs[] = {
+		"layers", "volumes", "volume", "errors",
+	};
+
+	return match_string(verbs, ARRAY_SIZE(verbs), m->argv[0]) >= 0 ||
+	       (m->argc > 1 && !strcmp(m->argv[0], "commit") &&
+		!strcmp(m->argv[1], "plan"));
 }
 
 static int run_message(struct message *m, const struct verb *verbs,
@@ -115,7 +123,7 @@ static int run_message(struct message *m, const struct verb *verbs,
 
 	if (!m->argc)
 		return -EINVAL;
-	if (is_question(m->argv[0]))
+	if (is_question(m))
 		return handle(m, verbs, count);
 	/* A resume may wait for the mutex: memory must not wait for a resume. */
 	noio = memalloc_noio_save();

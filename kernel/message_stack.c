@@ -145,7 +145,7 @@ static int commit_plan(struct message *m)
 {
 	struct job_options options = { };
 	struct job_estimate e;
-	struct job_range range;
+	struct cowstack_job range;
 	char *result = m->result;
 	unsigned int maxlen = m->maxlen;
 	size_t sz = 0;
@@ -158,8 +158,7 @@ static int commit_plan(struct message *m)
 	if (error)
 		return options.refused ? error : message_explain(m, error);
 	DMEMIT("%u %u %llu %llu %llu %llu %llu\n",
-	       range.top ? from_layer_id(range.top->id) : 0,
-	       range.destination ? from_layer_id(range.destination->id) : 0,
+	       from_layer_id(range.top), from_layer_id(range.base),
 	       e.chunks, e.data_bytes, e.zero_bytes, e.requests, e.freed);
 	return 1;
 }

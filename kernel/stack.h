@@ -54,6 +54,7 @@ struct stack {
 	struct mutex chain_mutex;
 	struct job *job;		/* message_mutex; see job.h */
 	spinlock_t job_lock;		/* what of it others look at */
+	wait_queue_head_t job_still;	/* the thread stands still, or is none */
 	u64 job_rate;			/* bytes/s of the last run; job_lock */
 	unsigned int parked;		/* job_park() less job_unpark() */
 	bool job_active;		/* the base is claimed; stores_mutex */

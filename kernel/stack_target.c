@@ -332,25 +332,36 @@ static void stack_presuspend_undo(struct dm_target *ti)
 	WRITE_ONCE(table->stack->pushing_back, false);
 }
 
+/* False: it is not the live table, or has been here before. */
+static bool begin_suspend(struct stack *stack, struct dm_target *ti)
+{
+	bool begins;
+
+	mutex_lock(&stack->store->message_mutex);
+	begins = stack->target == ti && !stack->suspended;
+	if (begins) {
+		stack->suspended = true;
+		job_park(stack);
+	}
+	mutex_unlock(&stack->store->message_mutex);
+	return begins;
+}
+
 /* No bio of a user is in flight any more; ours end too.  May run twice. */
 static void stack_postsuspend(struct dm_target *ti)
 {
 	struct stack_table *table = ti->private;
 	struct stack *stack = table->stack;
-	struct store *store = stack->store;
 
-	mutex_lock(&store->message_mutex);
-	if (stack->target == ti && !stack->suspended) {
-		stack->suspended = true;
-		job_park(stack);
-		/*
-		 * What was written without a flush is made durable, unless the
-		 * store is suspended: then its own suspend has done it.
-		 */
-		if (store_is_rw(store))
-			journal_flush(store);
-	}
-	mutex_unlock(&store->message_mutex);
+	if (!begin_suspend(stack, ti))
+		return;
+	job_wait_parked(stack);
+	/*
+	 * What was written without a flush is made durable, unless the store is
+	 * suspended: then its own suspend has done it.
+	 */
+	if (store_is_rw(stack->store))
+		journal_flush(stack->store);
 }
 
 struct identity {
@@ -409,32 +420,22 @@ static int drop_clean_copies(struct stack *stack)
 {
 	struct store *store = stack->store;
 	struct store_change change = { };
-	struct cowstack_layer *layer;
 	int error = 0;
 
-	for (;;) {
-		mutex_lock(&stack->chain_mutex);
-		mutex_lock(&store->metadata_lock);
-		layer = stack->volume->top;
-		while (layer && !atomic64_read(&layer->map.clean))
-			layer = layer->parent;
-		if (layer)
-			error = cowstack_change_empty_layer(&change.change,
-							    &store->metadata,
-							    stack->volume,
-							    layer);
-		mutex_unlock(&store->metadata_lock);
-		if (layer && !error)
-			error = journal_commit(store, &change);
-		if (layer)
-			store_change_free(&change);
-		mutex_unlock(&stack->chain_mutex);
-		if (error == -EBUSY)
-			pr_err("cowstack %s: layer %u holds copies of the recorded base beside what only it holds: commit it into that base first\n",
-			       stack->name, from_layer_id(layer->id));
-		if (error || !layer)
-			return error;
-	}
+	mutex_lock(&stack->chain_mutex);
+	mutex_lock(&store->metadata_lock);
+	if (cowstack_volume_clean(stack->volume))
+		error = cowstack_change_drop_clean(&change.change,
+						   &store->metadata,
+						   stack->volume);
+	else
+		error = -ENODATA;
+	mutex_unlock(&store->metadata_lock);
+	if (!error)
+		error = journal_commit(store, &change);
+	store_change_free(&change);
+	mutex_unlock(&stack->chain_mutex);
+	return error == -ENODATA ? 0 : error;
 }
 
 /* What a reload changes under a job that was parked for it. */
@@ -443,7 +444,8 @@ static void check_parked_job(struct stack *stack, struct stack_table *table)
 	bool other_base = stack->last_base &&
 			  stack->last_base != table->base->bdev->bd_dev;
 
-	if (table->features.read_only_base || other_base)
+	/* A base taken over drops clean copies, in layers that it knows. */
+	if (table->features.read_only_base || other_base || table->base_changed)
 		job_end_thread(stack);
 	stack->job_held |= other_base;
 }

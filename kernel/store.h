@@ -5,8 +5,8 @@
  *
  * Lock order (a → b: b may be taken while a is held):
  *
- *   store.message_mutex → stack.chain_mutex → stores_mutex
- *                                           → store.metadata_lock
+ *   store.message_mutex → stack.chain_mutex → range locks, of a stream
+ *                       → stores_mutex → store.metadata_lock
  *        → step_lock, held_lock, range lock buckets, allocator.lock, page locks
  *
  * stores_mutex and metadata_lock may be held over memory allocation (NOIO),

@@ -324,9 +324,13 @@ static int make_step(struct job *job, struct pull_batch *batch,
 	int error;
 
 	mutex_lock(&store->metadata_lock);
-	error = cowstack_change_let_go(&change.change, &store->metadata,
-				       job->stack->volume, &what,
-				       update_progress, record);
+	/* Whoever was told that it is cancelled finds the layers as they were. */
+	if (job->stack->volume->info.job.state == COWSTACK_JOB_CANCELLED)
+		error = -EINTR;
+	else
+		error = cowstack_change_let_go(&change.change, &store->metadata,
+					       job->stack->volume, &what,
+					       update_progress, record);
 	mutex_unlock(&store->metadata_lock);
 	if (!error)
 		error = journal_commit(store, &change);
@@ -431,7 +435,7 @@ int stream_sweep(struct job *job)
 		if (!error && commit_must_wait(job))
 			error = commit_wait(job);
 		else if (!error)
-			commit_keep_back(job);
+			error = commit_keep_back(job);
 	}
 	return error;
 }

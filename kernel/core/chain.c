@@ -6,8 +6,9 @@ static bool layer_in_chain(const struct cowstack_chain *chain,
 {
 	unsigned int i;
 
+	/* By id: a layer that was emptied is another struct. */
 	for (i = 0; chain && i < chain->count; i++) {
-		if (chain->layer[i] == layer) {
+		if (chain->layer[i]->id == layer->id) {
 			*slot = chain->slot[i];
 			return true;
 		}

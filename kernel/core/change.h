@@ -172,6 +172,14 @@ int cowstack_change_empty_layer(struct cowstack_change *c,
 				struct cowstack_layer *layer);
 
 /*
+ * All clean words in the chain are forgotten: the base is another.  Layers that
+ * other volumes use too are no exception, as nothing is lost by it.
+ */
+int cowstack_change_drop_clean(struct cowstack_change *c,
+			       struct cowstack_metadata *md,
+			       struct cowstack_volume *volume);
+
+/*
  * A commit of the layers above @destination up to @top begins: what lies below
  * @top shows no point in time of its own until it has ended.
  */

@@ -102,6 +102,7 @@ enum cowstack_record_type {
 	COWSTACK_RECORD_CLEAR = 7,	/* a run of chunks now unknown */
 	COWSTACK_RECORD_ZERO = 8,	/* a run of chunks now zeroes */
 	COWSTACK_RECORD_PAGE = 9,	/* index only: where a map page lies */
+	COWSTACK_RECORD_CLEAN_GONE = 10, /* a layer's clean words so far */
 };
 
 struct disk_record {

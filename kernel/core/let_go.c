@@ -134,18 +134,37 @@ static void clear_words(struct cowstack_change *c, struct cowstack_layer *layer)
 	}
 }
 
-/* Lowers the topmost index over the range, where it has pages. */
+/* The next page from *@number on that a layer of the range has; false: none. */
+static bool next_range_page(const struct cowstack_change *c, u64 *number)
+{
+	const struct cowstack_layer *layer = c->range_top;
+	u64 least = U64_MAX;
+
+	for (; layer; layer = layer->parent) {
+		u64 found = *number;
+
+		if (sparse_table_next(&layer->map.pages, &found))
+			least = min(least, found);
+		if (layer == c->range_bottom)
+			break;
+	}
+	*number = least;
+	return least != U64_MAX;
+}
+
+/* Lowers the topmost index over the range, where its layers have pages. */
 static void lower_index(struct cowstack_change *c)
 {
 	u64 end = from_vchunk(c->first) + c->count;
 	u64 chunk = from_vchunk(c->first);
+	u64 number = chunk / COWSTACK_PAGE_CHUNKS;
 
-	while (c->volume->chain && chunk < end) {
-		u64 number = chunk / COWSTACK_PAGE_CHUNKS;
-
-		if (!sparse_table_next(&c->volume->topmost, &number))
-			return;
+	if (!c->volume->chain)
+		return;
+	for (; next_range_page(c, &number); number++) {
 		chunk = max(chunk, number * COWSTACK_PAGE_CHUNKS);
+		if (chunk >= end)
+			return;
 		for (; chunk < min(end, (number + 1) * COWSTACK_PAGE_CHUNKS);
 		     chunk++)
 			cowstack_index_lower(c->volume, c->volume->chain,
@@ -200,6 +219,68 @@ static int add_page_for(struct cowstack_metadata *md,
 	return page ? 0 : -ENOMEM;
 }
 
+/* --- clean words --- */
+
+static bool encode_drop_clean(struct cowstack_transaction *t,
+			      struct record_writer *w)
+{
+	struct cowstack_change *c = to_change(t);
+	struct cowstack_layer *layer;
+
+	for (layer = c->volume->top; layer; layer = layer->parent)
+		if (atomic64_read(&layer->map.clean) &&
+		    !record_write_clean_gone(w, layer->id))
+			return false;
+	return true;
+}
+
+static void drop_clean_of(struct cowstack_change *c,
+			  struct cowstack_layer *layer)
+{
+	struct map_page *page;
+	unsigned int slot;
+	u64 number;
+
+	for (number = 0;
+	     (page = sparse_table_next(&layer->map.pages, &number)); number++)
+		for (slot = 0; slot < COWSTACK_PAGE_CHUNKS; slot++)
+			if (map_word_is_clean(page->words[slot]))
+				exchange_word(c, layer, page, slot,
+					      MAP_WORD_NONE, MAP_WORD_NONE);
+}
+
+/* Indexes may say too high: other volumes' need no care. */
+static void apply_drop_clean(struct cowstack_transaction *t)
+{
+	struct cowstack_change *c = to_change(t);
+	struct cowstack_layer *layer;
+
+	for (layer = c->volume->top; layer; layer = layer->parent)
+		if (atomic64_read(&layer->map.clean))
+			drop_clean_of(c, layer);
+}
+
+int cowstack_change_drop_clean(struct cowstack_change *c,
+			       struct cowstack_metadata *md,
+			       struct cowstack_volume *volume)
+{
+	change_init(c, md, volume, NULL, NULL);
+	c->transaction.encode = encode_drop_clean;
+	c->transaction.apply = apply_drop_clean;
+	return 0;
+}
+
+/* --- letting go --- */
+
+/* Walks that begin at the top must meet the bottom. */
+static bool is_range(const struct cowstack_layer *bottom,
+		     const struct cowstack_layer *top)
+{
+	while (top && top != bottom)
+		top = top->parent;
+	return top == bottom;
+}
+
 int cowstack_change_let_go(struct cowstack_change *c,
 			   struct cowstack_metadata *md,
 			   struct cowstack_volume *volume,
@@ -210,7 +291,8 @@ int cowstack_change_let_go(struct cowstack_change *c,
 	u32 i;
 
 	change_init(c, md, volume, update, argument);
-	if (what->replacement_count > COWSTACK_MAX_REPLACEMENTS)
+	if (what->replacement_count > COWSTACK_MAX_REPLACEMENTS ||
+	    !is_range(what->bottom, what->top))
 		return -EINVAL;
 	for (i = 0; i < what->replacement_count && !error; i++)
 		error = add_page_for(md, volume, &what->replacements[i]);

@@ -328,6 +328,8 @@ static int link_volumes(struct loader *l)
 		if (!top || top->children ||
 		    top->flags & COWSTACK_LAYER_FROZEN)
 			return damaged(l, "volume has no top layer of its own");
+		if (from_layer_id(volume->info.mixed_top) >= l->md->next_layer)
+			return damaged(l, "commit of a layer that never was");
 		other = volume->info.name[0] ?
 				cowstack_volume_find_name(l->md,
 							  volume->info.name) :
@@ -355,6 +357,10 @@ static int claim_page(struct loader *l, struct cowstack_layer *layer,
 			continue;
 		if (first + slot >= layer->limit)
 			return damaged(l, "layer holds what lies behind its volume's end");
+		/* Guests write to a top in place, and never to a clean copy. */
+		if (map_word_is_clean(word) &&
+		    !(layer->flags & COWSTACK_LAYER_FROZEN))
+			return damaged(l, "layer that is written holds a clean copy");
 		l->report->words++;
 		if (!map_word_has_chunk(word))
 			continue;

@@ -216,6 +216,27 @@ static int apply_run(struct loader *l, const struct disk_run_record *r,
 	return 0;
 }
 
+static int apply_clean_gone(struct loader *l, u32 id)
+{
+	struct cowstack_layer *layer = known_layer(l, id);
+	struct map_page *page;
+	u64 number;
+
+	if (!layer)
+		return damaged(l, "clean words of no layer");
+	for (number = 0;
+	     (page = sparse_table_next(&layer->map.pages, &number)); number++) {
+		unsigned int slot;
+
+		for (slot = 0; slot < COWSTACK_PAGE_CHUNKS; slot++)
+			if (map_word_is_clean(page->words[slot]))
+				map_page_store_clean(page, slot, MAP_WORD_NONE);
+		cowstack_page_mark_home(l->md, page);
+		cond_resched();
+	}
+	return 0;
+}
+
 static int remember_place(struct loader *l, struct map_page *page, u64 block)
 {
 	struct page_place *bigger;
@@ -276,6 +297,7 @@ static u32 least_bytes(u32 type)
 		return sizeof(struct disk_volume_record);
 	case COWSTACK_RECORD_VOLUME_GONE:
 	case COWSTACK_RECORD_LAYER_GONE:
+	case COWSTACK_RECORD_CLEAN_GONE:
 		return sizeof(struct disk_record);
 	case COWSTACK_RECORD_LAYER:
 		return sizeof(struct disk_layer_record);
@@ -312,6 +334,8 @@ static int apply_record(struct loader *l, const struct disk_record *r,
 		return apply_run(l, p, MAP_WORD_NONE);
 	case COWSTACK_RECORD_ZERO:
 		return apply_run(l, p, map_word_zeroes());
+	case COWSTACK_RECORD_CLEAN_GONE:
+		return apply_clean_gone(l, le32_to_cpu(r->id));
 	default:
 		return apply_page(l, p);
 	}

@@ -210,6 +210,12 @@ bool record_write_layer_gone(struct record_writer *w, layer_id_t id)
 			    sizeof(struct disk_record));
 }
 
+bool record_write_clean_gone(struct record_writer *w, layer_id_t id)
+{
+	return begin_record(w, COWSTACK_RECORD_CLEAN_GONE, from_layer_id(id),
+			    sizeof(struct disk_record));
+}
+
 /* Does a word for @chunk of @layer follow the last one that was written? */
 static bool follows(const struct record_writer *w, layer_id_t layer,
 		    vchunk_t chunk)

@@ -41,6 +41,8 @@ bool record_write_layer(struct record_writer *w,
 			const struct cowstack_layer *layer, layer_id_t parent,
 			u32 flags, const char *name);
 bool record_write_layer_gone(struct record_writer *w, layer_id_t id);
+/* The clean words that the layer has now say nothing any more. */
+bool record_write_clean_gone(struct record_writer *w, layer_id_t id);
 /* Words in a row become one record, words that are all alike a short one. */
 bool record_write_word(struct record_writer *w, layer_id_t layer,
 		       vchunk_t chunk, map_word_t word);
