@@ -187,7 +187,8 @@ int cowstack_change_clone_volume(struct cowstack_change *c,
 
 	change_init(c, md, NULL, NULL, NULL);
 	if (!(layer->flags & COWSTACK_LAYER_FROZEN) ||
-	    !cowstack_layer_is_whole(volume, layer))
+	    !cowstack_layer_is_whole(volume, layer) ||
+	    cowstack_layer_has_job(volume, layer))
 		return -EBUSY;
 	if (depth_of(layer) >= COWSTACK_MAX_LAYERS)
 		return -E2BIG;

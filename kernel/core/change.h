@@ -67,8 +67,8 @@ int cowstack_change_create_volume(struct cowstack_change *c,
 /*
  * A second volume on @layer, which is frozen, and all below it: of the size and
  * over the base that @volume has.  Errors as of create_volume; -EBUSY: @layer is
- * not frozen, or a commit into the base that is not finished has taken from it;
- * -E2BIG: the chain would be too long.
+ * not frozen, a commit that is not finished has taken from it, or a job is at work
+ * on it or below it; -E2BIG: the chain would be too long.
  */
 int cowstack_change_clone_volume(struct cowstack_change *c,
 				 struct cowstack_metadata *md, volume_id_t id,

@@ -178,6 +178,16 @@ bool cowstack_layer_is_whole(const struct cowstack_volume *volume,
 	return true;
 }
 
+bool cowstack_layer_has_job(const struct cowstack_volume *volume,
+			    const struct cowstack_layer *layer)
+{
+	const struct cowstack_job *job = &volume->info.job;
+
+	return job->state >= COWSTACK_JOB_QUEUED &&
+	       job->state <= COWSTACK_JOB_STOPPED &&
+	       from_layer_id(layer->id) >= from_layer_id(job->base);
+}
+
 /* Does @layer hold a word that says something, and is not clean or may be? */
 static bool holds_word(const struct cowstack_layer *layer, bool clean_too)
 {

@@ -152,6 +152,13 @@ bool cowstack_layer_is_shared(const struct cowstack_volume *volume,
 bool cowstack_layer_is_whole(const struct cowstack_volume *volume,
 			     const struct cowstack_layer *layer);
 
+/*
+ * Does an unfinished job of @volume take from or put into @layer, or one below
+ * it?  Whoever shares @layer would share those too, and the job could not end.
+ */
+bool cowstack_layer_has_job(const struct cowstack_volume *volume,
+			    const struct cowstack_layer *layer);
+
 /* Is @layer's map empty, but for room that was never written? */
 bool cowstack_layer_is_empty(const struct cowstack_layer *layer);
 /* Does it hold nothing but clean words? */

@@ -299,6 +299,51 @@ TEST_F(change, what_may_not_be_cloned)
 	EXPECT_EQ(NULL, volume_of(s, 4));
 }
 
+static void set_job(struct cowstack_volume_info *info, const void *argument)
+{
+	info->job = *(const struct cowstack_job *)argument;
+}
+
+static void record_job(struct chain_store *s, enum cowstack_job_state state,
+		       layer_id_t base)
+{
+	const struct cowstack_job job = {
+		.kind = COWSTACK_JOB_COMMIT,
+		.state = state,
+		.top = s->layer[2]->id,
+		.base = base,
+	};
+	struct cowstack_change c;
+
+	cowstack_change_info(&c, &s->md, s->volume, set_job, &job);
+	chain_run(s, &c);
+}
+
+/*
+ * Layer 3 lies above the range of a job: its clone would share the range, and
+ * the job could not take its layers out of the chain.
+ */
+TEST_F(change, nothing_that_a_job_needs_is_cloned)
+{
+	struct chain_store *s = &self->s;
+	u32 state;
+
+	for (state = COWSTACK_JOB_QUEUED; state <= COWSTACK_JOB_STOPPED;
+	     state++) {
+		record_job(s, state, COWSTACK_BASE_LAYER);
+		EXPECT_EQ(-EBUSY, clone(s, 2, s->layer[3], NULL));
+		EXPECT_EQ(-EBUSY, clone(s, 2, s->layer[0], NULL));
+		record_job(s, state, s->layer[1]->id);
+		EXPECT_EQ(-EBUSY, clone(s, 2, s->layer[3], NULL));
+		EXPECT_EQ(-EBUSY, clone(s, 2, s->layer[1], NULL));
+	}
+	/* Below the destination nothing changes. */
+	EXPECT_EQ(0, clone(s, 2, s->layer[0], NULL));
+	record_job(s, COWSTACK_JOB_CANCELLED, COWSTACK_BASE_LAYER);
+	EXPECT_EQ(0, clone(s, 3, s->layer[3], NULL));
+	EXPECT_TRUE(chain_all_is_right(s));
+}
+
 TEST_F(change, at_most_250_layers)
 {
 	struct chain_store *s = &self->s;
