@@ -34,8 +34,10 @@ struct cowstack_change {
 	struct cowstack_chain *chain;
 	char name[COWSTACK_NAME_SIZE];
 	u32 flags;
-	bool clears_mixed;
 	bool upward;
+	/* Of a removal, the caller's own. */
+	cowstack_update_fn removal_update;
+	const void *removal_argument;
 	vchunk_t first;
 	u64 count;
 	const struct cowstack_replacement *replacements;
@@ -140,8 +142,11 @@ int cowstack_change_let_go(struct cowstack_change *c,
  * The layers from @bottom to @top, which hold nothing any more, or only clean
  * words, and belong to this volume alone, leave the chain.  -EBUSY: one still
  * holds something, is pinned or shared; -EINVAL: they are no range below the
- * volume's top.  With @update a commit ends so: the layer below them, if there is
- * one, was its destination, and shows a point in time again.
+ * volume's top.  @update may be NULL.
+ *
+ * What @top showed is what the layer below @bottom shows then.  So that one is a
+ * point in time if @top was, and takes over a mark of the base that names a layer
+ * which leaves: what is unfinished there is finished with it.
  */
 int cowstack_change_remove_layers(struct cowstack_change *c,
 				  struct cowstack_metadata *md,

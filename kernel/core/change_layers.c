@@ -82,10 +82,13 @@ int cowstack_change_snapshot(struct cowstack_change *c,
 
 /* --- removing layers --- */
 
-/* The layer that the range was committed into, if it was one. */
+/* The layer below the range, if it is a point in time only from then on. */
 static struct cowstack_layer *unmixed_layer(const struct cowstack_change *c)
 {
-	return c->clears_mixed ? c->range_bottom->parent : NULL;
+	struct cowstack_layer *below = c->range_bottom->parent;
+
+	return below && below->flags & COWSTACK_LAYER_MIXED &&
+	       !(c->range_top->flags & COWSTACK_LAYER_MIXED) ? below : NULL;
 }
 
 static bool encode_unmixed(const struct cowstack_change *c,
@@ -97,6 +100,22 @@ static bool encode_unmixed(const struct cowstack_change *c,
 	       record_write_layer(w, layer, layer_parent_id(layer),
 				  layer->flags & ~COWSTACK_LAYER_MIXED,
 				  layer->name);
+}
+
+/* The range is still in its chain. */
+static void update_removed(struct cowstack_volume_info *info,
+			   const void *argument)
+{
+	const struct cowstack_change *c = argument;
+	const struct cowstack_layer *below = c->range_bottom->parent;
+	u32 mixed;
+
+	if (c->removal_update)
+		c->removal_update(info, c->removal_argument);
+	mixed = from_layer_id(info->mixed_top);
+	if (below && mixed >= from_layer_id(c->range_bottom->id) &&
+	    mixed <= from_layer_id(c->range_top->id))
+		info->mixed_top = below->id;
 }
 
 static bool encode_remove(struct cowstack_transaction *t,
@@ -128,6 +147,7 @@ static void apply_remove(struct cowstack_transaction *t)
 	struct cowstack_layer *layer = c->range_top;
 	struct cowstack_layer *below = c->range_bottom->parent;
 
+	change_apply_volume(c);
 	if (unmixed_layer(c))
 		below->flags &= ~COWSTACK_LAYER_MIXED;
 	cowstack_layer_set_parent(above, below);
@@ -137,7 +157,6 @@ static void apply_remove(struct cowstack_transaction *t)
 		cowstack_layer_remove(c->md, layer);
 		layer = next;
 	}
-	change_apply_volume(c);
 	change_publish_chain(c);
 }
 
@@ -170,12 +189,13 @@ int cowstack_change_remove_layers(struct cowstack_change *c,
 {
 	int error = check_range(volume, bottom, top);
 
-	change_init(c, md, volume, update, argument);
+	change_init(c, md, volume, update_removed, c);
 	if (error)
 		return error;
+	c->removal_update = update;
+	c->removal_argument = argument;
 	c->range_bottom = bottom;
 	c->range_top = top;
-	c->clears_mixed = update;
 	c->chain = cowstack_chain_new();
 	if (!c->chain)
 		return -ENOMEM;

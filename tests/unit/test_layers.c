@@ -92,6 +92,46 @@ static void mark_base(struct chain_store *s, u32 layer)
 	chain_run(s, &c);
 }
 
+/*
+ * The base is mixed with all up to layer 3.  What is left of that when it is
+ * gone is all up to layer 1, which can be committed, and made the base valid.
+ */
+TEST_F(change, a_mark_passes_down)
+{
+	struct chain_store *s = &self->s;
+
+	mark_base(s, 3);
+	EXPECT_FALSE(cowstack_layer_is_whole(s->volume, s->layer[1]));
+	ASSERT_EQ(0, chain_remove(s, 2, 3));
+	EXPECT_EQ(s->layer[1]->id, s->volume->info.mixed_top);
+	EXPECT_TRUE(cowstack_layer_is_whole(s->volume, s->layer[1]));
+	EXPECT_FALSE(cowstack_layer_is_whole(s->volume, s->layer[0]));
+	EXPECT_TRUE(chain_load_is_right(s));
+	/* One that is not named takes nothing along. */
+	ASSERT_EQ(0, chain_remove(s, 0, 0));
+	EXPECT_EQ(s->layer[1]->id, s->volume->info.mixed_top);
+	/* With nothing below it is said still, until a commit says otherwise. */
+	ASSERT_EQ(0, chain_remove(s, 1, 1));
+	EXPECT_EQ(s->layer[1]->id, s->volume->info.mixed_top);
+	EXPECT_TRUE(chain_all_is_right(s));
+}
+
+TEST_F(change, a_commit_ends_with_its_own_mark)
+{
+	struct chain_store *s = &self->s;
+	const layer_id_t none = COWSTACK_BASE_LAYER;
+	struct cowstack_change c;
+
+	mark_base(s, 3);
+	ASSERT_EQ(0, cowstack_change_remove_layers(&c, &s->md, s->volume,
+						   s->layer[0], s->layer[3],
+						   set_mixed, &none));
+	chain_run(s, &c);
+	EXPECT_EQ(none, s->volume->info.mixed_top);
+	EXPECT_EQ(1, cowstack_volume_depth(s->volume));
+	EXPECT_TRUE(chain_all_is_right(s));
+}
+
 /* --- commits into layers --- */
 
 static void mix(struct chain_store *s, u32 destination, u32 top)
@@ -103,6 +143,15 @@ static void mix(struct chain_store *s, u32 destination, u32 top)
 	chain_run(s, &c);
 }
 
+static u32 mixed_layers(struct chain_store *s)
+{
+	u32 i, mask = 0;
+
+	for (i = 0; i < 4; i++)
+		mask |= !!(s->layer[i]->flags & COWSTACK_LAYER_MIXED) << i;
+	return mask;
+}
+
 static u32 whole_layers(struct chain_store *s)
 {
 	u32 i, mask = 0;
@@ -110,6 +159,40 @@ static u32 whole_layers(struct chain_store *s)
 	for (i = 0; i < 4; i++)
 		mask |= cowstack_layer_is_whole(s->volume, s->layer[i]) << i;
 	return mask;
+}
+
+TEST_F(change, a_commit_into_a_layer_mixes_what_it_takes_from)
+{
+	struct chain_store *s = &self->s;
+
+	mix(s, 1, 3);
+	EXPECT_EQ(6, mixed_layers(s));
+	EXPECT_EQ(9, whole_layers(s));
+	EXPECT_TRUE(chain_load_is_right(s));
+	/* Flags of other kinds stay. */
+	EXPECT_EQ(0, chain_pin(s, 1, true));
+	EXPECT_EQ(6, mixed_layers(s));
+	EXPECT_EQ(0, chain_pin(s, 1, false));
+	ASSERT_EQ(0, chain_remove(s, 2, 3));
+	EXPECT_EQ(0, mixed_layers(s) & 2);
+	EXPECT_TRUE(chain_all_is_right(s));
+}
+
+/* A layer that is mixed itself makes none whole when it leaves. */
+TEST_F(change, mixed_layers_leave)
+{
+	struct chain_store *s = &self->s;
+
+	mix(s, 0, 3);
+	EXPECT_EQ(7, mixed_layers(s));
+	ASSERT_EQ(0, chain_remove(s, 1, 1));
+	EXPECT_EQ(5, mixed_layers(s) & 5);
+	ASSERT_EQ(0, chain_remove(s, 3, 3));
+	EXPECT_EQ(1, mixed_layers(s) & 5);
+	EXPECT_TRUE(chain_load_is_right(s));
+	ASSERT_EQ(0, chain_remove(s, 2, 2));
+	EXPECT_EQ(0, mixed_layers(s) & 1);
+	EXPECT_TRUE(chain_all_is_right(s));
 }
 
 TEST_F(change, what_is_a_point_in_time)
