@@ -1,23 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A commit into the base, a piece at a time: mark, (gather, write)…, flush, let
- * go, and at the end the layers leave the chain.
+ * A commit, a piece at a time and in the module's order: record, mark, (gather,
+ * write, flush, let go)…, end; then emptied layers leave the chain.
  */
-#include "commit_plan.h"
 #include "store_driver.h"
 
-static struct cowstack_layer *range_top(struct store_driver *d,
-					struct driver_volume *v)
+static struct cowstack_layer *find_layer(struct store_driver *d, layer_id_t id)
 {
-	return cowstack_layer_find(&d->md, v->commit.top);
+	return id == COWSTACK_BASE_LAYER ? NULL :
+					   cowstack_layer_find(&d->md, id);
+}
+
+static struct cowstack_layer *range_top(struct store_driver *d,
+					const struct driver_volume *v)
+{
+	return find_layer(d, v->commit.top);
+}
+
+/* NULL: the base. */
+static struct cowstack_layer *destination(struct store_driver *d,
+					  const struct driver_volume *v)
+{
+	return find_layer(d, v->commit.base);
 }
 
 static struct cowstack_layer *range_bottom(struct store_driver *d,
-					   struct driver_volume *v)
+					   const struct driver_volume *v)
 {
 	struct cowstack_layer *layer = range_top(d, v);
 
-	while (layer->parent)
+	while (layer->parent != destination(d, v))
 		layer = layer->parent;
 	return layer;
 }
@@ -43,29 +55,150 @@ static void submit(struct store_driver *d, struct driver_commit *job)
 		driver_run_steps(d);
 }
 
-/* --- begin --- */
-
-static void mark_mixed(struct cowstack_volume_info *info, const void *argument)
-{
-	const struct driver_commit *job = argument;
-
-	if (from_layer_id(job->top) > from_layer_id(info->mixed_top))
-		info->mixed_top = job->top;
-	info->job.kind = COWSTACK_JOB_COMMIT;
-	info->job.state = COWSTACK_JOB_RUNNING;
-	info->job.top = job->top;
-}
-
 static void fill_range(struct store_driver *d, struct driver_volume *v,
 		       struct cowstack_range *range)
 {
-	cowstack_range_fill(range, range_top(d, v), NULL);
+	cowstack_range_fill(range, range_top(d, v), destination(d, v));
+}
+
+/* --- records: each changes what it means and no more --- */
+
+static void update_start(struct cowstack_volume_info *info,
+			 const void *argument)
+{
+	const struct driver_commit *job = argument;
+
+	memset(&info->job, 0, sizeof(info->job));
+	info->job.kind = COWSTACK_JOB_COMMIT;
+	info->job.state = COWSTACK_JOB_RUNNING;
+	info->job.top = job->top;
+	info->job.base = job->base;
+	info->job.flags = job->retain ? COWSTACK_JOB_RETAIN : 0;
+	info->job.on_error = job->reports ? COWSTACK_ON_ERROR_REPORT :
+					    COWSTACK_ON_ERROR_STOP;
+}
+
+static void update_mark(struct cowstack_volume_info *info, const void *argument)
+{
+	const struct driver_commit *job = argument;
+
+	if (job->base == COWSTACK_BASE_LAYER &&
+	    from_layer_id(job->top) > from_layer_id(info->mixed_top))
+		info->mixed_top = job->top;
+}
+
+static void update_progress(struct cowstack_volume_info *info,
+			    const void *argument)
+{
+	const struct driver_commit *job = argument;
+
+	info->job.cursor = job->next;
+	info->job.errors = job->errors;
+}
+
+static void update_state(struct cowstack_volume_info *info,
+			 const void *argument)
+{
+	info->job.state = *(const enum cowstack_job_state *)argument;
+}
+
+static void update_finish(struct cowstack_volume_info *info,
+			  const void *argument)
+{
+	const struct driver_commit *job = argument;
+	u32 mixed = from_layer_id(info->mixed_top);
+
+	info->job.state = COWSTACK_JOB_COMPLETED;
+	info->job.errors = job->errors;
+	if (job->errors || !mixed || mixed > from_layer_id(job->top))
+		return;
+	if (job->base == COWSTACK_BASE_LAYER)
+		info->mixed_top = COWSTACK_BASE_LAYER;
+	else if (mixed > from_layer_id(job->base))
+		info->mixed_top = job->base;
+}
+
+/* A change of the record alone, durable when this returns. */
+static void change_record(struct store_driver *d, struct driver_volume *v,
+			  cowstack_update_fn update, const void *argument)
+{
+	struct cowstack_change change;
+
+	cowstack_change_info(&change, &d->md, v->volume, update, argument);
+	driver_submit(d, &change);
+	driver_run_steps(d);
+	cowstack_change_free(&change);
+}
+
+static void set_state(struct store_driver *d, struct driver_volume *v,
+		      enum cowstack_job_state state)
+{
+	change_record(d, v, update_state, &state);
+	driver_trace(d, "volume %u: commit has state %d", v->number, state);
+}
+
+/* --- begin --- */
+
+/* May a commit take from @layer, or put into it? */
+static bool is_spared(const struct driver_volume *v,
+		      const struct cowstack_layer *layer)
+{
+	return layer->flags & COWSTACK_LAYER_PINNED ||
+	       cowstack_layer_is_shared(v->volume, layer);
+}
+
+/* From @from down to @to, which is right above the base where it is NULL. */
+static bool any_is_spared(const struct driver_volume *v,
+			  const struct cowstack_layer *from,
+			  const struct cowstack_layer *to)
+{
+	for (; from && from != to; from = from->parent)
+		if (is_spared(v, from))
+			return true;
+	return to && is_spared(v, to);
+}
+
+static struct cowstack_layer *choose_destination(struct store_driver *d,
+						 struct driver_volume *v,
+						 const struct cowstack_layer *top)
+{
+	struct cowstack_layer *layer = layer_random(d, v);
+
+	while (layer && from_layer_id(layer->id) >= from_layer_id(top->id))
+		layer = layer->parent;
+	return layer;
+}
+
+/* Nothing is in flight if @snapshot: the top is taken, to be frozen first. */
+static bool choose_range(struct store_driver *d, struct driver_volume *v,
+			 bool snapshot)
+{
+	struct driver_commit *job = &v->commit;
+	struct cowstack_layer *top = snapshot ? volume_top(v) :
+						layer_random(d, v);
+	struct cowstack_layer *to;
+
+	if (!top || (!snapshot && !cowstack_layer_is_whole(v->volume, top)))
+		return false;
+	to = random_percent(&d->random, 35) || base_users(d, v->base) > 1 ?
+		     choose_destination(d, v, top) : NULL;
+	/* Another's base is not written to. */
+	if ((!to && base_users(d, v->base) > 1) || any_is_spared(v, top, to))
+		return false;
+	job->top = top->id;
+	job->base = to ? to->id : COWSTACK_BASE_LAYER;
+	job->retain = !to && random_percent(&d->random, 40);
+	job->reports = random_percent(&d->random, 30);
+	job->errors = 0;
+	return true;
 }
 
 static bool base_is_too_short(struct store_driver *d, struct driver_volume *v)
 {
 	struct cowstack_range range;
 
+	if (v->commit.base != COWSTACK_BASE_LAYER)
+		return false;
 	fill_range(d, v, &range);
 	return v->volume->info.base_sectors < v->volume->info.sectors &&
 	       cowstack_range_held_behind(cowstack_geometry(&d->md), &range,
@@ -74,75 +207,98 @@ static bool base_is_too_short(struct store_driver *d, struct driver_volume *v)
 
 void commit_begin(struct store_driver *d, struct driver_volume *v)
 {
+	bool snapshot = v->model.point_count < MODEL_MAX_POINTS &&
+			random_percent(&d->random, 25);
 	struct driver_commit *job = &v->commit;
-	struct volume_model *m = &v->model;
 
-	if (job->state != COMMIT_IDLE || !m->point_count)
+	if (job->state != COMMIT_IDLE)
 		return;
-	job->top = to_layer_id(m->points[random_below(&d->random,
-						      m->point_count)].layer);
-	if (base_is_too_short(d, v))
+	if (snapshot)
+		volume_drain(d, v);
+	if (driver_is_over(d) || !choose_range(d, v, snapshot) ||
+	    base_is_too_short(d, v))
 		return;
-	cowstack_change_info(&job->change, &d->md, v->volume, mark_mixed, job);
-	job->state = COMMIT_MARKING;
+	driver_trace(d, "volume %u: commit up to layer %u into %u%s", v->number,
+		     from_layer_id(job->top), from_layer_id(job->base),
+		     job->retain ? ", retained" : "");
+	job->state = COMMIT_MARK;
+	/* Recorded when the message returns, either way. */
+	if (snapshot)
+		volume_freeze_top(d, v, update_start, job);
+	else
+		change_record(d, v, update_start, job);
+}
+
+static void mark(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+
 	job->next = 0;
-	driver_trace(d, "volume %u: commit up to layer %u", v->number,
-		     from_layer_id(job->top));
+	job->errors = 0;
+	if (destination(d, v))
+		cowstack_change_mix(&job->change, &d->md, v->volume,
+				    destination(d, v), range_top(d, v),
+				    update_mark, job);
+	else
+		cowstack_change_info(&job->change, &d->md, v->volume,
+				     update_mark, job);
 	submit(d, job);
-}
-
-void commit_resume(struct store_driver *d, struct driver_volume *v)
-{
-	struct driver_commit *job = &v->commit;
-	const struct cowstack_job *recorded = &v->volume->info.job;
-
-	if (job->ending && !range_top(d, v))
-		model_commit_points(&v->model, from_layer_id(job->top));
-	job->ending = false;
-	job->state = COMMIT_IDLE;
-	job->next = 0;
-	if (recorded->kind != COWSTACK_JOB_COMMIT)
-		return;
-	job->top = recorded->top;
-	job->state = COMMIT_GATHER;
-	if (!range_top(d, v))
-		driver_fail(d, "volume %u: its job has no layer", v->number);
-}
-
-void commit_drop(struct driver_volume *v)
-{
-	free_change(&v->commit);
-	v->commit.state = COMMIT_IDLE;
 }
 
 /* --- gather and write --- */
 
+static void add_sector(struct driver_commit *job, u64 sector, u64 version)
+{
+	struct commit_sector *s = &job->sectors[job->sector_count++];
+
+	s->sector = sector;
+	s->version = version;
+}
+
 static void gather_segment(struct store_driver *d, struct driver_volume *v,
 			   const struct cowstack_segment *segment)
 {
-	struct driver_commit *job = &v->commit;
 	u64 i;
 
 	for (i = 0; i < segment->sectors; i++) {
-		struct commit_sector *s = &job->sectors[job->sector_count];
+		u64 sector = segment->sector + i;
 
-		if (segment->sector + i >= v->volume->info.base_sectors)
+		if (v->commit.base == COWSTACK_BASE_LAYER &&
+		    sector >= v->volume->info.base_sectors)
 			return;
-		s->sector = segment->sector + i;
-		s->version = segment->zero ? 0 :
-			device_read_version(&d->store, segment->place + i);
-		job->sector_count++;
+		add_sector(&v->commit, sector, segment->zero ? 0 :
+			   device_read_version(&d->store, segment->place + i));
 	}
+}
+
+static void gather_chunk(struct store_driver *d, struct driver_volume *v,
+			 const struct cowstack_range *range, vchunk_t chunk)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(&d->md);
+	struct cowstack_segment segments[COWSTACK_MAX_PIECES];
+	struct cowstack_range merged;
+	struct cowstack_merge merge;
+	u32 count, i;
+
+	if (destination(d, v)) {
+		cowstack_range_fill(&merged, range_top(d, v),
+				    destination(d, v)->parent);
+		cowstack_range_merge(g, &merged, chunk, &merge);
+		for (i = 0; i < merge.count; i++)
+			gather_segment(d, v, &merge.copies[i]);
+		return;
+	}
+	count = cowstack_range_plan(g, range, chunk, segments);
+	for (i = 0; i < count; i++)
+		gather_segment(d, v, &segments[i]);
 }
 
 /* From the first chunk that is held, a few chunks on. */
 static void gather(struct store_driver *d, struct driver_volume *v)
 {
-	struct cowstack_segment segments[COWSTACK_MAX_PIECES];
 	struct driver_commit *job = &v->commit;
 	vchunk_t chunk = to_vchunk(job->next);
 	struct cowstack_range range;
-	u32 count, i;
 
 	fill_range(d, v, &range);
 	if (!cowstack_range_next(&range, &chunk)) {
@@ -150,94 +306,208 @@ static void gather(struct store_driver *d, struct driver_volume *v)
 		return;
 	}
 	job->first = from_vchunk(chunk);
+	job->sector_count = 0;
+	if (job->reports && random_percent(&d->random, 10)) {
+		/* It stays where it is, and the next group begins behind it. */
+		job->errors++;
+		job->next = job->first + 1;
+		return;
+	}
 	job->next = job->first + 1 + random_below(&d->random,
 						  DRIVER_GROUP_CHUNKS);
-	job->sector_count = 0;
 	power_tick(&d->power);
 	do {
-		count = cowstack_range_plan(cowstack_geometry(&d->md), &range,
-					    chunk, segments);
-		for (i = 0; i < count; i++)
-			gather_segment(d, v, &segments[i]);
+		gather_chunk(d, v, &range, chunk);
 		chunk = to_vchunk(from_vchunk(chunk) + 1);
 	} while (cowstack_range_next(&range, &chunk) &&
 		 from_vchunk(chunk) < job->next);
 	job->state = COMMIT_WRITE;
 }
 
-static void let_go(struct store_driver *d, struct driver_volume *v)
+/* The word that stays of @chunk, and where; false: none does. */
+static bool find_replacement(struct store_driver *d, struct driver_volume *v,
+			     const struct cowstack_range *range,
+			     vchunk_t chunk, struct cowstack_replacement *r)
+{
+	struct cowstack_layer *to = destination(d, v);
+	struct cowstack_range merged;
+	struct cowstack_merge merge;
+
+	r->chunk = chunk;
+	if (to) {
+		cowstack_range_fill(&merged, range_top(d, v), to->parent);
+		cowstack_range_merge(cowstack_geometry(&d->md), &merged, chunk,
+				     &merge);
+		r->layer = to;
+		r->word = merge.word;
+		return merge.word != MAP_WORD_NONE;
+	}
+	r->word = cowstack_range_newest(range, chunk, &r->layer);
+	if (!map_word_mask(r->word) ||
+	    (!v->commit.retain && !map_word_is_clean(r->word)))
+		return false;
+	r->word = map_word_as_clean(r->word);
+	return true;
+}
+
+static void find_replacements(struct store_driver *d, struct driver_volume *v)
 {
 	struct driver_commit *job = &v->commit;
-	struct cowstack_layer *bottom = range_bottom(d, v);
-	struct cowstack_layer *top = range_top(d, v);
+	vchunk_t chunk = to_vchunk(job->first);
+	struct cowstack_range range;
+
+	fill_range(d, v, &range);
+	job->replacement_count = 0;
+	while (cowstack_range_next(&range, &chunk) &&
+	       from_vchunk(chunk) < job->next) {
+		if (find_replacement(d, v, &range, chunk,
+				     &job->replacements[job->replacement_count]))
+			job->replacement_count++;
+		chunk = to_vchunk(from_vchunk(chunk) + 1);
+	}
+}
+
+static void stop(struct store_driver *d, struct driver_volume *v)
+{
+	set_state(d, v, COWSTACK_JOB_STOPPED);
+	v->commit.state = COMMIT_STANDING;
+	d->stops++;
+}
+
+/* False: no room for a page of words; it stopped. */
+static bool let_go(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
 	struct cowstack_let_go what = {
-		.bottom = bottom, .top = top,
+		.bottom = range_bottom(d, v), .top = range_top(d, v),
 		.first = to_vchunk(job->first),
 		.count = job->next - job->first,
 	};
+	struct cowstack_let_go newest = what;
+	int error;
 
-	if (cowstack_fault(FAULT_DROP_IN_TWO_STEPS) && top != bottom) {
-		what.bottom = top;
-		cowstack_change_let_go(&job->change, &d->md, v->volume, &what,
-				       NULL, NULL);
+	find_replacements(d, v);
+	if (cowstack_fault(FAULT_DROP_IN_TWO_STEPS) && what.top != what.bottom) {
+		newest.bottom = what.top;
+		cowstack_change_let_go(&job->change, &d->md, v->volume,
+				       &newest, NULL, NULL);
 		driver_submit(d, &job->change);
 		driver_run_steps(d);
 		cowstack_change_free(&job->change);
 	}
-	what.bottom = bottom;
-	cowstack_change_let_go(&job->change, &d->md, v->volume, &what, NULL,
-			       NULL);
+	what.replacements = job->replacements;
+	what.replacement_count = job->replacement_count;
+	error = cowstack_change_let_go(&job->change, &d->md, v->volume, &what,
+				       update_progress, job);
+	if (error) {
+		if (error != -ENOSPC)
+			driver_fail(d, "volume %u: no letting go: %d",
+				    v->number, error);
+		stop(d, v);
+		return false;
+	}
 	submit(d, job);
+	return true;
 }
 
-static void write_base(struct store_driver *d, struct driver_volume *v)
+static void write_sectors(struct store_driver *d, struct driver_volume *v)
 {
+	struct simulated_device *to = destination(d, v) ? &d->store :
+							  &v->base->device;
 	struct driver_commit *job = &v->commit;
 	u32 i;
 
 	if (cowstack_fault(FAULT_DROP_BEFORE_COPY)) {
-		let_go(d, v);
+		if (!let_go(d, v))
+			return;
 		driver_run_steps(d);
 		free_change(job);
 	}
 	power_tick(&d->power);
 	for (i = 0; i < job->sector_count; i++)
-		device_write_version(&v->base, job->sectors[i].sector,
+		device_write_version(to, job->sectors[i].sector,
 				     job->sectors[i].version, 0);
+	job->state = COMMIT_FLUSH;
 }
 
-static void flush_base(struct store_driver *d, struct driver_volume *v)
+/* The journal's step flushes the store itself. */
+static void flush_destination(struct store_driver *d, struct driver_volume *v)
 {
-	if (!cowstack_fault(FAULT_SKIP_DESTINATION_FLUSH))
-		device_flush(&v->base);
+	if (!destination(d, v) && !cowstack_fault(FAULT_SKIP_DESTINATION_FLUSH))
+		device_flush(&v->base->device);
 }
 
 /* --- end --- */
 
-static void clear_mixed(struct cowstack_volume_info *info, const void *argument)
+static bool range_is_empty(struct store_driver *d, struct driver_volume *v)
 {
-	const struct driver_commit *job = argument;
+	const struct cowstack_layer *layer = range_top(d, v);
 
-	if (from_layer_id(job->top) >= from_layer_id(info->mixed_top))
-		info->mixed_top = COWSTACK_BASE_LAYER;
-	memset(&info->job, 0, sizeof(info->job));
+	for (; layer != destination(d, v); layer = layer->parent)
+		if (!cowstack_layer_is_empty(layer))
+			return false;
+	return true;
 }
 
-static void remove_layers(struct store_driver *d, struct driver_volume *v)
+/* The layers from @top down to @bottom are about to leave. */
+static void note_leaving(struct driver_volume *v,
+			 const struct cowstack_layer *bottom,
+			 const struct cowstack_layer *top)
+{
+	const struct cowstack_layer *layer;
+
+	for (layer = top; layer != bottom->parent; layer = layer->parent)
+		model_find_point(&v->model, from_layer_id(layer->id))->leaving =
+			true;
+}
+
+static void end_sweep(struct store_driver *d, struct driver_volume *v)
 {
 	struct driver_commit *job = &v->commit;
+	struct cowstack_layer *bottom = range_bottom(d, v);
+	struct cowstack_layer *top = range_top(d, v);
 	int error;
 
-	error = cowstack_change_remove_layers(&job->change, &d->md, v->volume,
-					      range_bottom(d, v),
-					      range_top(d, v), clear_mixed,
-					      job);
+	job->kept = !range_is_empty(d, v);
+	if (job->kept)
+		error = cowstack_change_info(&job->change, &d->md, v->volume,
+					     update_finish, job);
+	else
+		error = cowstack_change_remove_layers(&job->change, &d->md,
+						      v->volume, bottom, top,
+						      update_finish, job);
 	if (error) {
-		driver_fail(d, "layers are not removed: %d", error);
+		driver_fail(d, "volume %u: commit cannot finish: %d", v->number,
+			    error);
 		return;
 	}
+	if (!job->kept)
+		note_leaving(v, bottom, top);
 	job->ending = true;
 	submit(d, job);
+}
+
+/* The step that ends it is durable. */
+static void note_end(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+
+	job->ending = false;
+	if (job->base == COWSTACK_BASE_LAYER && !job->errors) {
+		if (v->volume->info.mixed_top != COWSTACK_BASE_LAYER)
+			driver_fail(d, "volume %u: base stays mixed",
+				    v->number);
+		model_commit_base(&v->model, from_layer_id(job->top),
+				  v->base->content);
+	}
+	layers_settle(d, v);
+	d->commits++;
+	d->layer_commits += job->base != COWSTACK_BASE_LAYER;
+	d->retained += job->retain;
+	d->with_errors += !!job->errors;
+	driver_trace(d, "volume %u: committed up to layer %u into %u, %llu errors",
+		     v->number, from_layer_id(job->top),
+		     from_layer_id(job->base), (unsigned long long)job->errors);
 }
 
 static void finish(struct store_driver *d, struct driver_volume *v)
@@ -247,12 +517,44 @@ static void finish(struct store_driver *d, struct driver_volume *v)
 	job->state = COMMIT_IDLE;
 	if (d->power.dead)
 		return;
-	job->ending = false;
-	model_commit_points(&v->model, from_layer_id(job->top));
-	d->commits++;
-	driver_trace(d, "volume %u: committed up to layer %u", v->number,
-		     from_layer_id(job->top));
+	note_end(d, v);
+	if (!job->kept)
+		return;
+	job->emptied = job->top;
+	job->state = COMMIT_EMPTIED;
 }
+
+/* One layer of a range that keeps something; each that keeps nothing leaves. */
+static void look_at_emptied(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+	struct cowstack_layer *layer = find_layer(d, job->emptied);
+
+	job->emptied = layer->parent ? layer->parent->id : COWSTACK_BASE_LAYER;
+	if (job->emptied == job->base)
+		job->state = COMMIT_IDLE;
+	if (!cowstack_layer_is_empty(layer))
+		return;
+	if (cowstack_change_remove_layers(&job->change, &d->md, v->volume,
+					  layer, layer, NULL, NULL)) {
+		driver_fail(d, "volume %u: an emptied layer stays", v->number);
+		return;
+	}
+	note_leaving(v, layer, layer);
+	job->state = COMMIT_LEAVING;
+	submit(d, job);
+}
+
+static void leave(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+
+	job->state = job->emptied == job->base ? COMMIT_IDLE : COMMIT_EMPTIED;
+	if (!d->power.dead)
+		layers_settle(d, v);
+}
+
+/* --- a piece at a time --- */
 
 static enum crash_phase phase_of(enum commit_state state)
 {
@@ -274,6 +576,11 @@ static void do_tick(struct store_driver *d, struct driver_volume *v)
 
 	switch (job->state) {
 	case COMMIT_IDLE:
+	case COMMIT_STANDING:
+		break;
+	case COMMIT_MARK:
+		mark(d, v);
+		job->state = COMMIT_MARKING;
 		break;
 	case COMMIT_MARKING:
 	case COMMIT_WAITING:
@@ -283,23 +590,28 @@ static void do_tick(struct store_driver *d, struct driver_volume *v)
 		gather(d, v);
 		break;
 	case COMMIT_WRITE:
-		write_base(d, v);
-		job->state = COMMIT_FLUSH;
+		write_sectors(d, v);
 		break;
 	case COMMIT_FLUSH:
-		flush_base(d, v);
+		flush_destination(d, v);
 		job->state = COMMIT_LET_GO;
 		break;
 	case COMMIT_LET_GO:
-		let_go(d, v);
-		job->state = COMMIT_WAITING;
+		if (let_go(d, v))
+			job->state = COMMIT_WAITING;
 		break;
 	case COMMIT_END:
-		remove_layers(d, v);
+		end_sweep(d, v);
 		job->state = COMMIT_ENDING;
 		break;
 	case COMMIT_ENDING:
 		finish(d, v);
+		break;
+	case COMMIT_EMPTIED:
+		look_at_emptied(d, v);
+		break;
+	case COMMIT_LEAVING:
+		leave(d, v);
 		break;
 	}
 }
@@ -315,4 +627,91 @@ void commit_tick(struct store_driver *d, struct driver_volume *v)
 	d->power.phase = phase_of(job->state);
 	do_tick(d, v);
 	d->power.phase = phase;
+}
+
+/* --- steering --- */
+
+bool commit_is_ending(const struct driver_volume *v)
+{
+	return v->commit.state == COMMIT_ENDING ||
+	       v->commit.state == COMMIT_EMPTIED ||
+	       v->commit.state == COMMIT_LEAVING;
+}
+
+void commit_settle(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+
+	if ((job->state == COMMIT_ENDING || job->state == COMMIT_LEAVING) &&
+	    !driver_is_over(d))
+		commit_tick(d, v);
+}
+
+void commit_steer(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+
+	if (job->state == COMMIT_IDLE || commit_is_ending(v) ||
+	    change_is_waiting(job))
+		return;
+	free_change(job);
+	if (random_percent(&d->random, 40)) {
+		set_state(d, v, COWSTACK_JOB_CANCELLED);
+		job->state = COMMIT_IDLE;
+	} else if (job->state == COMMIT_STANDING) {
+		set_state(d, v, COWSTACK_JOB_RUNNING);
+		job->state = COMMIT_MARK;
+	} else {
+		set_state(d, v, COWSTACK_JOB_PAUSED);
+		job->state = COMMIT_STANDING;
+	}
+}
+
+void commit_run(struct store_driver *d, struct driver_volume *v)
+{
+	while (v->commit.state != COMMIT_IDLE &&
+	       v->commit.state != COMMIT_STANDING && !driver_is_over(d)) {
+		driver_run_steps(d);
+		commit_tick(d, v);
+	}
+}
+
+bool commit_uses_layer(const struct driver_volume *v,
+		       const struct cowstack_layer *layer)
+{
+	const struct cowstack_job *job = &v->volume->info.job;
+
+	return job->state >= COWSTACK_JOB_QUEUED &&
+	       job->state <= COWSTACK_JOB_STOPPED &&
+	       from_layer_id(layer->id) <= from_layer_id(job->top) &&
+	       from_layer_id(layer->id) >= from_layer_id(job->base);
+}
+
+void commit_resume(struct store_driver *d, struct driver_volume *v)
+{
+	const struct cowstack_job *recorded = &v->volume->info.job;
+	struct driver_commit *job = &v->commit;
+
+	job->state = COMMIT_IDLE;
+	if (job->ending && recorded->state == COWSTACK_JOB_COMPLETED)
+		note_end(d, v);
+	job->ending = false;
+	if (recorded->state != COWSTACK_JOB_RUNNING &&
+	    recorded->state != COWSTACK_JOB_PAUSED &&
+	    recorded->state != COWSTACK_JOB_STOPPED)
+		return;
+	job->top = recorded->top;
+	job->base = recorded->base;
+	job->retain = recorded->flags & COWSTACK_JOB_RETAIN;
+	job->reports = recorded->on_error == COWSTACK_ON_ERROR_REPORT;
+	job->state = recorded->state == COWSTACK_JOB_RUNNING ?
+			     COMMIT_MARK : COMMIT_STANDING;
+	if (!range_top(d, v) || (from_layer_id(job->base) && !destination(d, v)))
+		driver_fail(d, "volume %u: its job has no layer", v->number);
+}
+
+void commit_drop(struct driver_volume *v)
+{
+	free_change(&v->commit);
+	v->commit.state = COMMIT_IDLE;
 }

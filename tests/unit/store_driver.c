@@ -43,11 +43,15 @@ void driver_init(struct store_driver *d)
 	INIT_LIST_HEAD(&d->queue);
 	INIT_LIST_HEAD(&d->draining);
 	device_init(&d->store, &d->power, 512, DRIVER_STORE_SECTORS);
+	for (i = 0; i < DRIVER_BASES; i++) {
+		device_init(&d->bases[i].device, &d->power, 8,
+			    MODEL_MAX_SECTORS);
+		d->bases[i].content = calloc(MODEL_MAX_SECTORS, sizeof(u64));
+	}
 	for (i = 0; i < DRIVER_VOLUMES; i++) {
 		struct driver_volume *v = &d->volumes[i];
 
 		v->number = i + 1;
-		device_init(&v->base, &d->power, 8, MODEL_MAX_SECTORS);
 		model_init(&v->model, v->number);
 		v->commit.sectors = calloc(DRIVER_GROUP_CHUNKS * 128,
 					   sizeof(struct commit_sector));
@@ -63,8 +67,11 @@ void driver_exit(struct store_driver *d)
 
 	driver_close(d);
 	device_exit(&d->store);
+	for (i = 0; i < DRIVER_BASES; i++) {
+		device_exit(&d->bases[i].device);
+		free(d->bases[i].content);
+	}
 	for (i = 0; i < DRIVER_VOLUMES; i++) {
-		device_exit(&d->volumes[i].base);
 		model_exit(&d->volumes[i].model);
 		free(d->volumes[i].commit.sectors);
 	}
@@ -123,8 +130,9 @@ void driver_format(struct store_driver *d, u64 seed)
 	for (i = 0; i < DRIVER_VOLUMES; i++) {
 		struct driver_volume *v = &d->volumes[i];
 
-		model_reset(&v->model, 0, 0);
+		model_reset(&v->model, 0, NULL, 0);
 		v->volume = NULL;
+		v->base = NULL;
 		v->uncertain = false;
 		v->growing_to = 0;
 		v->freezing = 0;

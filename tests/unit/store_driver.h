@@ -11,6 +11,7 @@
 
 #include "change.h"
 #include "checkpoint.h"
+#include "commit_plan.h"
 #include "fault.h"
 #include "load.h"
 #include "random.h"
@@ -19,6 +20,7 @@
 
 enum {
 	DRIVER_VOLUMES = 3,
+	DRIVER_BASES = DRIVER_VOLUMES,
 	DRIVER_MAX_IN_FLIGHT = 4,
 	DRIVER_MAX_IO_SECTORS = 256,
 	DRIVER_MAX_CHUNKS = 160,
@@ -56,6 +58,7 @@ struct driver_read {
 
 enum commit_state {
 	COMMIT_IDLE,
+	COMMIT_MARK,
 	COMMIT_MARKING,
 	COMMIT_GATHER,
 	COMMIT_WRITE,
@@ -64,8 +67,12 @@ enum commit_state {
 	COMMIT_WAITING,		/* for the step that lets go */
 	COMMIT_END,
 	COMMIT_ENDING,
+	COMMIT_EMPTIED,		/* layers that keep nothing leave, one by one */
+	COMMIT_LEAVING,
+	COMMIT_STANDING,	/* paused, or stopped by an error */
 };
 
+/* What is copied: to the base, or within the store. */
 struct commit_sector {
 	u64 sector;
 	u64 version;
@@ -74,20 +81,34 @@ struct commit_sector {
 struct driver_commit {
 	enum commit_state state;
 	layer_id_t top;
-	bool ending;		/* the step that removes the layers is sent */
+	layer_id_t base;	/* the destination */
+	bool retain;
+	bool reports;		/* goes on after errors */
+	u64 errors;
+	bool ending;		/* the step that ends it is sent */
+	bool kept;		/* with layers of the range still there */
+	layer_id_t emptied;	/* to be looked at, or leaving */
 	u64 first;		/* chunks of the group: first … next - 1 */
 	u64 next;
 	bool let_go_early;	/* fault 3: the words went before the copy */
 	bool has_change;
 	struct cowstack_change change;
+	struct cowstack_replacement replacements[DRIVER_GROUP_CHUNKS];
+	u32 replacement_count;
 	struct commit_sector *sectors;
 	u32 sector_count;
+};
+
+/* A base, which clones share. */
+struct driver_base {
+	struct simulated_device device;
+	u64 *content;		/* where no commit into it is unfinished */
 };
 
 struct driver_volume {
 	u32 number;
 	struct cowstack_volume *volume;	/* NULL: there is none */
-	struct simulated_device base;
+	struct driver_base *base;
 	struct volume_model model;
 	struct driver_write writes[DRIVER_MAX_IN_FLIGHT];
 	struct driver_read reads[DRIVER_MAX_IN_FLIGHT];
@@ -114,6 +135,7 @@ struct store_driver {
 	struct power power;
 	struct simulated_device store;
 	struct driver_volume volumes[DRIVER_VOLUMES];
+	struct driver_base bases[DRIVER_BASES];
 	struct cowstack_metadata md;
 	bool open;
 	struct list_head queue;		/* transactions for the next step */
@@ -131,7 +153,14 @@ struct store_driver {
 	u64 partial_steps;	/* that could not take every word */
 	u64 full;		/* writes that found no room */
 	u64 checkpoints;
-	u64 commits;
+	u64 commits;		/* of these: */
+	u64 layer_commits;	/* into a layer */
+	u64 retained;
+	u64 with_errors;
+	u64 stops;		/* for want of room */
+	u64 clones;
+	u64 drops;
+	u64 clean_words;	/* compared with what shows below them */
 	unsigned int commit_percent;	/* of the work on a volume */
 	bool verbose;
 	bool failed;
@@ -188,6 +217,11 @@ void volume_begin_read(struct store_driver *d, struct driver_volume *v,
 void volume_end_read(struct store_driver *d, struct driver_volume *v,
 		     struct driver_read *r);
 void volume_snapshot(struct store_driver *d, struct driver_volume *v);
+/* @update edits the volume's record in the same step. */
+void volume_freeze_top(struct store_driver *d, struct driver_volume *v,
+		       cowstack_update_fn update, const void *argument);
+struct cowstack_layer *volume_top(const struct driver_volume *v);
+u32 base_users(const struct store_driver *d, const struct driver_base *base);
 /* Ends what is in flight. */
 void volume_drain(struct store_driver *d, struct driver_volume *v);
 bool volume_uses_chunks(const struct store_driver *d,
@@ -209,11 +243,47 @@ void volume_open(struct store_driver *d, struct driver_volume *v);
 /* Takes away a volume that was half created or half deleted. */
 void volume_finish_open(struct store_driver *d, struct driver_volume *v);
 
+/* --- layer_driver.c --- */
+
+/* A frozen layer of the volume; NULL: there is none. */
+struct cowstack_layer *layer_random(struct store_driver *d,
+				    struct driver_volume *v);
+void layer_pin(struct store_driver *d, struct driver_volume *v);
+void layer_drop(struct store_driver *d, struct driver_volume *v);
+void layer_empty(struct store_driver *d, struct driver_volume *v);
+/* Layers that were to leave, and have, or have not. */
+void layers_settle(struct store_driver *d, struct driver_volume *v);
+void layers_check(struct store_driver *d, struct driver_volume *v);
+void layers_check_newest(struct store_driver *d, struct driver_volume *v);
+/* @v, which is none, becomes a clone of another; false: there is nothing. */
+bool volume_clone(struct store_driver *d, struct driver_volume *v);
+
+/* --- layer_check.c --- */
+
+/* Does @layer alone show what it did when it was frozen? */
+void layer_check_content(struct store_driver *d, struct driver_volume *v,
+			 const struct model_point *point);
+/* Does each clean word say what shows below it? */
+void layers_check_clean(struct store_driver *d, struct driver_volume *v);
+/* Where no commit is unfinished the base alone is one point in time. */
+void base_check(struct store_driver *d, struct driver_volume *v);
+
 /* --- commit_driver.c --- */
 
 void commit_begin(struct store_driver *d, struct driver_volume *v);
 void commit_tick(struct store_driver *d, struct driver_volume *v);
+/* After a load: what the record says. */
 void commit_resume(struct store_driver *d, struct driver_volume *v);
+/* Pauses, resumes or cancels it. */
+void commit_steer(struct store_driver *d, struct driver_volume *v);
+/* If its last step is durable its end is. */
+void commit_settle(struct store_driver *d, struct driver_volume *v);
+/* Nobody may change its layers meanwhile, or come to share them. */
+bool commit_is_ending(const struct driver_volume *v);
+/* To its end, or to where it stands still. */
+void commit_run(struct store_driver *d, struct driver_volume *v);
+bool commit_uses_layer(const struct driver_volume *v,
+		       const struct cowstack_layer *layer);
 void commit_drop(struct driver_volume *v);
 
 #endif /* COWSTACK_UNIT_STORE_DRIVER_H */

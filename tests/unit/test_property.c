@@ -102,8 +102,16 @@ static void print_totals(const struct store_driver *d, u64 sequences)
 	       (unsigned long long)sequences, (unsigned long long)d->steps,
 	       (unsigned long long)d->partial_steps,
 	       (unsigned long long)d->checkpoints);
-	printf("# %llu commits, %llu times full\n# power cuts:",
-	       (unsigned long long)d->commits, (unsigned long long)d->full);
+	printf("# %llu commits: %llu into layers, %llu retained, %llu with errors; %llu stops\n",
+	       (unsigned long long)d->commits,
+	       (unsigned long long)d->layer_commits,
+	       (unsigned long long)d->retained,
+	       (unsigned long long)d->with_errors,
+	       (unsigned long long)d->stops);
+	printf("# %llu clones, %llu layers dropped, %llu clean words looked at\n",
+	       (unsigned long long)d->clones, (unsigned long long)d->drops,
+	       (unsigned long long)d->clean_words);
+	printf("# %llu times full\n# power cuts:", (unsigned long long)d->full);
 	for (i = 0; i < PHASE_COUNT; i++)
 		printf(" %s %llu%s", crash_phase_name[i],
 		       (unsigned long long)d->power.cuts[i],

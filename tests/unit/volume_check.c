@@ -47,9 +47,32 @@ static void check_sector(struct store_driver *d, struct driver_volume *v,
 		    (unsigned long long)m->now[sector]);
 }
 
+static void check_frozen(struct store_driver *d, struct driver_volume *v)
+{
+	struct volume_model *m = &v->model;
+	u32 i;
+
+	for (i = 0; i < m->point_count && !driver_is_over(d); i++)
+		layer_check_content(d, v, &m->points[i]);
+}
+
 void volume_check(struct store_driver *d, struct driver_volume *v)
 {
+	struct volume_model *m = &v->model;
+
+	commit_settle(d, v);
+	if (driver_is_over(d))
+		return;
 	visit_sectors(d, v, check_sector);
+	layers_check_newest(d, v);
+	layers_check_clean(d, v);
+	if (v->commit.ending)
+		return;		/* it may have ended, or not */
+	base_check(d, v);
+	if (m->point_count)
+		layer_check_content(d, v,
+				    &m->points[random_below(&d->random,
+							    m->point_count)]);
 }
 
 /* --- after a load --- */
@@ -75,20 +98,6 @@ static void adopt_content(struct store_driver *d, struct driver_volume *v)
 	model_forget_log(&v->model);
 }
 
-/* Where no commit is unfinished the base alone is one point in time. */
-static void check_base(struct store_driver *d, struct driver_volume *v)
-{
-	u64 sector;
-
-	if (v->volume->info.mixed_top != COWSTACK_BASE_LAYER)
-		return;
-	for (sector = 0; sector < v->volume->info.base_sectors; sector++)
-		if (device_read_version(&v->base, sector) !=
-		    v->model.base[sector])
-			driver_fail(d, "volume %u: base is not valid at %llu",
-				    v->number, (unsigned long long)sector);
-}
-
 /* Which of the changes that were under way took place? */
 static void settle_changes(struct store_driver *d, struct driver_volume *v)
 {
@@ -105,22 +114,9 @@ static void settle_changes(struct store_driver *d, struct driver_volume *v)
 		if (layer && layer->flags & COWSTACK_LAYER_FROZEN)
 			model_end_flush(m, m->logged);
 		else
-			model_drop_points_from(m, v->freezing);
+			model_drop_last_point(m);
 	}
 	v->freezing = 0;
-}
-
-static void check_layers(struct store_driver *d, struct driver_volume *v)
-{
-	const struct cowstack_layer *layer = v->volume->top->parent;
-	u32 i = v->model.point_count;
-
-	for (; layer; layer = layer->parent)
-		if (!i || v->model.points[--i].layer != from_layer_id(layer->id))
-			driver_fail(d, "volume %u: a layer too many",
-				    v->number);
-	if (i)
-		driver_fail(d, "volume %u: a layer was lost", v->number);
 }
 
 static void take_away(struct store_driver *d, struct driver_volume *v)
@@ -144,7 +140,7 @@ void volume_open(struct store_driver *d, struct driver_volume *v)
 		expected = true;
 	} else if (v->uncertain) {
 		v->uncertain = false;
-		model_reset(&v->model, 0, 0);
+		model_reset(&v->model, 0, NULL, 0);
 		return;
 	}
 	if (expected != !!v->volume) {
@@ -155,14 +151,18 @@ void volume_open(struct store_driver *d, struct driver_volume *v)
 	if (!v->volume || v->uncertain)
 		return;
 	commit_resume(d, v);
+	layers_settle(d, v);
 	settle_changes(d, v);
-	check_layers(d, v);
+	layers_check(d, v);
 	if (cowstack_volume_bring_up(&d->md, v->volume))
 		driver_fail(d, "volume does not come up");
 	if (driver_is_over(d))
 		return;
 	adopt_content(d, v);
-	check_base(d, v);
+	layers_check_newest(d, v);
+	check_frozen(d, v);
+	layers_check_clean(d, v);
+	base_check(d, v);
 }
 
 void volume_finish_open(struct store_driver *d, struct driver_volume *v)
@@ -171,6 +171,6 @@ void volume_finish_open(struct store_driver *d, struct driver_volume *v)
 		take_away(d, v);
 	if (v->uncertain && !d->power.dead) {
 		v->uncertain = false;
-		model_reset(&v->model, 0, 0);
+		model_reset(&v->model, 0, NULL, 0);
 	}
 }

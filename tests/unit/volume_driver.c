@@ -3,7 +3,7 @@
 
 /* --- where things are --- */
 
-static struct cowstack_layer *top_layer(const struct driver_volume *v)
+struct cowstack_layer *volume_top(const struct driver_volume *v)
 {
 	return cowstack_chain_top(cowstack_volume_chain(v->volume));
 }
@@ -25,7 +25,7 @@ u64 volume_read_sector(const struct store_driver *d,
 					   extent->place + sector - from);
 	case COWSTACK_EXTENT_BASE:
 		if (sector < base_sectors(v))
-			return device_read_version(&v->base, sector);
+			return device_read_version(&v->base->device, sector);
 		return 0;
 	default:
 		return 0;
@@ -60,12 +60,12 @@ static struct map_page *top_page(struct store_driver *d,
 	struct map_page *page;
 	bool added;
 
-	page = chunk_map_page(&top_layer(v)->map, number);
+	page = chunk_map_page(&volume_top(v)->map, number);
 	if (page)
 		return page;
 	if (cowstack_allocator_add_page(a))
 		return NULL;
-	page = chunk_map_add_page(&top_layer(v)->map, number, GFP_NOIO, &added);
+	page = chunk_map_add_page(&volume_top(v)->map, number, GFP_NOIO, &added);
 	if (!added)
 		cowstack_allocator_remove_pages(a, 1);
 	cowstack_index_add_page(v->volume, number, GFP_NOIO);
@@ -126,13 +126,13 @@ static struct driver_write *free_write(struct driver_volume *v)
 	return NULL;
 }
 
-/* Pieces that the write touches. */
-static u16 touched_pieces(const struct cowstack_geometry *g,
-			  const struct driver_write *w)
+/* Pieces that @count sectors from @sector on touch. */
+static u16 touched_pieces(const struct cowstack_geometry *g, u64 sector,
+			  u32 count)
 {
-	u64 start = from_vchunk(w->chunk) << g->chunk_shift;
-	u32 first = (w->sector - start) >> g->piece_shift;
-	u32 last = (w->sector + w->count - 1 - start) >> g->piece_shift;
+	u32 within = sector & (g->chunk_sectors - 1);
+	u32 first = within >> g->piece_shift;
+	u32 last = (within + count - 1) >> g->piece_shift;
 
 	return (2u << last) - (1u << first);
 }
@@ -188,7 +188,7 @@ void volume_begin_write(struct store_driver *d, struct driver_volume *v,
 		.chunk = chunk, .place = map_word_chunk(word),
 		.ticket = ++d->tickets, .counter = ++d->counter,
 	};
-	w->mask = touched_pieces(g, w);
+	w->mask = touched_pieces(g, sector, count);
 	w->publishes = w->mask & ~map_word_mask(word);
 	w->fails = !(w->mask & map_word_mask(word)) &&
 		   random_percent(&d->random, 2);
@@ -206,7 +206,7 @@ void volume_begin_write(struct store_driver *d, struct driver_volume *v,
 static bool publish_write(struct store_driver *d, struct driver_volume *v,
 			  const struct driver_write *w)
 {
-	struct map_page *page = chunk_map_page(&top_layer(v)->map,
+	struct map_page *page = chunk_map_page(&volume_top(v)->map,
 					       chunk_map_page_number(w->chunk));
 	unsigned int slot = chunk_map_page_slot(w->chunk);
 	map_word_t word = page->words[slot];
@@ -251,7 +251,7 @@ static bool shows_below(const struct store_driver *d,
 static bool discard_chunk(struct store_driver *d, struct driver_volume *v,
 			  u64 chunk)
 {
-	map_word_t old = chunk_map_get(&top_layer(v)->map, to_vchunk(chunk));
+	map_word_t old = chunk_map_get(&volume_top(v)->map, to_vchunk(chunk));
 	map_word_t new = shows_below(d, v, chunk) ? map_word_zeroes() :
 						    MAP_WORD_NONE;
 	struct map_page *page;
@@ -419,14 +419,35 @@ static void fill_base(struct store_driver *d, struct driver_volume *v,
 	u64 counter = ++d->counter;
 	u64 sector;
 
-	device_reset(&v->base, sectors);
+	device_reset(&v->base->device, sectors);
 	for (sector = 0; sector < sectors; sector++) {
 		u64 version = version_make(counter, v->number, sector);
 
-		v->model.base[sector] = version;
-		device_write_version(&v->base, sector, version, 0);
+		v->base->content[sector] = version;
+		device_write_version(&v->base->device, sector, version, 0);
 	}
-	device_flush(&v->base);
+	device_flush(&v->base->device);
+}
+
+/* Volumes over @base, half made ones included. */
+u32 base_users(const struct store_driver *d, const struct driver_base *base)
+{
+	u32 i, users = 0;
+
+	for (i = 0; i < DRIVER_VOLUMES; i++)
+		users += d->volumes[i].base == base &&
+			 (d->volumes[i].volume || d->volumes[i].uncertain);
+	return users;
+}
+
+/* There are as many as volumes. */
+static struct driver_base *unused_base(struct store_driver *d)
+{
+	struct driver_base *base = d->bases;
+
+	while (base_users(d, base))
+		base++;
+	return base;
 }
 
 static void record_base(struct store_driver *d, struct driver_volume *v,
@@ -456,6 +477,7 @@ void volume_create(struct store_driver *d, struct driver_volume *v)
 	if (random_percent(&d->random, 25))
 		based = random_below(&d->random, sectors + 1);
 	name[sizeof(name) - 2] += v->number;
+	v->base = unused_base(d);
 	fill_base(d, v, based);
 	error = cowstack_change_create_volume(&change, &d->md,
 					      to_volume_id(v->number), sectors,
@@ -467,6 +489,7 @@ void volume_create(struct store_driver *d, struct driver_volume *v)
 	}
 	v->uncertain = true;
 	v->commit.ending = false;
+	v->commit.state = COMMIT_IDLE;
 	driver_submit(d, &change);
 	driver_run_steps(d);
 	cowstack_change_free(&change);
@@ -474,7 +497,7 @@ void volume_create(struct store_driver *d, struct driver_volume *v)
 	record_base(d, v, based);
 	driver_trace(d, "volume %u: created with %llu sectors", v->number,
 		     (unsigned long long)sectors);
-	model_reset(&v->model, sectors, based);
+	model_reset(&v->model, sectors, v->base->content, based);
 	if (cowstack_volume_bring_up(&d->md, v->volume))
 		driver_fail(d, "volume does not come up");
 	if (!d->power.dead)
@@ -498,7 +521,7 @@ void volume_delete(struct store_driver *d, struct driver_volume *v)
 	v->volume = NULL;
 	if (!d->power.dead) {
 		v->uncertain = false;
-		model_reset(&v->model, 0, 0);
+		model_reset(&v->model, 0, NULL, 0);
 	}
 	driver_trace(d, "volume %u: deleted", v->number);
 }
@@ -529,24 +552,20 @@ void volume_grow(struct store_driver *d, struct driver_volume *v)
 	}
 }
 
-void volume_snapshot(struct store_driver *d, struct driver_volume *v)
+void volume_freeze_top(struct store_driver *d, struct driver_volume *v,
+		       cowstack_update_fn update, const void *argument)
 {
 	enum crash_phase phase = d->power.phase;
 	struct cowstack_change change;
 	u32 covered;
 
-	if (v->model.point_count == MODEL_MAX_POINTS)
-		return;
 	d->power.phase = PHASE_SNAPSHOT;
-	volume_drain(d, v);
-	if (driver_is_over(d))
-		goto out;
-	if (cowstack_change_snapshot(&change, &d->md, v->volume, NULL, 0, NULL,
-				     NULL)) {
+	if (cowstack_change_snapshot(&change, &d->md, v->volume, NULL, 0,
+				     update, argument)) {
 		driver_fail(d, "no snapshot");
 		goto out;
 	}
-	v->freezing = from_layer_id(top_layer(v)->id);
+	v->freezing = from_layer_id(volume_top(v)->id);
 	model_add_point(&v->model, v->freezing);
 	covered = model_begin_flush(&v->model);
 	driver_submit(d, &change);
@@ -559,6 +578,15 @@ void volume_snapshot(struct store_driver *d, struct driver_volume *v)
 	}
 out:
 	d->power.phase = phase;
+}
+
+void volume_snapshot(struct store_driver *d, struct driver_volume *v)
+{
+	if (v->model.point_count == MODEL_MAX_POINTS)
+		return;
+	volume_drain(d, v);
+	if (!driver_is_over(d))
+		volume_freeze_top(d, v, NULL, NULL);
 }
 
 void volume_close(struct store_driver *d, struct driver_volume *v)

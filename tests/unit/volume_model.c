@@ -25,7 +25,6 @@ void model_init(struct volume_model *m, u32 volume)
 	m->volume = volume;
 	m->now = new_content();
 	m->durable = new_content();
-	m->base = new_content();
 	for (i = 0; i < MODEL_MAX_POINTS; i++)
 		m->points[i].content = new_content();
 }
@@ -36,14 +35,14 @@ void model_exit(struct volume_model *m)
 
 	free(m->now);
 	free(m->durable);
-	free(m->base);
 	free(m->log);
 	for (i = 0; i < MODEL_MAX_POINTS; i++)
 		free(m->points[i].content);
 	memset(m, 0, sizeof(*m));
 }
 
-void model_reset(struct volume_model *m, u64 sectors, u64 base_sectors)
+void model_reset(struct volume_model *m, u64 sectors, const u64 *base,
+		 u64 base_sectors)
 {
 	u64 based = min(sectors, base_sectors);
 
@@ -51,9 +50,34 @@ void model_reset(struct volume_model *m, u64 sectors, u64 base_sectors)
 	m->logged = 0;
 	m->point_count = 0;
 	m->last_zeroing = 0;
-	memcpy(m->now, m->base, based * sizeof(u64));
+	if (based)
+		memcpy(m->now, base, based * sizeof(u64));
 	memset(m->now + based, 0, (sectors - based) * sizeof(u64));
 	memcpy(m->durable, m->now, sectors * sizeof(u64));
+}
+
+static void copy_point(struct model_point *to, const struct model_point *from)
+{
+	to->sectors = from->sectors;
+	memcpy(to->content, from->content, from->sectors * sizeof(u64));
+}
+
+void model_clone(struct volume_model *m, const struct volume_model *from,
+		 u32 layer, u64 sectors)
+{
+	u32 i;
+
+	for (i = 0; i < from->point_count && from->points[i].layer <= layer;
+	     i++) {
+		copy_point(&m->points[i], &from->points[i]);
+		m->points[i].layer = from->points[i].layer;
+		m->points[i].pinned = from->points[i].pinned;
+		m->points[i].pin_changing = false;
+		m->points[i].leaving = false;
+	}
+	model_reset(m, sectors, from->points[i - 1].content,
+		    from->points[i - 1].sectors);
+	m->point_count = i;
 }
 
 void model_grow(struct volume_model *m, u64 sectors)
@@ -189,6 +213,9 @@ void model_add_point(struct volume_model *m, u32 layer)
 
 	point->layer = layer;
 	point->sectors = m->sectors;
+	point->pinned = false;
+	point->pin_changing = false;
+	point->leaving = false;
 	memcpy(point->content, m->now, m->sectors * sizeof(u64));
 }
 
@@ -202,36 +229,33 @@ struct model_point *model_find_point(struct volume_model *m, u32 layer)
 	return NULL;
 }
 
-static void drop_points(struct volume_model *m, u32 first, u32 count)
-{
-	struct model_point gone[MODEL_MAX_POINTS];
-
-	memcpy(gone, m->points + first, count * sizeof(gone[0]));
-	memmove(m->points + first, m->points + first + count,
-		(m->point_count - first - count) * sizeof(gone[0]));
-	m->point_count -= count;
-	/* The memory is kept. */
-	memcpy(m->points + m->point_count, gone, count * sizeof(gone[0]));
-}
-
-void model_commit_points(struct volume_model *m, u32 layer)
+void model_commit_base(struct volume_model *m, u32 layer, u64 *base)
 {
 	struct model_point *point = model_find_point(m, layer);
+	struct model_point *below;
 
 	if (!point) {
 		fprintf(stderr, "the model knows no such layer\n");
 		abort();
 	}
-	memcpy(m->base, point->content, point->sectors * sizeof(u64));
-	drop_points(m, 0, point - m->points + 1);
+	memcpy(base, point->content, point->sectors * sizeof(u64));
+	for (below = m->points; below < point; below++)
+		copy_point(below, point);
 }
 
-void model_drop_points_from(struct volume_model *m, u32 layer)
+void model_remove_point(struct volume_model *m, u32 i)
 {
-	u32 i;
+	struct model_point gone = m->points[i];
 
-	for (i = 0; i < m->point_count; i++)
-		if (m->points[i].layer >= layer)
-			break;
-	drop_points(m, i, m->point_count - i);
+	if (i)
+		copy_point(&m->points[i - 1], &gone);
+	memmove(m->points + i, m->points + i + 1,
+		(m->point_count - i - 1) * sizeof(gone));
+	/* The memory is kept. */
+	m->points[--m->point_count] = gone;
+}
+
+void model_drop_last_point(struct volume_model *m)
+{
+	m->point_count--;
 }

@@ -45,11 +45,14 @@ struct model_write {
 	bool overtaken;		/* counts as done before a later write */
 };
 
-/* The volume's content when a layer was frozen. */
+/* What a frozen layer shows, where it shows a point in time. */
 struct model_point {
 	u32 layer;
 	u64 sectors;
 	u64 *content;
+	bool pinned;
+	bool pin_changing;	/* to the other state */
+	bool leaving;		/* the step that removes it is sent */
 };
 
 struct volume_model {
@@ -61,7 +64,6 @@ struct volume_model {
 	u32 logged;
 	u32 log_room;
 	u64 last_zeroing;	/* counter at the last zeroing write */
-	u64 *base;		/* what the base holds where it is not mixed */
 	struct model_point points[MODEL_MAX_POINTS];
 	u32 point_count;
 };
@@ -69,8 +71,12 @@ struct volume_model {
 void model_init(struct volume_model *m, u32 volume);
 void model_exit(struct volume_model *m);
 
-/* The content is @m->base's first @base_sectors sectors and zeroes. */
-void model_reset(struct volume_model *m, u64 sectors, u64 base_sectors);
+/* The content is @base's first @base_sectors sectors and zeroes. */
+void model_reset(struct volume_model *m, u64 sectors, const u64 *base,
+		 u64 base_sectors);
+/* That of @from at @layer, with its points up to there. */
+void model_clone(struct volume_model *m, const struct volume_model *from,
+		 u32 layer, u64 sectors);
 void model_grow(struct volume_model *m, u64 sectors);
 
 /* A write is sent; @counter 0 writes zeroes. */
@@ -101,8 +107,14 @@ void model_forget_log(struct volume_model *m);
 /* The content now belongs to @layer, which is being frozen. */
 void model_add_point(struct volume_model *m, u32 layer);
 struct model_point *model_find_point(struct volume_model *m, u32 layer);
-/* Points below and at @layer go; the content at it becomes the base's. */
-void model_commit_points(struct volume_model *m, u32 layer);
-void model_drop_points_from(struct volume_model *m, u32 layer);
+/*
+ * A commit of all up to @layer into the base has ended: the base shows that, and
+ * so do the layers that are kept, as what they hold is clean.
+ */
+void model_commit_base(struct volume_model *m, u32 layer, u64 *base);
+/* The point @i leaves, and what it showed shows at the one below it. */
+void model_remove_point(struct volume_model *m, u32 i);
+/* The last point was none. */
+void model_drop_last_point(struct volume_model *m);
 
 #endif /* COWSTACK_UNIT_VOLUME_MODEL_H */

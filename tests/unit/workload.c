@@ -73,12 +73,26 @@ static void end_something(struct store_driver *d, struct driver_volume *v)
 /* The next thing on the way to the end of a commit. */
 static void further_commit(struct store_driver *d, struct driver_volume *v)
 {
-	if (v->commit.state != COMMIT_IDLE)
+	if (v->commit.state == COMMIT_STANDING)
+		commit_steer(d, v);
+	else if (v->commit.state != COMMIT_IDLE)
 		commit_tick(d, v);
-	else if (v->model.point_count)
+	else if (v->model.point_count > random_below(&d->random, 3))
 		commit_begin(d, v);
 	else
 		volume_snapshot(d, v);
+}
+
+static void work_on_layers(struct store_driver *d, struct driver_volume *v)
+{
+	u64 dice = random_below(&d->random, 10);
+
+	if (dice < 2)
+		layer_pin(d, v);
+	else if (dice < 5)
+		layer_drop(d, v);
+	else
+		layer_empty(d, v);
 }
 
 static void work_on_volume(struct store_driver *d, struct driver_volume *v)
@@ -87,23 +101,28 @@ static void work_on_volume(struct store_driver *d, struct driver_volume *v)
 
 	if (random_percent(&d->random, d->commit_percent))
 		further_commit(d, v);
-	else if (dice < 80)
+	else if (dice < 76)
 		do_write(d, v);
-	else if (dice < 115)
+	else if (dice < 110)
 		end_something(d, v);
-	else if (dice < 130)
+	else if (dice < 124)
 		do_discard(d, v);
-	else if (dice < 145)
+	else if (dice < 138)
 		volume_begin_read(d, v, random_sector(d, v), random_count(d));
-	else if (dice < 155)
+	else if (dice < 147)
 		volume_snapshot(d, v);
-	else if (dice < 165)
+	else if (dice < 156)
 		commit_begin(d, v);
-	else if (dice < 197)
+	else if (dice < 184)
 		commit_tick(d, v);
-	else if (dice < 199)
+	else if (dice < 187)
+		commit_steer(d, v);
+	else if (dice < 195)
+		work_on_layers(d, v);
+	else if (dice < 197)
 		volume_grow(d, v);
-	else
+	/* Those that share a base keep each other from committing into it. */
+	else if (dice < 198 || base_users(d, v->base) > 1)
 		volume_delete(d, v);
 }
 
@@ -123,6 +142,12 @@ static void work_on_store(struct store_driver *d)
 		driver_grow(d);
 }
 
+static void make_volume(struct store_driver *d, struct driver_volume *v)
+{
+	if (random_percent(&d->random, 50) || !volume_clone(d, v))
+		volume_create(d, v);
+}
+
 void workload_do_something(struct store_driver *d)
 {
 	struct driver_volume *v = random_volume(d);
@@ -134,7 +159,7 @@ void workload_do_something(struct store_driver *d)
 	if (random_percent(&d->random, 20))
 		work_on_store(d);
 	else if (!v->volume && (first || random_percent(&d->random, 10)))
-		volume_create(d, v);
+		make_volume(d, v);
 	else if (v->volume)
 		work_on_volume(d, v);
 	if (v->volume && random_percent(&d->random, 3))
@@ -145,9 +170,15 @@ void workload_quiesce(struct store_driver *d)
 {
 	int i;
 
-	for (i = 0; i < DRIVER_VOLUMES && !driver_is_over(d); i++)
-		if (d->volumes[i].volume)
-			volume_drain(d, &d->volumes[i]);
+	for (i = 0; i < DRIVER_VOLUMES && !driver_is_over(d); i++) {
+		struct driver_volume *v = &d->volumes[i];
+
+		if (!v->volume)
+			continue;
+		volume_drain(d, v);
+		if (!driver_is_over(d) && random_percent(&d->random, 50))
+			commit_run(d, v);
+	}
 	driver_flush(d);
 	driver_reclaim(d);
 	driver_checkpoint_whole(d);

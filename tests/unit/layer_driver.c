@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What messages do to layers: pin, drop, make empty; and volumes that share
+ * them.
+ */
+#include "store_driver.h"
+
+struct cowstack_layer *layer_random(struct store_driver *d,
+				    struct driver_volume *v)
+{
+	struct cowstack_layer *layer = v->volume->top->parent;
+	u32 depth = cowstack_volume_depth(v->volume);
+	u32 skip;
+
+	if (!layer)
+		return NULL;
+	for (skip = random_below(&d->random, depth - 1); skip; skip--)
+		layer = layer->parent;
+	return layer;
+}
+
+static struct model_point *point_of(struct driver_volume *v,
+				    const struct cowstack_layer *layer)
+{
+	return model_find_point(&v->model, from_layer_id(layer->id));
+}
+
+static void carry_out(struct store_driver *d, struct cowstack_change *change)
+{
+	driver_submit(d, change);
+	driver_run_steps(d);
+	cowstack_change_free(change);
+}
+
+void layers_settle(struct store_driver *d, struct driver_volume *v)
+{
+	struct volume_model *m = &v->model;
+	u32 i = m->point_count;
+
+	while (i--) {
+		struct model_point *point = &m->points[i];
+
+		if (!point->leaving)
+			continue;
+		point->leaving = false;
+		if (!cowstack_layer_find(&d->md, to_layer_id(point->layer)))
+			model_remove_point(m, i);
+	}
+}
+
+/* All volumes that have the layer see it pinned. */
+static void note_pin(struct store_driver *d, u32 layer, bool changing)
+{
+	struct model_point *point;
+	int i;
+
+	for (i = 0; i < DRIVER_VOLUMES; i++) {
+		point = model_find_point(&d->volumes[i].model, layer);
+		if (!point)
+			continue;
+		point->pinned ^= !changing;
+		point->pin_changing = changing;
+	}
+}
+
+void layer_pin(struct store_driver *d, struct driver_volume *v)
+{
+	struct cowstack_layer *layer;
+	struct cowstack_change change;
+	bool pin;
+
+	/* The module's chain_mutex: one change of a chain at a time. */
+	driver_run_steps(d);
+	commit_settle(d, v);
+	layer = driver_is_over(d) ? NULL : layer_random(d, v);
+	if (!layer)
+		return;
+	pin = !(layer->flags & COWSTACK_LAYER_PINNED);
+	if (pin && (commit_uses_layer(v, layer) ||
+		    v->commit.state != COMMIT_IDLE ||
+		    !cowstack_layer_is_whole(v->volume, layer)))
+		return;
+	if (cowstack_change_pin(&change, &d->md, layer, pin)) {
+		driver_fail(d, "layer is not pinned");
+		return;
+	}
+	note_pin(d, from_layer_id(layer->id), true);
+	carry_out(d, &change);
+	if (!d->power.dead)
+		note_pin(d, from_layer_id(layer->id), false);
+	driver_trace(d, "volume %u: layer %u is %s", v->number,
+		     from_layer_id(layer->id), pin ? "pinned" : "not pinned");
+}
+
+void layer_drop(struct store_driver *d, struct driver_volume *v)
+{
+	struct cowstack_layer *layer = layer_random(d, v);
+	struct cowstack_change change;
+	u32 id;
+
+	if (!layer || v->commit.state != COMMIT_IDLE ||
+	    cowstack_change_remove_layers(&change, &d->md, v->volume, layer,
+					  layer, NULL, NULL))
+		return;
+	id = from_layer_id(layer->id);
+	point_of(v, layer)->leaving = true;
+	carry_out(d, &change);
+	if (!d->power.dead)
+		layers_settle(d, v);
+	d->drops++;
+	driver_trace(d, "volume %u: layer %u dropped", v->number, id);
+}
+
+void layer_empty(struct store_driver *d, struct driver_volume *v)
+{
+	struct cowstack_layer *layer = layer_random(d, v);
+	struct cowstack_change change;
+	layer_id_t id;
+
+	if (!layer || v->commit.state != COMMIT_IDLE)
+		return;
+	id = layer->id;
+	if (cowstack_change_empty_layer(&change, &d->md, v->volume, layer))
+		return;
+	carry_out(d, &change);
+	driver_trace(d, "volume %u: layer %u emptied", v->number,
+		     from_layer_id(id));
+	if (!cowstack_layer_is_empty(cowstack_layer_find(&d->md, id)))
+		driver_fail(d, "layer is not empty");
+}
+
+void layers_check(struct store_driver *d, struct driver_volume *v)
+{
+	const struct cowstack_layer *layer = v->volume->top->parent;
+	u32 i = v->model.point_count;
+
+	for (; layer; layer = layer->parent) {
+		struct model_point *point = i ? &v->model.points[--i] : NULL;
+		bool pinned = layer->flags & COWSTACK_LAYER_PINNED;
+
+		if (!point || point->layer != from_layer_id(layer->id)) {
+			driver_fail(d, "volume %u: a layer too many",
+				    v->number);
+			return;
+		}
+		if (pinned != point->pinned && !point->pin_changing)
+			driver_fail(d, "volume %u: layer %u is pinned, or is not",
+				    v->number, point->layer);
+		point->pinned = pinned;
+		point->pin_changing = false;
+	}
+	if (i)
+		driver_fail(d, "volume %u: a layer was lost", v->number);
+}
+
+/*
+ * What was frozen last is a point in time, whatever commits took of it and
+ * whatever left from above it: all that is frozen can always be committed.
+ */
+void layers_check_newest(struct store_driver *d, struct driver_volume *v)
+{
+	const struct cowstack_layer *layer = v->volume->top->parent;
+
+	if (layer && !cowstack_layer_is_whole(v->volume, layer))
+		driver_fail(d, "volume %u: layer %u, the newest, is not whole",
+			    v->number, from_layer_id(layer->id));
+}
+
+/* --- clones --- */
+
+static struct driver_volume *choose_origin(struct store_driver *d,
+					   const struct driver_volume *but)
+{
+	struct driver_volume *v = &d->volumes[random_below(&d->random,
+							   DRIVER_VOLUMES)];
+
+	return v != but && v->volume && !v->uncertain ? v : NULL;
+}
+
+static int prepare_clone(struct store_driver *d, struct driver_volume *v,
+			 struct driver_volume *from,
+			 struct cowstack_layer *layer,
+			 struct cowstack_change *change)
+{
+	char name[] = "clone-0";
+
+	name[sizeof(name) - 2] += v->number;
+	return cowstack_change_clone_volume(change, &d->md,
+					    to_volume_id(v->number),
+					    from->volume, layer, name, 0);
+}
+
+static void bring_up_clone(struct store_driver *d, struct driver_volume *v,
+			   const struct driver_volume *from, layer_id_t layer)
+{
+	v->volume = cowstack_volume_find(&d->md, to_volume_id(v->number));
+	model_clone(&v->model, &from->model, from_layer_id(layer),
+		    v->volume->info.sectors);
+	if (cowstack_volume_bring_up(&d->md, v->volume))
+		driver_fail(d, "clone does not come up");
+	if (!d->power.dead)
+		v->uncertain = false;
+}
+
+bool volume_clone(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_volume *from = choose_origin(d, v);
+	struct cowstack_layer *layer = from ? layer_random(d, from) : NULL;
+	struct cowstack_change change;
+	int error;
+
+	if (!layer || commit_is_ending(from))
+		return false;
+	error = prepare_clone(d, v, from, layer, &change);
+	if (error) {
+		if (error != -EBUSY && error != -ENOSPC)
+			driver_fail(d, "volume is not cloned: %d", error);
+		return false;
+	}
+	v->uncertain = true;
+	v->base = from->base;
+	v->commit.ending = false;
+	v->commit.state = COMMIT_IDLE;
+	carry_out(d, &change);
+	driver_trace(d, "volume %u: cloned from volume %u, layer %u", v->number,
+		     from->number, from_layer_id(layer->id));
+	bring_up_clone(d, v, from, layer->id);
+	d->clones++;
+	return true;
+}
