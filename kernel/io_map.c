@@ -193,7 +193,7 @@ static u64 find_rewrite(const struct cowstack_geometry *g,
 		u64 at = sector + done;
 		u32 within = at & (g->chunk_sectors - 1);
 		u32 piece = within >> g->piece_shift;
-		map_word_t word = chunk_map_get(&layer->map,
+		map_word_t word = cowstack_layer_rewritable(layer,
 						cowstack_sector_chunk(g, at));
 		unsigned long mask = map_word_mask(word);
 		u64 here;

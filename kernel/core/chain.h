@@ -26,6 +26,7 @@
 #ifndef COWSTACK_CORE_CHAIN_H
 #define COWSTACK_CORE_CHAIN_H
 
+#include "fault.h"
 #include "metadata.h"
 
 enum { COWSTACK_SLOTS = 256 };
@@ -87,6 +88,30 @@ cowstack_volume_chain(const struct cowstack_volume *volume)
 {
 	/* Pairs with the release in cowstack_chain_publish(). */
 	return smp_load_acquire(&volume->chain);
+}
+
+/**
+ * cowstack_layer_rewritable() - the word of @chunk whose pieces may be written
+ * in place.
+ * @top: of the chain
+ *
+ * Only the top's own.  What lies below is a snapshot, and where it is clean a copy
+ * of what the base shows, which no commit takes along and anyone may drop.
+ */
+static inline map_word_t
+cowstack_layer_rewritable(const struct cowstack_layer *top, vchunk_t chunk)
+{
+	map_word_t word = chunk_map_get(&top->map, chunk);
+	const struct cowstack_layer *below = top->parent;
+
+	if (!cowstack_fault(FAULT_OVERWRITE_CLEAN))
+		return word;
+	for (; below && word == MAP_WORD_NONE; below = below->parent) {
+		word = chunk_map_get(&below->map, chunk);
+		if (word != MAP_WORD_NONE && !map_word_is_clean(word))
+			return MAP_WORD_NONE;
+	}
+	return word;
 }
 
 /* --- the index --- */

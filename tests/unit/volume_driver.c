@@ -137,6 +137,16 @@ static u16 touched_pieces(const struct cowstack_geometry *g, u64 sector,
 	return (2u << last) - (1u << first);
 }
 
+/* Does a word hold all that is written, so that it is written in place? */
+static bool find_rewrite(const struct cowstack_geometry *g,
+			 const struct driver_volume *v, u64 sector, u32 count,
+			 map_word_t *word)
+{
+	*word = cowstack_layer_rewritable(volume_top(v),
+					  cowstack_sector_chunk(g, sector));
+	return !(touched_pieces(g, sector, count) & ~map_word_mask(*word));
+}
+
 /*
  * Sends the data: the guest's sectors, and what else there is of the pieces that
  * come into being, as it reads now.  Behind the volume's end that is zeroes, for
@@ -179,7 +189,8 @@ void volume_begin_write(struct store_driver *d, struct driver_volume *v,
 	count = min_t(u64, count, v->volume->info.sectors - sector);
 	count = min(count, g->chunk_sectors -
 				   (u32)(sector & (g->chunk_sectors - 1)));
-	if (!make_room(d, v, chunk, &word)) {
+	if (!find_rewrite(g, v, sector, count, &word) &&
+	    !make_room(d, v, chunk, &word)) {
 		d->full++;
 		return;
 	}
