@@ -89,36 +89,43 @@ static inline u64 div64_u64_rem(u64 dividend, u64 divisor, u64 *remainder)
 	return dividend / divisor;
 }
 
-/* Memory: the flags say how hard the kernel may try; here they mean nothing. */
+/* Memory: the flags say how hard the kernel may try; here one means something. */
 typedef unsigned int gfp_t;
 #define GFP_KERNEL 0u
 #define GFP_NOIO 0u
 #define GFP_NOWAIT 0u
 #define __GFP_NOWARN 0u
-#define __GFP_NOFAIL 0u
+#define __GFP_NOFAIL 1u
+
+/* Tests let allocations fail, but those that must not. */
+#ifdef COWSTACK_FAILING_MEMORY
+bool environment_memory_fails(gfp_t flags);
+#else
+static inline bool environment_memory_fails(gfp_t flags)
+{
+	(void)flags;
+	return false;
+}
+#endif
 
 static inline void *kmalloc(size_t bytes, gfp_t flags)
 {
-	(void)flags;
-	return malloc(bytes);
+	return environment_memory_fails(flags) ? NULL : malloc(bytes);
 }
 
 static inline void *kzalloc(size_t bytes, gfp_t flags)
 {
-	(void)flags;
-	return calloc(1, bytes);
+	return environment_memory_fails(flags) ? NULL : calloc(1, bytes);
 }
 
 static inline void *kcalloc(size_t n, size_t bytes, gfp_t flags)
 {
-	(void)flags;
-	return calloc(n, bytes);
+	return environment_memory_fails(flags) ? NULL : calloc(n, bytes);
 }
 
 static inline void *kvcalloc(size_t n, size_t bytes, gfp_t flags)
 {
-	(void)flags;
-	return calloc(n, bytes);
+	return environment_memory_fails(flags) ? NULL : calloc(n, bytes);
 }
 
 static inline void kfree(const void *p)

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "failing_memory.h"
+
+static u64 countdown;
+static bool failed;
+
+void memory_fail_at(u64 n)
+{
+	countdown = n;
+	failed = false;
+}
+
+bool memory_has_failed(void)
+{
+	countdown = 0;
+	return failed;
+}
+
+#ifdef COWSTACK_FAILING_MEMORY
+bool environment_memory_fails(gfp_t flags)
+{
+	if (flags & __GFP_NOFAIL || !countdown)
+		return false;
+	failed = !--countdown;
+	return failed;
+}
+#endif
