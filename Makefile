@@ -32,7 +32,7 @@ name_originals = sed -u 's,$(CURDIR)/$(1)/,,g'
 
 FAULTS := 1 2 3 4 5 6 7 8 9 10
 
-.PHONY: all module tool unit guest-programs check demo bench sparse warnings checkpatch \
+.PHONY: all module tool unit coverage guest-programs check demo bench sparse warnings checkpatch \
 	fault-modules debug-module check-debug crash-test headers clean help FORCE
 
 all: module tool
@@ -48,6 +48,7 @@ help:
 	@echo 'make check          installs what is missing, builds, runs every test'
 	@echo 'make check-debug    the guests'"'"' tests on the debug kernel'
 	@echo 'make unit           the tests of kernel/core in userspace'
+	@echo 'make coverage       the lines of kernel/core that those run (gcov)'
 	@echo 'make crash-test     the programs that tests run in guests'
 	@echo 'make sparse         sparse over the module'
 	@echo 'make warnings       the module with all warnings that the kernel knows (W=1)'
@@ -96,6 +97,9 @@ build/tests/%: tests/guest/programs/%.c
 
 unit:
 	$(if $(wildcard tests/unit/Makefile),$(MAKE) -C tests/unit run)
+
+coverage:
+	@$(MAKE) --no-print-directory -C tests/unit coverage
 
 # Programs that tests run in guests.
 crash-test:

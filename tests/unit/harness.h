@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The kselftest harness, after core's headers, whose names it respects, and with
- * more time for a test than the kernel's own take.
+ * more time for a test than the kernel's own take.  Where coverage is counted a
+ * test writes its counts before it ends by _exit().
  */
 #ifndef COWSTACK_UNIT_HARNESS_H
 #define COWSTACK_UNIT_HARNESS_H
+
+#ifdef COWSTACK_COVERAGE
+#include <unistd.h>
+
+void __gcov_dump(void);
+#define _exit(status) (__gcov_dump(), _exit(status))
+#endif
 
 #include <kselftest_harness.h>
 
