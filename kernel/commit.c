@@ -322,6 +322,54 @@ int commit_wait(struct job *job)
 	return must_end(job) ? -EINTR : error;
 }
 
+/* --- a stack below without room --- */
+
+bool commit_sends_write(void)
+{
+	struct job *job;
+
+	/* Device-mapper maps in the context of who submits. */
+	if (likely(!(current->flags & PF_KTHREAD)) ||
+	    kthread_func(current) != commit_thread)
+		return false;
+	job = kthread_data(current);
+	job->over_stack = true;
+	return true;
+}
+
+static void show_error(struct job *job, u32 from, u32 to)
+{
+	spin_lock_irq(&job->stack->job_lock);
+	if (job->record.error == from)
+		job->record.error = to;
+	spin_unlock_irq(&job->stack->job_lock);
+	store_event(job->stack->store);
+}
+
+/* It runs on, and its status has the errno: that is how it shows. */
+void commit_begin_room_wait(struct job *job)
+{
+	pr_warn("cowstack %s: commit: the stack below has no room: waits for it\n",
+		job->stack->name);
+	show_error(job, 0, ENOSPC);
+}
+
+int commit_wait_for_room(struct job *job)
+{
+	unsigned long then = jiffies;
+	int error;
+
+	sleep_still(job, HZ);
+	error = commit_wait(job);
+	job->group_began += jiffies - then;
+	return error;
+}
+
+void commit_end_room_wait(struct job *job)
+{
+	show_error(job, ENOSPC, 0);
+}
+
 /* A quarter of a second's worth, or little where users would wait for it. */
 u64 commit_most_bytes(struct job *job)
 {

@@ -79,6 +79,7 @@ struct job {
 	u64 group_space;		/* bytes of chunks, at least */
 	unsigned long group_began;	/* jiffies */
 	u64 work_began;			/* ns, when it last kept back */
+	bool over_stack;		/* what it writes arrives at a stack of ours */
 };
 
 /* --- commit.c --- */
@@ -121,6 +122,21 @@ int commit_wait(struct job *job);
  * base may be gone).
  */
 int commit_keep_back(struct job *job);
+
+/* Was @error for want of room in the store of a stack below? */
+static inline bool commit_lacks_room(const struct job *job, int error)
+{
+	return error == -ENOSPC && job->over_stack;
+}
+
+/*
+ * The stack below has no room.  Between the two a number of waits, of a second
+ * each, which may be cut short: 0, or -EINTR: the thread must end.  No I/O of the
+ * job's own is under way.
+ */
+void commit_begin_room_wait(struct job *job);
+int commit_wait_for_room(struct job *job);
+void commit_end_room_wait(struct job *job);
 
 /* Bytes that the next batch may move, zeroes included. */
 u64 commit_most_bytes(struct job *job);

@@ -319,6 +319,30 @@ static int verify(struct job *job, struct copy_batch *batch)
 					  destination_device(job));
 }
 
+/*
+ * What was gathered stays right while it waits: the range does not change but by
+ * us.  Whatever was written of it is written again.
+ */
+static int write_when_room(struct job *job, struct copy_batch *batch,
+			   vchunk_t first)
+{
+	int error = settle_group(job, first);
+
+	if (error)
+		return error;
+	commit_begin_room_wait(job);
+	do {
+		error = commit_wait_for_room(job);
+		if (error)
+			break;
+		batch->error = 0;
+		copy_batch_write(batch, destination_device(job));
+		error = copy_batch_wait(batch);
+	} while (commit_lacks_room(job, error));
+	commit_end_room_wait(job);
+	return error;
+}
+
 static void count_batch(struct job *job, const struct copy_batch *batch,
 			u64 chunks)
 {
@@ -341,6 +365,8 @@ static int copy_chunk(struct job *job, struct copy_batch *batch, vchunk_t chunk)
 		return error;
 	copy_batch_write(batch, destination_device(job));
 	error = copy_batch_wait(batch);
+	if (commit_lacks_room(job, error))
+		error = write_when_room(job, batch, chunk);
 	return error ? error : verify(job, batch);
 }
 
@@ -398,6 +424,10 @@ static int write_batch(struct job *job, struct copy_batch *batch,
 		copy_batch_write(batch, destination_device(job));
 		*found = gather(job, reading);
 		error = copy_batch_wait(batch);
+		if (commit_lacks_room(job, error)) {
+			copy_batch_wait(reading);
+			error = write_when_room(job, batch, first);
+		}
 		if (!error)
 			error = verify(job, batch);
 		if (!error) {

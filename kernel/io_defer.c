@@ -167,7 +167,9 @@ void defer_park(struct store *store, struct bio *bio)
 	bool back;
 
 	store_set_out_of_space(store, true);
-	if (READ_ONCE(store->features.on_full) == ON_FULL_ERROR) {
+	/* A commit must not wait inside of a bio: nobody could park it there. */
+	if (io->of_job ||
+	    READ_ONCE(store->features.on_full) == ON_FULL_ERROR) {
 		io_complete(io, -ENOSPC);
 		return;
 	}

@@ -657,6 +657,7 @@ static void init_io(struct cowstack_io *io, struct stack *stack)
 	io->drain = -1;
 	io->in_gate = false;
 	io->locked = false;
+	io->of_job = false;
 	io->step_after = false;
 	io->stepped = false;
 	io->parked_at = 0;
@@ -676,9 +677,11 @@ int io_map(struct stack *stack, struct bio *bio)
 	case REQ_OP_READ:
 		return map_read(io, bio);
 	case REQ_OP_WRITE:
+		io->of_job = commit_sends_write();
 		return map_write(io, bio);
 	case REQ_OP_DISCARD:
 	case REQ_OP_WRITE_ZEROES:
+		io->of_job = commit_sends_write();
 		io->sector = bio->bi_iter.bi_sector;
 		io->sectors = bio_sectors(bio);
 		defer_bio(stack->store, bio);

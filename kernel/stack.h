@@ -81,6 +81,7 @@ struct cowstack_io {
 	int drain;			/* SRCU index, -1: not in a section */
 	bool in_gate;
 	bool locked;			/* range lock held */
+	bool of_job;			/* of a stack above: never waits for room */
 	bool step_after;		/* acknowledged when a step is durable */
 	bool stepped;
 	/* A write into sixteenths that are to enter the mask; or NULL. */
@@ -156,12 +157,24 @@ int io_add_pages(struct stack *stack, struct cowstack_layer *layer, u64 sector,
 u64 io_deferrable_sectors(const struct cowstack_geometry *g, u64 sector,
 			  u64 sectors);
 
+/* --- commit.c --- */
+
+/*
+ * Asked by map() of a write: is it the thread of a commit, of another stack, that
+ * sends it?  Remembers for that thread that its destination is a stack of ours,
+ * through whatever lies between.
+ */
+bool commit_sends_write(void);
+
 /* --- io_defer.c; any context --- */
 void defer_bio(struct store *store, struct bio *bio);
 void defer_hold(struct store *store, struct bio *bio);
 void defer_postpone(struct store *store, struct bio *bio);
 void defer_hold_write(struct stack *stack, struct bio *bio);
-/* There is no room: waits, or fails, as the store's on_full says. */
+/*
+ * There is no room: waits, or fails, as the store's on_full says; what a commit of
+ * a stack above has written fails, and the commit waits.
+ */
 void defer_park(struct store *store, struct bio *bio);
 /* The write gate is open again. */
 void defer_admit_writes(struct stack *stack);
@@ -185,6 +198,11 @@ int base_check(struct stack_table *table, struct store *store,
 	       char **error_text);
 int base_sample(struct store *store, struct block_device *bdev, u64 seed,
 		u32 *crc);
+/*
+ * What to call @bdev in a record: a stack of ours by its store and volume, which no
+ * other has, anything else as the kernel does.
+ */
+void base_name(struct block_device *bdev, char name[COWSTACK_NAME_SIZE]);
 /*
  * Claims @stack's base for writing, until base_release(): no other stack over it
  * goes live meanwhile.  False: another live stack uses it, or, with @records,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
 #include <stdio.h>
 
 #include "base_alone.h"
@@ -96,6 +97,8 @@ static void print_way_on(const struct status_view *view)
 	else if (!strcmp(job->state, "stopped"))
 		printf(", %s; dmcommit start %s goes on with it%s",
 		       strerror(job->error), name, when);
+	else if (!strcmp(job->state, "running") && job->error == ENOSPC)
+		printf(", the store below has no room: waits for it");
 }
 
 static void print_state(const struct status_view *view,
