@@ -135,6 +135,46 @@ int base_check(struct stack_table *table, struct store *store,
 	return -ESTALE;
 }
 
+/* The stack whose mapped device @bdev is, or NULL; stores_mutex held. */
+static struct stack *stack_of_device(struct block_device *bdev)
+{
+	struct store *store;
+	struct stack *stack;
+
+	list_for_each_entry(store, &stores, list)
+		list_for_each_entry(stack, &store->stacks, list)
+			if (dm_disk(stack->md) == bdev->bd_disk)
+				return stack;
+	return NULL;
+}
+
+/* Where a record says so the name is the UUID that dmcommit gives a stack. */
+#define STACK_NAME_PREFIX "COWSTACK-"
+
+void base_name(struct block_device *bdev, char name[COWSTACK_NAME_SIZE])
+{
+	struct stack *stack;
+
+	memset(name, 0, COWSTACK_NAME_SIZE);
+	mutex_lock(&stores_mutex);
+	stack = stack_of_device(bdev);
+	if (stack)
+		snprintf(name, COWSTACK_NAME_SIZE, STACK_NAME_PREFIX "%pU-%u",
+			 stack->store->metadata.superblock.uuid,
+			 from_volume_id(stack->volume->info.id));
+	else
+		snprintf(name, COWSTACK_NAME_SIZE, "%pg", bdev);
+	mutex_unlock(&stores_mutex);
+}
+
+/* Two stacks are two devices, however alike: machines over one master image. */
+static bool are_two_stacks(const char *a, const char *b)
+{
+	return !strncmp(a, STACK_NAME_PREFIX, strlen(STACK_NAME_PREFIX)) &&
+	       !strncmp(b, STACK_NAME_PREFIX, strlen(STACK_NAME_PREFIX)) &&
+	       strcmp(a, b);
+}
+
 static struct stack *find_base_user(struct block_device *bdev,
 				    const struct stack *but)
 {
@@ -159,7 +199,8 @@ static bool same_base(const struct cowstack_volume_info *a,
 		      const struct cowstack_volume_info *b)
 {
 	if (!(a->flags & b->flags & COWSTACK_VOLUME_BASE_RECORDED) ||
-	    a->base_sectors != b->base_sectors)
+	    a->base_sectors != b->base_sectors ||
+	    are_two_stacks(a->base_name, b->base_name))
 		return false;
 	if (a->base_seed == b->base_seed && a->base_crc == b->base_crc)
 		return true;
@@ -259,19 +300,6 @@ struct stack *base_writer(struct block_device *bdev, const struct stack *but)
 bool base_is_in_use(struct block_device *bdev)
 {
 	return find_base_user(bdev, NULL);
-}
-
-/* The stack whose mapped device @bdev is, or NULL. */
-static struct stack *stack_of_device(struct block_device *bdev)
-{
-	struct store *store;
-	struct stack *stack;
-
-	list_for_each_entry(store, &stores, list)
-		list_for_each_entry(stack, &store->stacks, list)
-			if (dm_disk(stack->md) == bdev->bd_disk)
-				return stack;
-	return NULL;
 }
 
 bool base_lies_in_store(struct block_device *bdev, struct store *store)

@@ -399,8 +399,7 @@ static int record_base(struct stack_table *table)
 	struct store_change change;
 	int error;
 
-	snprintf(identity.name, sizeof(identity.name), "%pg",
-		 table->base->bdev);
+	base_name(table->base->bdev, identity.name);
 	mutex_lock(&store->metadata_lock);
 	error = cowstack_change_info(&change.change, &store->metadata,
 				     table->stack->volume, update_identity,
