@@ -89,7 +89,10 @@ tool:
 # Programs that tests run in a guest.
 GUEST_PROGRAMS := $(patsubst tests/guest/programs/%.c,build/tests/%,$(wildcard tests/guest/programs/*.c))
 
-guest-programs: $(GUEST_PROGRAMS)
+guest-programs: $(GUEST_PROGRAMS) build/tests/udevadm
+
+build/tests/udevadm:
+	tests/fetch-udev $@
 
 build/tests/%: tests/guest/programs/%.c
 	@mkdir -p $(@D)

@@ -74,3 +74,10 @@ apt_get_as_root()
 	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes \
 		apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@"
 }
+
+# download_package DIRECTORY PACKAGE. As root apt wants to download as a user who may
+# not enter our directory.
+download_package()
+{
+	(cd "$1" && apt-get -qq -o APT::Sandbox::User=root download "$2" >&2)
+}

@@ -1,0 +1,185 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guest: --memory 768 --cpus 2 --timeout 400 --add build/tests/udevadm
+# guest: --add /lib/udev/rules.d/55-dm.rules --add /lib/udev/rules.d/60-persistent-storage-dm.rules
+# guest: --add /lib/udev/rules.d/95-dm-notify.rules
+# dmcommit where udev runs: who makes the nodes and when they are there, what the rules
+# are told, and that no semaphore is left whatever becomes of a command.
+. /lib/cowstack-tests/tap.sh
+. /lib/cowstack-tests/devices.sh
+
+unset DM_DISABLE_UDEV
+
+start_udev()
+{
+	local i
+
+	mkdir -p /lib/udev/rules.d /run/udev
+	mv /usr/local/bin/*.rules /lib/udev/rules.d
+	ln -s udevadm /usr/local/bin/systemd-udevd
+	systemd-udevd --daemon --resolve-names=never
+	for ((i = 0; i < 100; i++)); do
+		[ ! -S /run/udev/control ] || break
+		sleep 0.1
+	done
+	check "udev runs" test -S /run/udev/control
+}
+
+# Semaphores of any kind: dmcommit has none but those.
+semaphores()
+{
+	tail -n +2 /proc/sysvipc/sem | wc -l
+}
+
+no_semaphore()
+{
+	is "$(semaphores)" 0 "no semaphore is left: $1"
+}
+
+# node NAME: who made it. udev makes links, libdevmapper makes nodes.
+node()
+{
+	if [ -L "/dev/mapper/$1" ]; then
+		echo udev
+	elif [ -b "/dev/mapper/$1" ]; then
+		echo libdevmapper
+	else
+		echo nobody
+	fi
+}
+
+done_silently()
+{
+	check "$1" dmcommit "${@:2}"
+}
+
+test_nodes()
+{
+	local i late=0 stale=0
+
+	done_silently "attach" attach /dev/ssd
+	is "$(node st)" udev "the store's node is udev's"
+	done_silently "create" create vm --base /dev/hdd --store st
+	is "$(node vm)" udev "and so is the stack's"
+	udevadm settle
+	check "the stack is a disk for the rules" \
+		test -L /dev/disk/by-id/dm-name-vm
+	check "the store is none" test ! -e /dev/disk/by-id/dm-name-st
+	done_silently "resize" resize vm 24M
+	no_semaphore "attach, create, resize"
+	for ((i = 0; i < 5; i++)); do
+		dmcommit down vm
+		[ "$(node vm)" = nobody ] || stale=$((stale + 1))
+		dmcommit up vm --base /dev/hdd
+		[ "$(node vm)" = udev ] || late=$((late + 1))
+	done
+	is "$late" 0 "a node is there when up returns"
+	is "$stale" 0 "and gone when down does"
+	done_silently "down" down vm
+	no_semaphore "up and down"
+}
+
+test_refusals()
+{
+	dd if=/dev/urandom of=/dev/other bs=1M count=1 2>/dev/null
+	check_fails "up over another base" dmcommit up vm --base /dev/other
+	check_fails "create with what is not built" \
+		dmcommit create new --base /dev/other --store st --set promote=1
+	is "$(node vm) $(node new)" "nobody nobody" "neither left a node"
+	is "$(dmsetup ls | wc -l)" 1 "nor a device"
+	no_semaphore "refusals"
+}
+
+# state NAME: of its tables, and whether it is suspended
+state()
+{
+	dmsetup info -c --noheadings -o suspended,tables_loaded "$1"
+}
+
+# interrupt TENTHS-AND-MORE ARGUMENT…: the signal comes at any point of the command
+interrupt()
+{
+	timeout -s INT "0.$1" dmcommit "${@:2}" 2>/dev/null
+	[ $? -ne 124 ] || cut=$((cut + 1))
+}
+
+test_signals()
+{
+	local i cut=0 broken=0
+
+	for ((i = 0; i < 12; i++)); do
+		interrupt $((i * 4 + 10)) up vm --base /dev/hdd
+		udevadm settle
+		dmcommit down vm 2>/dev/null
+	done
+	is "$(dmsetup ls | wc -l)" 1 "interrupted ups leave nothing by half"
+	dmcommit up vm --base /dev/hdd
+	for ((i = 0; i < 12; i++)); do
+		interrupt $((i * 4 + 10)) resize vm $((30 + i))M
+		[ "$(state vm)" = Active:Live ] || broken=$((broken + 1))
+	done
+	is "$broken" 0 "interrupted resizes leave the stack in use"
+	check "signals did come ($cut of 24)" test "$cut" -gt 0
+	dmcommit down vm
+	is "$(state st)" Active:Live "the store is as it was"
+	no_semaphore "interrupted commands"
+}
+
+test_no_semaphores()
+{
+	local before error status=0
+
+	before=$(</proc/sys/kernel/sem)
+	echo "250 32000 100 0" >/proc/sys/kernel/sem
+	error=$(dmcommit up vm --base /dev/hdd 2>&1) || status=$?
+	is "$status" 1 "up without a semaphore to be had"
+	like "$error" '^dmcommit: cannot bring up vm.*no semaphore is left.*udevcookies' \
+		"it says so"
+	is "$(wc -l <<<"$error")" 1 "in one line"
+	is "$(dmsetup ls | wc -l)" 1 "and leaves no device"
+	echo "$before" >/proc/sys/kernel/sem
+	done_silently "up when there is one again" up vm --base /dev/hdd
+	echo "250 32000 100 0" >/proc/sys/kernel/sem
+	done_silently "down does without" down vm
+	echo "$before" >/proc/sys/kernel/sem
+	is "$(dmsetup ls | wc -l)" 1 "it has gone"
+	udevadm settle
+	is "$(node vm)" nobody "and so has its node"
+}
+
+test_told_not_to()
+{
+	check "up with DM_DISABLE_UDEV" \
+		env DM_DISABLE_UDEV=1 dmcommit up vm --base /dev/hdd
+	check "the node is there" test -b /dev/mapper/vm
+	check "down with it" env DM_DISABLE_UDEV=1 dmcommit down vm
+	no_semaphore "DM_DISABLE_UDEV"
+}
+
+test_udev_gone()
+{
+	udevadm control --exit
+	sleep 1
+	rm -f /run/udev/control
+	done_silently "up when udev has gone" up vm --base /dev/hdd
+	is "$(node vm)" libdevmapper "the node is libdevmapper's"
+	done_silently "down" down vm
+	is "$(node vm)" nobody "it has gone"
+	done_silently "detach" detach st
+	no_semaphore "without udev"
+}
+
+modprobe dm-cowstack
+make_disk ssd 64
+make_disk hdd 16
+make_disk other 16
+dmcommit format /dev/ssd --name st
+start_udev
+test_nodes
+test_refusals
+test_signals
+test_no_semaphores
+test_told_not_to
+test_udev_gone
+check "the module unloads" rmmod dm_cowstack
+done_testing
