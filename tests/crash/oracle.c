@@ -417,3 +417,13 @@ u64 oracle_sectors_at_stake(unsigned int volume)
 	pthread_mutex_unlock(&oracle.lock);
 	return count;
 }
+
+bool oracle_all_are_at_stake(void)
+{
+	unsigned int v;
+
+	for (v = 0; v < VOLUMES; v++)
+		if (!oracle_sectors_at_stake(v))
+			return false;
+	return true;
+}

@@ -75,5 +75,7 @@ void oracle_report(const char *what, const char *format, ...);
 u64 oracle_operations(void);
 u64 oracle_doubts(void);
 u64 oracle_sectors_at_stake(unsigned int volume);
+/* Is that more than none in each volume? */
+bool oracle_all_are_at_stake(void);
 
 #endif /* COWSTACK_CRASH_ORACLE_H */

@@ -7,6 +7,7 @@
 #include "core/load.h"
 #include "mapper.h"
 #include "phase.h"
+#include "ring.h"
 #include "stacks.h"
 
 struct disk store_disk;
@@ -103,6 +104,7 @@ void stacks_format(u32 chunk_sectors, u64 data_sectors, const char *on_full)
 	stacks.store_sectors = STORE_DISK_SECTORS;
 	snprintf(stacks.on_full, sizeof(stacks.on_full), "%s", on_full);
 	stacks.created = false;
+	ring_reset();
 	memset(stacks.coming, 0, sizeof(stacks.coming));
 	memset(stacks.now, 0, sizeof(stacks.now));
 }
@@ -123,8 +125,9 @@ static int create_volumes(void)
 		if (error && error != -EEXIST)
 			return error;
 	}
-	stacks.created = true;
-	return 0;
+	error = ring_create();
+	stacks.created = !error;
+	return error;
 }
 
 static int create_devices(void)
@@ -209,7 +212,7 @@ int stacks_check(void)
 		oracle_check_volume(v, data);
 	}
 	oracle_forget_operations();
-	return 0;
+	return ring_check();
 }
 
 /* --- status --- */

@@ -221,6 +221,8 @@ static void *worker_thread(void *argument)
 		pthread_rwlock_rdlock(&work.pause);
 		do_something(w);
 		pthread_rwlock_unlock(&work.pause);
+		if (work.options.rest_us)
+			usleep(work.options.rest_us);
 	}
 	close(w->fd);
 	return NULL;

@@ -11,6 +11,7 @@ struct workload_options {
 	unsigned int discard_percent;
 	u32 most_sectors;		/* of one operation */
 	u32 chunk_sectors;
+	unsigned int rest_us;		/* after each operation */
 };
 
 void workload_init(void);
