@@ -1,0 +1,173 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guest: --memory 1024 --cpus 2 --timeout 300 --add tests/crash/build/direct_io
+# Several volumes share the store's durable steps: what is flushed while a step is under way
+# is flushed by the next one, whosever it is. And a flush that finds nothing changed writes
+# nothing.
+. /lib/cowstack-tests/tap.sh
+. /lib/cowstack-tests/devices.sh
+
+volumes=8
+mebibytes=32
+size=$((mebibytes * 2048))
+syncs=1500
+
+# --- who flushes ---
+
+# new_words VOLUME FIRST: writes to places that the volume does not hold, each with a flush
+new_words()
+{
+	local i operations=()
+
+	for ((i = $2; i < $2 + syncs; i++)); do
+		operations+=("w:$((i * 4096)):4096" s)
+	done
+	exec direct_io "/dev/mapper/v$1" -- "${operations[@]}"
+}
+
+# old_words VOLUME FIRST: the same, to a place that one of new_words began with
+old_words()
+{
+	local i operations=()
+
+	for ((i = 0; i < syncs; i++)); do
+		operations+=("w:$(($2 * 4096)):4096" s)
+	done
+	exec direct_io "/dev/mapper/v$1" -- "${operations[@]}"
+}
+
+writers=()
+next=0			# in units of 4 KiB: what nobody has written
+
+# start_writers VOLUMES EACH KIND: so many to a volume
+start_writers()
+{
+	local i j first
+
+	writers=()
+	first=$next
+	next=$((first + $2 * syncs))
+	for ((i = 1; i <= $1; i++)); do
+		for ((j = 0; j < $2; j++)); do
+			$3 $i $((first + j * syncs)) &
+			writers+=($!)
+		done
+	done
+	# Until all of them have begun.
+	sleep 2
+}
+
+# Are all of them still at it?
+all_write()
+{
+	kill -0 "${writers[@]}"
+}
+
+end_writers()
+{
+	kill "${writers[@]}"
+	wait "${writers[@]}" 2>/dev/null
+}
+
+# "STEPS FLUSHES" of the store until now
+steps_and_flushes()
+{
+	dmsetup status st | sed 's/.* steps \([0-9]*\) .* flushes_served \([0-9]*\) .*/\1 \2/'
+}
+
+# measure SECONDS: sets steps and flushes to how many there were meanwhile
+measure()
+{
+	local before after
+
+	read -r -a before < <(steps_and_flushes)
+	sleep "$1"
+	read -r -a after < <(steps_and_flushes)
+	steps=$((after[0] - before[0]))
+	flushes=$((after[1] - before[1]))
+}
+
+# hundredths NUMBER: as it is printed
+hundredths()
+{
+	printf '%d.%02d' $(($1 / 100)) $(($1 % 100))
+}
+
+# share VOLUMES EACH LEAST: flushes per step, in hundredths, of so many writers
+share()
+{
+	local each
+
+	start_writers "$1" "$2" new_words
+	measure 4
+	check "$(($1 * $2)) writers write all the while" all_write
+	end_writers
+	check "steps were made" test "$steps" -gt 20
+	each=$((steps ? flushes * 100 / steps : 0))
+	check "$1 volumes, $2 writers each: $(hundredths $each) flushes to a step, at least $(hundredths "$3")" \
+		test $each -ge "$3"
+	diag "$flushes flushes, $steps steps"
+}
+
+# A disk that takes its time, so that there is somebody to share with.
+modprobe dm-cowstack
+make_disk ssd 256 cache_size=64 irqmode=2 completion_nsec=5000000
+make_disk base $mebibytes
+dmcommit format /dev/ssd --name st >/dev/null
+attach_store st /dev/ssd
+for ((i = 1; i <= volumes; i++)); do
+	dmsetup message st 0 create_volume $i $size v$i
+	dmsetup create v$i --table "$(stack_line $i $size /dev/base st read_only_base 1)"
+done
+
+# One by itself has a step for each of its flushes, or this measures something else.
+start_writers 1 1 new_words
+measure 2
+check "one writer writes all the while" all_write
+end_writers
+check "a flush of its own is a step of its own ($flushes flushes, $steps steps)" \
+	test $((flushes * 10)) -le $((steps * 11))
+
+# There are two groups in turn, one that writes and one whose step is under way, so each
+# step serves half of them at best.
+share 8 1 200
+share 4 2 200
+share 4 1 150
+
+# --- flushes that find nothing changed ---
+# What the timer would have made a step of is durable.
+sleep 2
+read -r -a before < <(steps_and_flushes)
+next=$((next - syncs))
+start_writers 4 1 old_words
+sleep 2
+check "rewriters write all the while" all_write
+end_writers
+sleep 1.5
+read -r -a after < <(steps_and_flushes)
+is "${after[0]}" "${before[0]}" "rewrites with a flush each, of four volumes, make no step"
+
+requests()
+{
+	direct_io "$1" ssd -- s = s = s = | tail -n 2
+}
+
+plain="ssd reads 0 writes 1 written 0 flushes 1 discards 0"
+is "$(direct_io /dev/ssd ssd -- s = s = | tail -n 1)" "$plain" \
+	"the disk alone: a flush is an empty write"
+is "$(requests /dev/mapper/v1)" "$plain
+$plain" "a flush that finds nothing changed is that and no more"
+is "$(direct_io /dev/mapper/v1 ssd -- s = w:0:4096 s = | tail -n 1)" \
+	"ssd reads 0 writes 2 written 4096 flushes 1 discards 0" \
+	"behind a rewrite it is too"
+direct_io /dev/mapper/v1 -- w:$(((mebibytes - 1) << 20)):4096
+is "$(direct_io /dev/mapper/v2 ssd -- s = s = | tail -n 1)" "$plain" \
+	"behind a flush of another volume, which made all durable, it is too"
+
+for ((i = 1; i <= volumes; i++)); do
+	dmsetup remove v$i
+done
+dmsetup remove st
+check "the module unloads" rmmod dm_cowstack
+check "the store is clean" dmcommit check /dev/ssd
+done_testing
