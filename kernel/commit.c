@@ -11,6 +11,7 @@
  */
 #include <linux/kthread.h>
 #include <linux/ktime.h>
+#include <linux/sched/mm.h>
 
 #include "commit.h"
 
@@ -647,6 +648,36 @@ static u64 chunks_left(const struct job *job)
 		cowstack_range_chunks(&job->range);
 }
 
+static int fill_buffers(struct job *job)
+{
+	struct store *store = job->stack->store;
+	/* Memory may wait for a write that waits for the room we are to make. */
+	unsigned int noio = memalloc_noio_save();
+	int error;
+
+	error = copy_batch_init(&job->batch[0], store);
+	if (!error)
+		error = copy_batch_init(&job->batch[1], store);
+	if (!error)
+		error = copy_batch_init(&job->check, store);
+	memalloc_noio_restore(noio);
+	return error;
+}
+
+/*
+ * Twelve MiB: too long a wait for the message that starts the job, and for one
+ * that is queued too much to hold.  Where there is no memory yet the job waits.
+ */
+static int allocate_buffers(struct job *job)
+{
+	while (fill_buffers(job)) {
+		if (must_end(job))
+			return -EINTR;
+		sleep_still(job, max(HZ / 10, 1));
+	}
+	return 0;
+}
+
 static int run_job_once(struct job *job)
 {
 	u64 left = chunks_left(job);
@@ -657,6 +688,8 @@ static int run_job_once(struct job *job)
 	job->group_first = to_vchunk(0);
 	/* Nothing may be written before, nor while another has the disk. */
 	error = commit_wait(job);
+	if (!error)
+		error = allocate_buffers(job);
 	if (error)
 		return error;
 	spin_lock_irq(&job->stack->job_lock);

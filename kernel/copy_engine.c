@@ -5,24 +5,23 @@ int copy_batch_init(struct copy_batch *batch, struct store *store)
 {
 	u32 i;
 
-	memset(batch, 0, sizeof(*batch));
 	batch->store = store;
-	batch->pages = kvcalloc(COPY_BATCH_PAGES, sizeof(*batch->pages),
-				GFP_KERNEL);
-	batch->runs = kvcalloc(COPY_BATCH_RUNS, sizeof(*batch->runs),
-			       GFP_KERNEL);
+	if (!batch->pages)
+		batch->pages = kvcalloc(COPY_BATCH_PAGES,
+					sizeof(*batch->pages), GFP_KERNEL);
+	if (!batch->runs)
+		batch->runs = kvcalloc(COPY_BATCH_RUNS, sizeof(*batch->runs),
+				       GFP_KERNEL);
 	if (!batch->pages || !batch->runs)
-		goto fail;
+		return -ENOMEM;
 	for (i = 0; i < COPY_BATCH_PAGES; i++) {
-		batch->pages[i] = alloc_page(GFP_KERNEL);
 		if (!batch->pages[i])
-			goto fail;
+			batch->pages[i] = alloc_page(GFP_KERNEL);
+		if (!batch->pages[i])
+			return -ENOMEM;
 	}
 	copy_batch_reset(batch);
 	return 0;
-fail:
-	copy_batch_exit(batch);
-	return -ENOMEM;
 }
 
 void copy_batch_exit(struct copy_batch *batch)

@@ -37,6 +37,10 @@ struct copy_batch {
 	int error;			/* the first; set from interrupts */
 };
 
+/*
+ * @batch is zeroed before the first call.  0, or -ENOMEM: what it got by then
+ * stays, and the next call goes on.
+ */
 int copy_batch_init(struct copy_batch *batch, struct store *store);
 void copy_batch_exit(struct copy_batch *batch);
 void copy_batch_reset(struct copy_batch *batch);

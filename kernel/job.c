@@ -28,21 +28,14 @@ static void free_job(struct job *job)
 	kvfree(job);
 }
 
-static int allocate_buffers(struct job *job)
+static int allocate_lists(struct job *job)
 {
-	struct store *store = job->stack->store;
-
 	job->replacements = kvcalloc(COWSTACK_MAX_REPLACEMENTS,
 				     sizeof(*job->replacements), GFP_KERNEL);
 	job->pull.entries = kvcalloc(PULL_ENTRIES, sizeof(*job->pull.entries),
 				     GFP_KERNEL);
 	job->pull.io = &job->batch[0];
-	if (!job->replacements || !job->pull.entries ||
-	    copy_batch_init(&job->batch[0], store) ||
-	    copy_batch_init(&job->batch[1], store) ||
-	    copy_batch_init(&job->check, store))
-		return -ENOMEM;
-	return 0;
+	return job->replacements && job->pull.entries ? 0 : -ENOMEM;
 }
 
 static struct job *new_job(struct stack *stack)
@@ -55,7 +48,7 @@ static struct job *new_job(struct stack *stack)
 	init_waitqueue_head(&job->wait);
 	INIT_LIST_HEAD(&job->turn.list);
 	job->still = true;
-	if (allocate_buffers(job)) {
+	if (allocate_lists(job)) {
 		free_job(job);
 		return NULL;
 	}
