@@ -742,6 +742,23 @@ static void report_completed(struct job *job)
 			destination_name(job));
 }
 
+/* Records that @error has stopped it. */
+static void record_stop(struct job *job, struct cowstack_job *record, int error)
+{
+	int recorded;
+
+	record->state = COWSTACK_JOB_STOPPED;
+	record->error = -error;
+	recorded = commit_make_durable(job, prepare_end, record);
+	/* -EINTR: it was cancelled at the last moment, as recorded. */
+	job->unrecorded = recorded && recorded != -EINTR;
+	if (job->unrecorded)
+		pr_warn("cowstack %s: %s: its end could not be recorded\n",
+			job->stack->name, job_word(job));
+	pr_err("cowstack %s: %s stopped: error %d; nothing is lost, a new start goes on\n",
+	       job->stack->name, job_word(job), error);
+}
+
 /*
  * What ended the thread, as the record says.  Who cancelled or paused has made
  * that durable.  A removal leaves the record running: it is taken up again.
@@ -749,30 +766,19 @@ static void report_completed(struct job *job)
 static void record_end(struct job *job, int error)
 {
 	struct cowstack_job record = commit_copy_record(job);
-	const char *name = job->stack->name;
-	const char *word = job_word(job);
-	int recorded;
 
-	if (READ_ONCE(job->cancelled)) {
+	if (READ_ONCE(job->cancelled))
 		record.state = COWSTACK_JOB_CANCELLED;
-		pr_info("cowstack %s: %s cancelled\n", name, word);
-	} else if (READ_ONCE(job->paused)) {
+	else if (READ_ONCE(job->paused))
 		record.state = COWSTACK_JOB_PAUSED;
-		pr_info("cowstack %s: %s paused\n", name, word);
-	} else if (error == -EINTR) {
+	else if (error != -EINTR)
+		record_stop(job, &record, error);
+	else
 		return;
-	} else {
-		record.state = COWSTACK_JOB_STOPPED;
-		record.error = -error;
-		recorded = commit_make_durable(job, prepare_end, &record);
-		/* -EINTR: it was cancelled at the last moment, as recorded. */
-		job->unrecorded = recorded && recorded != -EINTR;
-		if (job->unrecorded)
-			pr_warn("cowstack %s: %s: its end could not be recorded\n",
-				name, word);
-		pr_err("cowstack %s: %s stopped: error %d; nothing is lost, a new start goes on\n",
-		       name, word, error);
-	}
+	if (record.state != COWSTACK_JOB_STOPPED)
+		pr_info("cowstack %s: %s %s\n", job->stack->name, job_word(job),
+			record.state == COWSTACK_JOB_PAUSED ? "paused" :
+							      "cancelled");
 	spin_lock_irq(&job->stack->job_lock);
 	keep_rate(job);
 	job->record.state = record.state;

@@ -76,6 +76,11 @@ bool job_is_active(struct stack *stack)
 	return stack->job && !READ_ONCE(stack->job->ending);
 }
 
+static bool is_stream_record(const struct cowstack_job *record)
+{
+	return record->kind == COWSTACK_JOB_STREAM;
+}
+
 static bool job_can_go_on(const struct cowstack_job *record)
 {
 	return record->kind != COWSTACK_JOB_NONE &&
@@ -109,7 +114,7 @@ bool job_covers(struct store *store, const struct cowstack_volume *volume,
 static int find_range(struct stack *stack, const struct cowstack_job *record,
 		      struct job_range *range)
 {
-	return record->kind == COWSTACK_JOB_STREAM ?
+	return is_stream_record(record) ?
 		       stream_range_find(stack, record, range) :
 		       job_range_find(stack, record, range);
 }
@@ -460,8 +465,8 @@ static int check_start(struct stack *stack, struct job_options *options)
 	if (job_is_active(stack) && !READ_ONCE(stack->job->paused) &&
 	    !READ_ONCE(stack->job->cancelled))
 		return job_refuse(stack, options, -EBUSY, "a job is running");
-	if (goes_on && (stack->volume->info.job.kind == COWSTACK_JOB_STREAM) !=
-			       options->stream)
+	if (goes_on && options->stream !=
+			       is_stream_record(&stack->volume->info.job))
 		return job_refuse(stack, options, -EBUSY,
 				  "another kind of job stands still: it goes on or is cancelled first");
 	if (goes_on && options->given & (JOB_OPTION_TOP | JOB_OPTION_BASE))
@@ -588,11 +593,15 @@ int job_start(struct stack *stack, struct job_options *options)
 {
 	bool goes_on = can_go_on(stack);
 	bool into_base = is_into_base(stack, options, goes_on);
+	struct job_range range;
 	int error = check_start(stack, options);
 
 	if (!error && options->retain && !into_base)
 		error = job_refuse(stack, options, -EINVAL,
 				   "retain 1: goes with the base only");
+	/* Words that name no range are refused before the base is asked about. */
+	if (!error && !goes_on && !options->stream)
+		error = job_range_choose(stack, options, &range);
 	if (!error && into_base)
 		error = check_base(stack, options, goes_on);
 	if (error)
@@ -703,7 +712,7 @@ int job_resume(struct stack *stack, struct job_options *options)
 	if (stack->volume->info.job.state == COWSTACK_JOB_RUNNING &&
 	    job_is_active(stack))
 		return 0;
-	options->stream = stack->volume->info.job.kind == COWSTACK_JOB_STREAM;
+	options->stream = is_stream_record(&stack->volume->info.job);
 	return job_start(stack, options);
 }
 

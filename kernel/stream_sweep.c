@@ -286,12 +286,13 @@ static int place_entries(struct job *job, struct pull_batch *batch)
 static void give_back_room(struct job *job, struct pull_batch *batch)
 {
 	struct allocator *a = &job->stack->store->metadata.allocator;
-	u32 i;
+	const struct pull_entry *entry;
 
-	for (i = 0; i < batch->count; i++)
-		if (batch->entries[i].took)
-			cowstack_allocator_untake(a,
-				map_word_chunk(batch->entries[i].word), 1);
+	for (entry = batch->entries; entry < batch->entries + batch->count;
+	     entry++)
+		if (entry->took)
+			cowstack_allocator_untake(a, map_word_chunk(entry->word),
+						  1);
 }
 
 static void update_progress(struct cowstack_volume_info *info,

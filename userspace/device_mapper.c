@@ -348,7 +348,7 @@ static int remove_device(const char *name)
 }
 
 static int create_device(const char *name, const char *uuid,
-		  const struct mapper_line *line, bool hidden)
+			 const struct mapper_line *line, bool hidden)
 {
 	u16 flags = hidden ? DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG |
 				  DM_UDEV_DISABLE_DISK_RULES_FLAG |

@@ -133,9 +133,10 @@ void cowstack_index_raise_to(struct cowstack_volume *volume,
 
 void cowstack_volume_note_move(struct cowstack_volume *volume)
 {
-	/* After the words above, before those below go: see begin_lookup(). */
+	/* After the words above: pairs with begin_lookup(). */
 	smp_wmb();
 	WRITE_ONCE(volume->moves, volume->moves + 1);
+	/* Before those below go: pairs with must_retry_lookup(). */
 	smp_wmb();
 }
 

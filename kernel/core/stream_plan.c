@@ -202,10 +202,12 @@ static u64 base_room(const struct cowstack_geometry *g,
 	vchunk_t chunk = to_vchunk(0);
 	u64 room = chunks;
 
-	for (; cowstack_layers_next(stream->range.layer, stream->own, &chunk) &&
-	       from_vchunk(chunk) < chunks;
-	     chunk = to_vchunk(from_vchunk(chunk) + 1))
+	while (cowstack_layers_next(stream->range.layer, stream->own, &chunk)) {
+		if (from_vchunk(chunk) >= chunks)
+			break;
 		room -= !needs_chunk(g, stream, chunk);
+		chunk = to_vchunk(from_vchunk(chunk) + 1);
+	}
 	return room;
 }
 

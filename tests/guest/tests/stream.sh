@@ -248,7 +248,8 @@ disturb()
 		dmsetup suspend v && sleep 0.1 && dmsetup resume v || echo suspend
 		dmsetup suspend v && dmsetup suspend st && dmsetup resume st && dmsetup resume v ||
 			echo store
-		dmsetup message v 0 commit speed 0
+		# It may have come to its end.
+		dmsetup message v 0 commit speed 0 2>/dev/null
 		is_running="$(wait_for_job v)"
 		[ "$is_running" = completed ] || echo "$is_running"
 		dmsetup message v 0 snapshot || echo snapshot

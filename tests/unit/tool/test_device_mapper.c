@@ -101,7 +101,7 @@ int dm_task_add_target(struct dm_task *task, uint64_t start, uint64_t size,
 static int load(const struct dm_task *task)
 {
 	if (refuses(REFUSE_LOAD))
-		return EINVAL;
+		return -EINVAL;
 	device.inactive = task->table;
 	return 0;
 }
@@ -112,13 +112,13 @@ static int resume(void)
 		device.suspended = true;
 		if (refuses(REFUSE_EXCHANGE)) {
 			device.inactive.text[0] = '\0';
-			return EINVAL;
+			return -EINVAL;
 		}
 		device.live = device.inactive;
 		device.inactive.text[0] = '\0';
 	}
 	if (refuses(REFUSE_RESUME))
-		return EBUSY;
+		return -EBUSY;
 	device.suspended = false;
 	return 0;
 }
@@ -126,7 +126,7 @@ static int resume(void)
 static int carry_out(const struct dm_task *task)
 {
 	if (task->type != DM_DEVICE_CREATE && !device.exists)
-		return ENXIO;
+		return -ENXIO;
 	switch (task->type) {
 	case DM_DEVICE_CREATE:
 		device.exists = true;
@@ -152,7 +152,7 @@ int dm_task_run(struct dm_task *task)
 {
 	if (task->type == DM_DEVICE_REMOVE)
 		world.retries = task->table.length;
-	task->error = carry_out(task);
+	task->error = -carry_out(task);
 	return !task->error;
 }
 
