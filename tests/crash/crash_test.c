@@ -33,6 +33,8 @@ static struct {
 	unsigned int discard_percent;	/* 0: as it comes */
 	unsigned int flush_percent;
 	unsigned int wraps;		/* of the journal's ring, at least */
+	bool tiers;			/* stacks on stacks */
+	u32 losers;			/* disks that lose caches; 0: as it comes */
 } options = { .cuts = 80, .seed = 1, .only = PHASES };
 
 static struct random choices;
@@ -56,7 +58,7 @@ static struct {
 	unsigned int total;
 	unsigned int wrapping;		/* of these, while the ring goes round */
 	u64 at_stake[VOLUMES];		/* flushed sectors */
-	unsigned int store_alone;
+	unsigned int alone[MAX_DISKS];	/* this disk's cache alone was lost */
 	unsigned int base_alone;
 	u64 journal_blocks;
 	u64 episode_position;
@@ -97,9 +99,9 @@ static enum phase choose_phase(void)
 
 	if (options.only != PHASES)
 		return options.only;
-	for (phase = 0; phase < PHASES; phase++)
+	for (phase = 0; phase < phase_count(); phase++)
 		least = min(least, totals.both_staked[phase]);
-	for (phase = 0; phase < PHASES; phase++)
+	for (phase = 0; phase < phase_count(); phase++)
 		if (totals.both_staked[phase] == least &&
 		    !random_below(&choices, ++ties))
 			chosen = phase;
@@ -125,6 +127,7 @@ static void take_aim(void)
 		[PHASE_FINISH] = 3, [PHASE_GIVE_BACK] = 20,
 		[PHASE_CHECKPOINT] = 12,
 		[PHASE_RECOVERY] = 24,
+		[PHASE_MASTER_WRITE] = 20, [PHASE_MASTER_FLUSH] = 3,
 	};
 	/* Which caches are lost: all, the store's alone, the bases', one … */
 	static const u32 losers[] = { 7, 7, 7, 1, 6, 2, 4, 3 };
@@ -138,6 +141,10 @@ static void take_aim(void)
 	aim.wants_stake = options.only == PHASES &&
 			  random_percent(&choices, 90);
 	aim.fell = false;
+	if (options.losers) {
+		power_set_losers(options.losers);
+		return;
+	}
 	/* Room that is given back too early shows if the store keeps its cache. */
 	if (aim.phase == PHASE_GIVE_BACK && random_percent(&choices, 60))
 		power_set_losers(6);
@@ -150,8 +157,9 @@ static const char *describe_losers(u32 losers)
 {
 	static char text[32];
 
-	snprintf(text, sizeof(text), "%s%s%s", losers & 1 ? " ssd" : "",
-		 losers & 2 ? " hdd1" : "", losers & 4 ? " hdd2" : "");
+	snprintf(text, sizeof(text), "%s%s%s%s%s", losers & 1 ? " ssd" : "",
+		 losers & 2 ? " " : "", losers & 2 ? base_disks[0].name : "",
+		 losers & 4 ? " " : "", losers & 4 ? base_disks[1].name : "");
 	return text + 1;
 }
 
@@ -183,6 +191,7 @@ static void count_cut(void)
 	const struct power_cut *cut = power_last_cut();
 	u64 first = oracle_sectors_at_stake(0);
 	u64 second = oracle_sectors_at_stake(1);
+	unsigned int i;
 
 	if (!aim.fell)
 		aim.fell_on = aim.last;
@@ -194,7 +203,8 @@ static void count_cut(void)
 	totals.staked[aim.fell_on][0] += !!first;
 	totals.staked[aim.fell_on][1] += !!second;
 	totals.both_staked[aim.fell_on] += first && second;
-	totals.store_alone += cut->losers == 1;
+	for (i = 0; i < MAX_DISKS; i++)
+		totals.alone[i] += cut->losers == 1u << i;
 	totals.base_alone += !(cut->losers & 1);
 	describe_cut();
 	fflush(stdout);
@@ -225,10 +235,17 @@ static void start_commit(unsigned int volume)
 		workload_resume();
 }
 
+static bool aims_at_master(void)
+{
+	return aim.phase == PHASE_MASTER_WRITE ||
+	       aim.phase == PHASE_MASTER_FLUSH;
+}
+
 static bool wants_commit(void)
 {
-	unsigned int percent = aim.phase >= PHASE_GATHER &&
-			       aim.phase <= PHASE_FINISH ? 30 : 3;
+	bool aims = (aim.phase >= PHASE_GATHER && aim.phase <= PHASE_FINISH) ||
+		    aims_at_master();
+	unsigned int percent = aims ? 30 : 3;
 
 	if (churning)
 		percent = 1;
@@ -242,6 +259,14 @@ static void snapshot_twice_and_drop(unsigned int volume)
 	if (!stacks_snapshot(volume) && !stacks_snapshot(volume))
 		stacks_drop_empty(volume);
 	workload_resume();
+}
+
+/* The stack below, while no commit from above writes to it. */
+static void tend_lower(unsigned int volume)
+{
+	if (!stacks_check_lower(volume) &&
+	    random_percent(&choices, aims_at_master() ? 50 : 5))
+		stacks_commit_lower(volume);
 }
 
 /* One look at one volume, and perhaps something done to it. */
@@ -259,6 +284,8 @@ static bool tend(unsigned int volume)
 			stacks_snapshot(volume);
 		return true;
 	}
+	if (options.tiers)
+		tend_lower(volume);
 	if (wants_commit()) {
 		start_commit(volume);
 		return true;
@@ -346,6 +373,9 @@ static void begin_episode(void)
 
 	end_episode_figures();
 	work.chunk_sectors = chunk;
+	if (options.tiers)
+		stacks_format_lower(chunk_sizes[random_below(&choices,
+							     ARRAY_SIZE(chunk_sizes))]);
 	stacks_format(chunk, data,
 		      on_full[random_below(&choices, ARRAY_SIZE(on_full))]);
 	printf("# a new store: chunks of %u sectors, %llu sectors of data\n",
@@ -391,6 +421,24 @@ static bool wait_for_commit(unsigned int volume)
 	return view.completed;
 }
 
+/* What has gone down goes on into the master. */
+static void commit_lower(void)
+{
+	double end = now() + 30;
+	unsigned int v;
+
+	for (v = 0; v < VOLUMES && !oracle_finding(); v++) {
+		while (stacks_check_lower(v) && now() < end)
+			usleep(5000);
+		stacks_commit_lower(v);
+		while (stacks_check_lower(v) && now() < end)
+			usleep(5000);
+		if (now() >= end)
+			oracle_report("a lower commit does not end",
+				      "volume %u", v + 1);
+	}
+}
+
 /* Everything goes down: the bases alone are the volumes. */
 static void end_episode(void)
 {
@@ -409,6 +457,8 @@ static void end_episode(void)
 				oracle_report("a commit does not end",
 					      "volume %u", v + 1);
 		}
+	if (options.tiers)
+		commit_lower();
 	stacks_check();
 	note_journal();
 	stacks_take_down();
@@ -422,14 +472,14 @@ static u64 count_wraps(void)
 
 static unsigned int least_wanted(void)
 {
-	return min(LEAST_PER_PHASE, options.cuts * 2 / (PHASES * 3));
+	return min(LEAST_PER_PHASE, options.cuts * 2 / (phase_count() * 3));
 }
 
 static bool each_phase_was_hit(void)
 {
 	enum phase phase;
 
-	for (phase = 0; phase < PHASES; phase++)
+	for (phase = 0; phase < phase_count(); phase++)
 		if (totals.both_staked[phase] < least_wanted())
 			return false;
 	return true;
@@ -500,13 +550,16 @@ static void print_table(void)
 {
 	enum phase phase;
 
-	printf("# phase       cuts  with flushed data at stake in the first, second, both\n");
-	for (phase = 0; phase < PHASES; phase++)
-		printf("# %-11s %4u  %4u %4u %4u\n", phase_name(phase),
+	printf("# phase        cuts  with flushed data at stake in the first, second, both\n");
+	for (phase = 0; phase < phase_count(); phase++)
+		printf("# %-12s %4u  %4u %4u %4u\n", phase_name(phase),
 		       totals.cuts[phase], totals.staked[phase][0],
 		       totals.staked[phase][1], totals.both_staked[phase]);
-	printf("# all         %4u; the store's cache alone lost in %u, bases' in %u\n",
-	       totals.total, totals.store_alone, totals.base_alone);
+	printf("# all          %4u; not the ssd's cache lost in %u\n",
+	       totals.total, totals.base_alone);
+	printf("# one cache alone lost: %s %u, %s %u, %s %u\n",
+	       store_disk.name, totals.alone[0], base_disks[0].name,
+	       totals.alone[1], base_disks[1].name, totals.alone[2]);
 }
 
 static void print_figures(double seconds)
@@ -521,6 +574,9 @@ static void print_figures(double seconds)
 	printf("# %llu commits begun, %llu bases looked at alone\n",
 	       (unsigned long long)stacks_commits(),
 	       (unsigned long long)stacks_bases_checked());
+	if (options.tiers)
+		printf("# %llu halves of the master looked at alone\n",
+		       (unsigned long long)stacks_masters_checked());
 	printf("# %llu layers dropped, %llu checkpoints\n",
 	       (unsigned long long)stacks_drops(),
 	       (unsigned long long)totals.checkpoints);
@@ -556,6 +612,9 @@ static void print_results(double seconds)
 		}
 		ok(stacks_bases_checked() > 0,
 		   "bases alone were the volumes as of their snapshots");
+		if (options.tiers)
+			ok(stacks_masters_checked() > 0,
+			   "the master alone was what lay over it");
 	}
 	printf("1..%u\n", tests);
 	print_figures(seconds);
@@ -565,7 +624,8 @@ static void print_results(double seconds)
 static void refuse_options(void)
 {
 	fputs("usage: crash_test [--cuts N] [--seed N] [--wraps N] [--only PHASE]\n"
-	      "                  [--discards PERCENT] [--flushes PERCENT]\n",
+	      "                  [--discards PERCENT] [--flushes PERCENT]\n"
+	      "                  [--tiers] [--losers BITS]\n",
 	      stderr);
 	exit(2);
 }
@@ -579,6 +639,8 @@ static void parse_options(int argc, char **argv)
 		{ "wraps", required_argument, NULL, 'w' },
 		{ "flushes", required_argument, NULL, 'f' },
 		{ "discards", required_argument, NULL, 'd' },
+		{ "tiers", no_argument, NULL, 't' },
+		{ "losers", required_argument, NULL, 'l' },
 		{ }
 	};
 	int option;
@@ -599,6 +661,12 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'd':
 			options.discard_percent = strtoul(optarg, NULL, 10);
+			break;
+		case 'l':
+			options.losers = strtoul(optarg, NULL, 10);
+			break;
+		case 't':
+			options.tiers = true;
 			break;
 		case 'o':
 			options.only = phase_find(optarg);
@@ -624,7 +692,7 @@ int main(int argc, char **argv)
 	mapper_init();
 	workload_init();
 	power_init(options.seed + 1, watch);
-	stacks_open_disks();
+	stacks_open_disks(options.tiers);
 	run_all();
 	print_results(now() - start);
 	fflush(stdout);

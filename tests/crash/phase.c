@@ -3,6 +3,8 @@
 #include "oracle.h"
 
 static struct cowstack_geometry geometry;
+static struct cowstack_geometry lower_geometry;
+static bool has_lower;
 static bool recovering;
 
 const char *phase_name(enum phase phase)
@@ -14,6 +16,8 @@ const char *phase_name(enum phase phase)
 		[PHASE_FINISH] = "finish", [PHASE_GIVE_BACK] = "give-back",
 		[PHASE_CHECKPOINT] = "checkpoint",
 		[PHASE_RECOVERY] = "recovery",
+		[PHASE_MASTER_WRITE] = "master-write",
+		[PHASE_MASTER_FLUSH] = "master-flush",
 	};
 
 	return names[phase];
@@ -31,6 +35,17 @@ enum phase phase_find(const char *name)
 void phase_set_geometry(const struct cowstack_geometry *g)
 {
 	geometry = *g;
+}
+
+void phase_set_lower_geometry(const struct cowstack_geometry *g)
+{
+	lower_geometry = *g;
+	has_lower = true;
+}
+
+enum phase phase_count(void)
+{
+	return has_lower ? PHASES : PHASES_OF_ONE_LEVEL;
 }
 
 void phase_set_recovering(bool now)
@@ -122,12 +137,38 @@ static enum phase phase_on_store(const struct disk_request *r)
 	return is_user_data(r) ? PHASE_WORK : PHASE_CHECKPOINT;
 }
 
+/* What an upper commit's flush becomes in a lower store: a step of its own. */
+static enum phase phase_on_lower_store(const struct disk_request *r)
+{
+	u64 block = r->sector / COWSTACK_BLOCK_SECTORS;
+	u64 ring = from_mblock(lower_geometry.ring_start);
+
+	if (r->op == DISK_FLUSH)
+		return PHASE_FLUSH;
+	if (r->op != DISK_WRITE)
+		return r->op == DISK_DISCARD ? PHASE_GIVE_BACK : PHASE_WORK;
+	if (block >= ring && block < ring + lower_geometry.ring_blocks)
+		return PHASE_FLUSH;
+	return block >= ring && is_user_data(r) ? PHASE_WRITE :
+						  PHASE_CHECKPOINT;
+}
+
+static enum phase phase_on_master(const struct disk_request *r)
+{
+	if (r->op == DISK_READ)
+		return PHASE_WORK;
+	return r->op == DISK_FLUSH ? PHASE_MASTER_FLUSH : PHASE_MASTER_WRITE;
+}
+
 enum phase phase_of(const struct disk_request *r)
 {
 	if (READ_ONCE(recovering))
 		return PHASE_RECOVERY;
 	if (!r->disk->number)
 		return phase_on_store(r);
+	if (has_lower)
+		return r->disk->number == 1 ? phase_on_lower_store(r) :
+					      phase_on_master(r);
 	switch (r->op) {
 	case DISK_READ:
 		return PHASE_WORK;

@@ -20,7 +20,11 @@ enum phase {
 	PHASE_GIVE_BACK,	/* room of the store is discarded */
 	PHASE_CHECKPOINT,	/* map pages, index, superblocks */
 	PHASE_RECOVERY,		/* anything before both stacks are up */
+	/* With two levels: a commit of a lower stack, into the master image. */
+	PHASE_MASTER_WRITE,
+	PHASE_MASTER_FLUSH,
 	PHASES,
+	PHASES_OF_ONE_LEVEL = PHASE_MASTER_WRITE,
 };
 
 const char *phase_name(enum phase phase);
@@ -28,6 +32,10 @@ const char *phase_name(enum phase phase);
 enum phase phase_find(const char *name);
 
 void phase_set_geometry(const struct cowstack_geometry *geometry);
+/* Disk 1 is a store too, disk 2 what lies below its volumes. */
+void phase_set_lower_geometry(const struct cowstack_geometry *geometry);
+/* How many of them there are with as many levels. */
+enum phase phase_count(void);
 /* While stacks come up everything is recovery. */
 void phase_set_recovering(bool recovering);
 enum phase phase_of(const struct disk_request *request);

@@ -16,6 +16,14 @@ const char *const stack_paths[VOLUMES] = { "/dev/mapper/v1", "/dev/mapper/v2" };
 
 static const char *const stack_names[VOLUMES] = { "v1", "v2" };
 
+/* With two levels: these lie over the halves of the master, in a store "low". */
+#define lower_disk base_disks[0]
+#define master_disk base_disks[1]
+static const char *const lower_names[VOLUMES] = { "l1", "l2" };
+static const char *const lower_paths[VOLUMES] = { "/dev/mapper/l1",
+						  "/dev/mapper/l2" };
+static const char *const half_names[VOLUMES] = { "half1", "half2" };
+
 /* What a base must hold, alone. */
 struct base_content {
 	bool known;
@@ -23,6 +31,12 @@ struct base_content {
 };
 
 static struct {
+	bool two_levels;
+	bool lower_created;		/* the volumes of the lower store */
+	/* What the half of the master must hold once the lower commit has ended. */
+	u8 *lower_content[VOLUMES];
+	bool lower_known[VOLUMES];
+	u64 masters_checked;
 	u64 store_sectors;
 	char on_full[64];
 	bool created;			/* the volumes */
@@ -43,9 +57,26 @@ static void must(int error, const char *what)
 	exit(1);
 }
 
-void stacks_open_disks(void)
+static void open_lower_disks(void)
 {
+	unsigned int v;
+
+	must(disk_open(&lower_disk, "hdd", 1, STORE_DISK_SECTORS), "hdd");
+	must(disk_open(&master_disk, "master", 2, VOLUMES * VOLUME_SECTORS),
+	     "master");
+	for (v = 0; v < VOLUMES; v++)
+		stacks.lower_content[v] =
+			aligned_alloc(4096, VOLUME_SECTORS * DISK_SECTOR);
+}
+
+void stacks_open_disks(bool two_levels)
+{
+	stacks.two_levels = two_levels;
 	must(disk_open(&store_disk, "ssd", 0, STORE_DISK_SECTORS), "ssd");
+	if (two_levels) {
+		open_lower_disks();
+		return;
+	}
 	must(disk_open(&base_disks[0], "hdd1", 1, VOLUME_SECTORS), "hdd1");
 	must(disk_open(&base_disks[1], "hdd2", 2, VOLUME_SECTORS), "hdd2");
 }
@@ -67,38 +98,63 @@ static void fill_bases(void)
 	for (v = 0; v < VOLUMES; v++)
 		for (i = 0; i < VOLUME_SECTORS; i++) {
 			pattern_make(sector, v, i, version);
-			disk_poke(&base_disks[v], i, sector, 1);
+			if (stacks.two_levels)
+				disk_poke(&master_disk, v * VOLUME_SECTORS + i,
+					  sector, 1);
+			else
+				disk_poke(&base_disks[v], i, sector, 1);
 		}
 }
 
-static void write_superblock(const struct cowstack_superblock *superblock,
+static void write_superblock(struct disk *disk,
+			     const struct cowstack_superblock *superblock,
 			     u64 place)
 {
 	struct disk_superblock block;
 
 	cowstack_superblock_encode(superblock, place, &block);
-	disk_poke(&store_disk, place * COWSTACK_BLOCK_SECTORS, &block,
+	disk_poke(disk, place * COWSTACK_BLOCK_SECTORS, &block,
 		  COWSTACK_BLOCK_SECTORS);
 }
 
-void stacks_format(u32 chunk_sectors, u64 data_sectors, const char *on_full)
+static void format_disk(struct disk *disk, u32 chunk_sectors, u64 data_sectors,
+			const char *name, struct cowstack_geometry *g)
 {
 	static const u8 zeroes[COWSTACK_BLOCK_SIZE];
 	static u8 uuid[COWSTACK_UUID_SIZE] = "crash test";
-	struct cowstack_geometry g;
 	struct cowstack_superblock superblock;
 	u64 sectors = COWSTACK_MIN_METADATA_BLOCKS * COWSTACK_BLOCK_SECTORS +
 		      data_sectors;
 	u64 block;
 
 	uuid[COWSTACK_UUID_SIZE - 1]++;
-	must(cowstack_geometry_init(&g, sectors, chunk_sectors), "geometry");
-	cowstack_format(&superblock, &g, uuid, "crash", 1);
+	must(cowstack_geometry_init(g, sectors, chunk_sectors), "geometry");
+	cowstack_format(&superblock, g, uuid, name, 1);
 	for (block = 0; block < COWSTACK_MIN_METADATA_BLOCKS; block++)
-		disk_poke(&store_disk, block * COWSTACK_BLOCK_SECTORS, zeroes,
+		disk_poke(disk, block * COWSTACK_BLOCK_SECTORS, zeroes,
 			  COWSTACK_BLOCK_SECTORS);
-	write_superblock(&superblock, COWSTACK_SUPERBLOCK_A);
-	write_superblock(&superblock, COWSTACK_SUPERBLOCK_B);
+	write_superblock(disk, &superblock, COWSTACK_SUPERBLOCK_A);
+	write_superblock(disk, &superblock, COWSTACK_SUPERBLOCK_B);
+}
+
+void stacks_format_lower(u32 chunk_sectors)
+{
+	struct cowstack_geometry g;
+
+	format_disk(&lower_disk, chunk_sectors,
+		    STORE_DISK_SECTORS - COWSTACK_MIN_METADATA_BLOCKS *
+						 COWSTACK_BLOCK_SECTORS,
+		    "lower", &g);
+	phase_set_lower_geometry(&g);
+	stacks.lower_created = false;
+	memset(stacks.lower_known, 0, sizeof(stacks.lower_known));
+}
+
+void stacks_format(u32 chunk_sectors, u64 data_sectors, const char *on_full)
+{
+	struct cowstack_geometry g;
+
+	format_disk(&store_disk, chunk_sectors, data_sectors, "crash", &g);
 	phase_set_geometry(&g);
 	fill_bases();
 	stacks.store_sectors = STORE_DISK_SECTORS;
@@ -111,7 +167,7 @@ void stacks_format(u32 chunk_sectors, u64 data_sectors, const char *on_full)
 
 /* --- up and down --- */
 
-static int create_volumes(void)
+static int create_volumes(const char *store, const char *const names[])
 {
 	char message[64];
 	unsigned int v;
@@ -119,32 +175,70 @@ static int create_volumes(void)
 
 	for (v = 0; v < VOLUMES; v++) {
 		snprintf(message, sizeof(message), "create_volume %u %u %s",
-			 v + 1, VOLUME_SECTORS, stack_names[v]);
-		error = mapper_message("store", message);
+			 v + 1, VOLUME_SECTORS, names[v]);
+		error = mapper_message(store, message);
 		/* It may be there, from before a cut. */
 		if (error && error != -EEXIST)
 			return error;
 	}
-	error = ring_create();
-	stacks.created = !error;
+	return 0;
+}
+
+static int create_lower_stack(unsigned int v)
+{
+	char parameters[128];
+	int error;
+
+	snprintf(parameters, sizeof(parameters), "%s %u", master_disk.path,
+		 v * VOLUME_SECTORS);
+	error = mapper_create(half_names[v], VOLUME_SECTORS, "linear",
+			      parameters);
+	if (error)
+		return error;
+	snprintf(parameters, sizeof(parameters),
+		 "/dev/mapper/%s /dev/mapper/low %u", half_names[v], v + 1);
+	return mapper_create(lower_names[v], VOLUME_SECTORS, "cowstack",
+			     parameters);
+}
+
+static int create_lower_devices(void)
+{
+	unsigned int v;
+	int error = mapper_create("low", STORE_DISK_SECTORS, "cowstore",
+				  lower_disk.path);
+
+	if (!error && !stacks.lower_created)
+		error = create_volumes("low", lower_names);
+	stacks.lower_created |= !error;
+	for (v = 0; v < VOLUMES && !error; v++)
+		error = create_lower_stack(v);
 	return error;
+}
+
+static const char *base_path(unsigned int volume)
+{
+	return stacks.two_levels ? lower_paths[volume] :
+				   base_disks[volume].path;
 }
 
 static int create_devices(void)
 {
 	char parameters[128];
 	unsigned int v;
-	int error;
+	int error = stacks.two_levels ? create_lower_devices() : 0;
 
+	if (error)
+		return error;
 	snprintf(parameters, sizeof(parameters), "%s %s", store_disk.path,
 		 stacks.on_full);
 	error = mapper_create("store", stacks.store_sectors, "cowstore",
 			      parameters);
 	if (!error && !stacks.created)
-		error = create_volumes();
+		error = create_volumes("store", stack_names) ?: ring_create();
+	stacks.created |= !error;
 	for (v = 0; v < VOLUMES && !error; v++) {
 		snprintf(parameters, sizeof(parameters),
-			 "%s /dev/mapper/store %u", base_disks[v].path, v + 1);
+			 "%s /dev/mapper/store %u", base_path(v), v + 1);
 		error = mapper_create(stack_names[v], VOLUME_SECTORS,
 				      "cowstack", parameters);
 	}
@@ -163,24 +257,39 @@ int stacks_bring_up(void)
 	return error;
 }
 
-void stacks_take_down(void)
+static int remove_all(const char *const names[])
 {
 	unsigned int v;
 	int error = 0;
 
 	for (v = 0; v < VOLUMES && !error; v++)
-		error = mapper_remove(stack_names[v]);
+		error = mapper_remove(names[v]);
+	return error;
+}
+
+/* Upper before lower, stacks before their stores. */
+void stacks_take_down(void)
+{
+	int error = remove_all(stack_names);
+
 	if (!error)
 		error = mapper_remove("store");
+	if (!error && stacks.two_levels) {
+		error = remove_all(lower_names);
+		if (!error)
+			error = mapper_remove("low");
+		if (!error)
+			error = remove_all(half_names);
+	}
 	if (error)
 		oracle_report("a device cannot be removed", "%s",
 			      strerror(-error));
 }
 
-static int read_volume(unsigned int volume, u8 *data)
+static int read_device(const char *path, u8 *data)
 {
 	size_t bytes = (size_t)VOLUME_SECTORS * DISK_SECTOR, done = 0;
-	int fd = open(stack_paths[volume], O_RDONLY | O_DIRECT);
+	int fd = open(path, O_RDONLY | O_DIRECT);
 	ssize_t n = 1;
 
 	while (fd >= 0 && done < bytes && n > 0) {
@@ -194,8 +303,8 @@ static int read_volume(unsigned int volume, u8 *data)
 	if (done == bytes)
 		return 0;
 	if (power_is_on())
-		oracle_report("I/O error without a cut",
-			      "volume %u cannot be read", volume + 1);
+		oracle_report("I/O error without a cut", "%s cannot be read",
+			      path);
 	return -EIO;
 }
 
@@ -207,7 +316,7 @@ int stacks_check(void)
 	if (!data)
 		data = aligned_alloc(4096, VOLUME_SECTORS * DISK_SECTOR);
 	for (v = 0; v < VOLUMES; v++) {
-		if (read_volume(v, data))
+		if (read_device(stack_paths[v], data))
 			return -EIO;
 		oracle_check_volume(v, data);
 	}
@@ -217,12 +326,12 @@ int stacks_check(void)
 
 /* --- status --- */
 
-int stacks_view(unsigned int volume, struct stack_view *view)
+static int view_stack(const char *name, struct stack_view *view)
 {
 	char text[1024], mode[16], base_alone[16], state[16], kind[16];
 	unsigned long long used, done, total;
 	unsigned int layers;
-	int error = mapper_status(stack_names[volume], text, sizeof(text));
+	int error = mapper_status(name, text, sizeof(text));
 
 	if (error)
 		return error;
@@ -239,6 +348,11 @@ int stacks_view(unsigned int volume, struct stack_view *view)
 	view->done = done;
 	view->total = total;
 	return 0;
+}
+
+int stacks_view(unsigned int volume, struct stack_view *view)
+{
+	return view_stack(stack_names[volume], view);
 }
 
 static u64 find_value(const char *text, const char *key)
@@ -328,6 +442,39 @@ void stacks_cancel(unsigned int volume)
 	mapper_message(stack_names[volume], "commit cancel");
 }
 
+void stacks_commit_lower(unsigned int volume)
+{
+	int error;
+
+	/* Nothing but a commit from above writes there. */
+	stacks.lower_known[volume] = false;
+	if (read_device(lower_paths[volume], stacks.lower_content[volume]))
+		return;
+	error = send_patiently(lower_names[volume], "commit start");
+	stacks.lower_known[volume] = !error;
+	note_error(error, "commit start below");
+}
+
+bool stacks_check_lower(unsigned int volume)
+{
+	struct stack_view view;
+
+	if (view_stack(lower_names[volume], &view) || view.running)
+		return true;
+	if (view.stopped && power_is_on())
+		oracle_report("a lower commit stopped without a cut",
+			      "volume %u", volume + 1);
+	if (!view.completed || !view.valid || !stacks.lower_known[volume])
+		return false;
+	stacks.lower_known[volume] = false;
+	stacks.masters_checked++;
+	if (memcmp(disk_peek(&master_disk, volume * VOLUME_SECTORS),
+		   stacks.lower_content[volume], VOLUME_SECTORS * DISK_SECTOR))
+		oracle_report("the master alone is not the lower stack",
+			      "volume %u", volume + 1);
+	return false;
+}
+
 void stacks_drop_empty(unsigned int volume)
 {
 	char text[8192], message[32], kind[16];
@@ -351,10 +498,20 @@ void stacks_drop_empty(unsigned int volume)
 
 static void check_base(unsigned int volume, const struct base_content *content)
 {
+	static u8 *lower;
+	const u8 *data = disk_peek(&base_disks[volume], 0);
+
 	if (!content->known)
 		return;
-	oracle_check_base(volume, disk_peek(&base_disks[volume], 0),
-			  content->versions);
+	if (stacks.two_levels) {
+		if (!lower)
+			lower = aligned_alloc(4096,
+					      VOLUME_SECTORS * DISK_SECTOR);
+		if (read_device(lower_paths[volume], lower))
+			return;
+		data = lower;
+	}
+	oracle_check_base(volume, data, content->versions);
 	stacks.bases_checked++;
 }
 
@@ -383,6 +540,11 @@ void stacks_check_commit(unsigned int volume, const struct stack_view *view,
 u64 stacks_bases_checked(void)
 {
 	return stacks.bases_checked;
+}
+
+u64 stacks_masters_checked(void)
+{
+	return stacks.masters_checked;
 }
 
 u64 stacks_commits(void)

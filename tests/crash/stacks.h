@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The store and its two stacks over the simulated disks, and their commits. */
+/*
+ * The store and its two stacks over the simulated disks, and their commits.  With
+ * two levels: a store on the second disk, whose two stacks are the bases, over the
+ * halves of the third, the master.
+ */
 #ifndef COWSTACK_CRASH_STACKS_H
 #define COWSTACK_CRASH_STACKS_H
 
@@ -30,11 +34,13 @@ struct store_view {
 	u64 steps;
 };
 
-void stacks_open_disks(void);
+void stacks_open_disks(bool two_levels);
 void stacks_close_disks(void);
 
 /* A new store, of @data_sectors, and two bases with content of their own. */
 void stacks_format(u32 chunk_sectors, u64 data_sectors, const char *on_full);
+/* Before it: the lower store, with chunks of @chunk_sectors. */
+void stacks_format_lower(u32 chunk_sectors);
 
 /* Fails only for a cut; any other failure is reported. */
 int stacks_bring_up(void);
@@ -52,6 +58,10 @@ int stacks_snapshot(unsigned int volume);
  */
 int stacks_commit(unsigned int volume, bool quiet, const char *options);
 void stacks_cancel(unsigned int volume);
+/* A commit of the stack below, while that above has none. */
+void stacks_commit_lower(unsigned int volume);
+/* Has it ended, then at the master alone; true: it runs. */
+bool stacks_check_lower(unsigned int volume);
 /* Drops an empty layer if there is one. */
 void stacks_drop_empty(unsigned int volume);
 /*
@@ -62,6 +72,7 @@ void stacks_check_commit(unsigned int volume, const struct stack_view *view,
 			 bool after_cut);
 
 u64 stacks_bases_checked(void);
+u64 stacks_masters_checked(void);
 u64 stacks_commits(void);
 u64 stacks_drops(void);
 

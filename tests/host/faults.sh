@@ -12,6 +12,8 @@ most_seeds=3
 # What the crash test aims at, where that shows the broken rule soonest.
 declare -A aim=(
 	[1]="--only let-go"
+	[1-lower]="--tiers --losers 2 --only let-go"
+	[1-master]="--tiers --losers 4 --only master-write"
 	[2]="--only work --flushes 30"
 	[3]="--only write"
 	[6]="--only give-back --discards 60 --flushes 6"
@@ -19,6 +21,8 @@ declare -A aim=(
 )
 declare -A rule=(
 	[1]="the destination is flushed before words are dropped"
+	[1-lower]="… two levels, the lower store's cache alone is lost"
+	[1-master]="… two levels, the master's cache alone is lost"
 	[2]="the store is flushed before a step counts"
 	[3]="words are dropped after the copy is durable"
 	[6]="freed chunks are reused after the step is durable"
@@ -31,7 +35,7 @@ run_crash_test()
 	local output
 
 	# shellcheck disable=SC2086 # options are words
-	output=$(COWSTACK_MODULE=build/fault-$1/dm-cowstack.ko \
+	output=$(COWSTACK_MODULE=build/fault-${1%%-*}/dm-cowstack.ko \
 		tests/guest/run --cpus 1 --timeout 300 \
 		--add tests/crash/build/crash_test tests/guest/tests/crash.sh \
 		--cuts "$most_cuts" --seed "$2" ${aim[$1]} 2>&1)
@@ -51,7 +55,7 @@ catch_fault()
 	done
 	if [ -n "$found" ]; then
 		ok "fault $fault is caught"
-		table+=$(printf '# %-5s %-54s %-25s %s' "$fault" "${rule[$fault]}" \
+		table+=$(printf '# %-8s %-54s %-25s %s' "$fault" "${rule[$fault]}" \
 			"$found" "$((before + cuts))")$'\n'
 	else
 		not_ok "fault $fault is caught (not in $before cuts)"
@@ -62,7 +66,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 table=
 faults=$(printf '%s\n' "${!rule[@]}" | sort -n)
-targets=$(printf 'build/fault-%s/dm-cowstack.ko ' $faults)
+targets=$(printf '%s\n' $faults | sed 's,-.*,,' | sort -u |
+	sed 's,.*,build/fault-&/dm-cowstack.ko,')
 kernel=$(tests/fetch-kernel-files --release)
 
 # shellcheck disable=SC2086 # targets and faults are words
@@ -71,6 +76,6 @@ check "modules with a broken rule are built" \
 for fault in $faults; do
 	catch_fault "$fault"
 done
-printf '# %-5s %-54s %-25s %s\n' fault "the rule that it breaks" "caught by" "cut"
+printf '# %-8s %-54s %-25s %s\n' fault "the rule that it breaks" "caught by" "cut"
 printf '%s' "$table"
 done_testing
