@@ -1,0 +1,239 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guest: --memory 1024 --cpus 2 --timeout 400
+# Bases that several volumes have, and bases that are the wrong ones.
+. /lib/cowstack-tests/tap.sh
+. /lib/cowstack-tests/devices.sh
+. /lib/cowstack-tests/refusals.sh
+
+megabytes=16
+size=$((megabytes * 2048))
+
+# writes_of DISK…: writes, discards and flushes that have come to each
+writes_of()
+{
+	local disk
+
+	for disk in "$@"; do
+		awk -v disk="$disk" '{ print disk, $5, $12, $16 }' \
+			"/sys/block/$disk/stat"
+	done
+}
+
+sum()
+{
+	dd if="$1" bs=1M iflag=direct 2>/dev/null | md5sum
+}
+
+# put NAME MB [SEEK]
+put()
+{
+	dd if=/dev/urandom of="/dev/mapper/$1" bs=1M count="$2" seek="${3:-0}" \
+		oflag=direct conv=fsync 2>/dev/null
+}
+
+# start_refused TEXT STACK [WORD]…: and there is neither job nor snapshot
+start_refused()
+{
+	local layers
+
+	layers=$(dmsetup message "$2" 0 layers)
+	refused "commit start: $1" dmsetup message "$2" 0 commit start "${@:3}"
+	is "$(dmsetup message "$2" 0 layers)" "$layers" "no snapshot of $2 was taken"
+}
+
+up()
+{
+	check "$1 is up" dmsetup create "$1" --table "$(stack_line "${@:2}")"
+}
+
+commit()
+{
+	check "$1 may commit${2:+ with }${*:2}" dmsetup message "$1" 0 commit start "${@:2}"
+	is "$(wait_for_job "$1")" completed "and does"
+}
+
+make_stacks()
+{
+	dmcommit format /dev/ssd --name st
+	dmcommit format /dev/ssd2 --name st2
+	attach_store st /dev/ssd
+	attach_store st2 /dev/ssd2
+	dmsetup message st 0 "create_volume 1 $size a"
+	dmsetup message st 0 "create_volume 2 $size b"
+	dmsetup message st2 0 "create_volume 1 $size c"
+	dd if=/dev/urandom of=/dev/base bs=1M oflag=direct count=$megabytes \
+		2>/dev/null
+	dmesg -c >/dev/null
+}
+
+# --- one base, several volumes ---
+
+test_live()
+{
+	local before
+
+	up a 1 $size /dev/base st
+	up b 2 $size /dev/base st
+	put a 2
+	before=$(writes_of base)
+	start_refused "the base is also that of b" a
+	dmcommit start a 2>/tmp/error
+	is "$?" 4 "the tool's status"
+	like "$(cat /tmp/error)" '^dmcommit: .*also that of b' "the tool's line"
+	dmsetup remove b
+	up c 1 $size /dev/base st2
+	start_refused "the base is also that of c" a
+	start_refused "the base is also that of c" a base 0 retain 1
+	is "$(writes_of base)" "$before" "nothing came to the base"
+	dmsetup remove c
+}
+
+test_records()
+{
+	# Both recorded the base as it still is.
+	up b 2 $size /dev/base st
+	put b 1 4
+	dmsetup remove b
+	put a 1
+	start_refused "the base is also that of volume 2 (b), which is down" a
+	start_refused "the base is also that of volume 2 (b), which is down" a \
+		speed 1M
+	dmsetup message st 0 "create_volume 3 $size d"
+	up d 3 $size /dev/base st
+	dmsetup remove d
+	start_refused "the base is also that of volume 2 (b), which is down" a
+	dmsetup message st 0 delete_volume 2
+	# The other that is down holds nothing.
+	commit a
+	dmsetup message st 0 delete_volume 3
+}
+
+test_shared()
+{
+	local own
+
+	dmsetup message st 0 "create_volume 2 $size b"
+	up b 2 $size /dev/base st
+	put b 1 8
+	own=$(dd if=/dev/mapper/b bs=1M skip=8 count=1 iflag=direct 2>/dev/null |
+		md5sum)
+	put a 2
+	dmesg -c >/dev/null
+	start_refused "the base is also that of b" a
+	check "it is told that it may" dmsetup message a 0 set allow_shared_base 1
+	like "$(dmsetup table a)" ' 2 allow_shared_base 1$' "the table says so"
+	start_refused "retain 1: no clean copies of a base that others may write to" \
+		a retain 1
+	commit a
+	is "$(sum /dev/base)" "$(sum /dev/mapper/a)" "the base is a"
+	is "$(dd if=/dev/mapper/b bs=1M count=8 iflag=direct 2>/dev/null | md5sum)" \
+		"$(dd if=/dev/base bs=1M count=8 iflag=direct 2>/dev/null | md5sum)" \
+		"b shows it too, where it holds nothing"
+	is "$(dd if=/dev/mapper/b bs=1M skip=8 count=1 iflag=direct 2>/dev/null |
+		md5sum)" "$own" "and its own where it does"
+	start_refused "the base is also that of a" b
+	put a 1
+	dmsetup remove b
+	commit a verify 1
+	table_refused "cowstack: base is not the recorded base base: content differs; see accept_base" \
+		"$(stack_line 2 $size /dev/base st)"
+	check "it is told that it may not" dmsetup message a 0 set allow_shared_base 0
+	is "$(dmsetup table a | wc -w)" 6 "the table no longer says so"
+	dmsetup remove a
+	up a 1 $size /dev/base st allow_shared_base 1
+	up b 2 $size /dev/base st accept_base 1
+	put a 1
+	commit a
+	dmsetup remove a
+	dmsetup remove b
+}
+
+# --- the wrong one ---
+
+# Nothing is written by a table that is refused, nor before the first resume.
+test_wrong()
+{
+	local before
+
+	sync
+	before=$(writes_of base other short ssd)
+	remember_state
+	table_refused "cowstack: other is not the recorded base base: content differs; see accept_base" \
+		"$(stack_line 1 $size /dev/other st)"
+	table_refused "cowstack: short is not the recorded base base: 16384 sectors, not $size" \
+		"$(stack_line 1 $size /dev/short st)"
+	blockdev --setro /dev/base
+	table_refused "cowstack: base /dev/base is read-only (read_only_base 1 takes it)" \
+		"$(stack_line 1 $size /dev/base st)"
+	blockdev --setrw /dev/base
+	table_refused "cowstack: cannot open base /dev/none" \
+		"$(stack_line 1 $size /dev/none st)"
+	table_refused "cowstack: base /dev/ssd2 is a store" \
+		"$(stack_line 1 $size /dev/ssd2 st)"
+	nothing_changed "wrong bases"
+	for base in other short; do
+		dmcommit up a --base "/dev/$base" --store st 2>/tmp/error
+		is "$?" 4 "the tool refuses $base"
+		like "$(cat /tmp/error)" 'accept-base' "and says what to do"
+	done
+	check "a table is loaded" dmsetup create --notable a
+	check "over another base, which it accepts" dmsetup load a --table \
+		"$(stack_line 1 $size /dev/other st accept_base 1)"
+	dmsetup remove a
+	is "$(writes_of base other short ssd)" "$before" "nothing was written by all that"
+}
+
+test_read_only()
+{
+	local before
+
+	blockdev --setro /dev/base
+	up a 1 $size /dev/base st accept_base 1 read_only_base 1
+	put a 1
+	before=$(writes_of base)
+	start_refused "the base was opened read-only" a
+	start_refused "the base was opened read-only" a retain 1
+	is "$(writes_of base)" "$before" "nothing came to the base"
+	dmsetup remove a
+	blockdev --setrw /dev/base
+	up a 1 $size /dev/base st
+	commit a
+	is "$(sum /dev/base)" "$(sum /dev/mapper/a)" "writable again it takes all"
+	dmsetup remove a
+}
+
+test_short()
+{
+	local before
+
+	dmsetup message st 0 "create_volume 4 $size e"
+	up e 4 $size /dev/short st
+	put e 1 7
+	put e 1 12
+	before=$(writes_of short)
+	start_refused "the base ends at sector 16384, the layers hold 2048 sectors behind it" e
+	is "$(writes_of short)" "$before" "nothing came to the base"
+	dmsetup remove e
+	dmsetup message st 0 delete_volume 4
+}
+
+[ -f /lib/cowstack/dm-cowstack.ko ] || skip_all "no module was built"
+modprobe dm-cowstack
+make_disk ssd 64 cache_size=4
+make_disk ssd2 64
+make_disk base $megabytes cache_size=4
+make_disk other $megabytes
+make_disk short $((megabytes / 2))
+make_stacks
+test_live
+test_records
+test_shared
+test_wrong
+test_read_only
+test_short
+dmsetup remove st
+dmsetup remove st2
+check "the store is sound" dmcommit check /dev/ssd
+nothing_left
+done_testing
