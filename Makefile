@@ -144,6 +144,7 @@ warnings: headers
 	@$(call copy_sources,build/warnings)
 	+@$(call build_module,$(CURDIR)/build/warnings,--silent W=1 KCFLAGS=-Werror) \
 		2>&1 | $(call name_originals,build/warnings)
+	@$(MAKE) --no-print-directory -C userspace warnings
 
 checkpatch:
 	@tests/checkpatch
