@@ -135,11 +135,7 @@ static s64 note_layer(const struct cowstack_layer *layer, u8 *seen, u64 chunks)
 		       : -1;
 }
 
-/*
- * Each chunk is named by one word, or on its way to be free once, or metadata,
- * or free; and the layers count theirs right.
- */
-static bool chunks_have_owners(struct cowstack_metadata *md)
+bool chain_chunks_have_owners(struct cowstack_metadata *md)
 {
 	const struct allocator *a = &md->allocator;
 	u8 *seen = calloc(a->chunks, 1);
@@ -194,7 +190,7 @@ bool chain_load_is_right(struct chain_store *s)
 		return false;
 	}
 	right = image_maps_are_equal(&s->md, &s->copy) &&
-		chunks_have_owners(&s->copy);
+		chain_chunks_have_owners(&s->copy);
 	cowstack_metadata_exit(&s->copy);
 	return right;
 }
@@ -202,13 +198,13 @@ bool chain_load_is_right(struct chain_store *s)
 /* Now, when a checkpoint has been, and when all that is free is. */
 bool chain_all_is_right(struct chain_store *s)
 {
-	bool right = chunks_have_owners(&s->md) && chain_load_is_right(s);
+	bool right = chain_chunks_have_owners(&s->md) && chain_load_is_right(s);
 
 	image_checkpoint(&s->image, &s->md);
-	right &= chunks_have_owners(&s->md) && chain_load_is_right(s);
+	right &= chain_chunks_have_owners(&s->md) && chain_load_is_right(s);
 	chain_reclaim(s);
 	image_checkpoint(&s->image, &s->md);
-	return right && chunks_have_owners(&s->md) && chain_load_is_right(s);
+	return right && chain_chunks_have_owners(&s->md) && chain_load_is_right(s);
 }
 
 /* What the volume shows of @chunk's first piece. */

@@ -54,6 +54,11 @@ int chain_empty(struct chain_store *s, u32 layer);
 struct cowstack_extent chain_look_up(struct chain_store *s, u64 chunk);
 bool chain_shows(struct chain_store *s, u64 chunk, map_word_t word);
 bool chain_shows_base(struct chain_store *s, u64 chunk);
+/*
+ * Each chunk is named by one word, or on its way to be free once, or metadata,
+ * or free; and the layers count theirs right.
+ */
+bool chain_chunks_have_owners(struct cowstack_metadata *md);
 /* Whatever waits to be free is. */
 void chain_reclaim(struct chain_store *s);
 bool chain_load_is_right(struct chain_store *s);

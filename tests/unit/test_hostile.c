@@ -7,7 +7,7 @@
  *   COWSTACK_LOADS=N  how many mutated stores (default: see below)
  *   COWSTACK_SEED=N   seed of the first store
  */
-#include "store_image.h"
+#include "chain_store.h"
 #include "workload.h"
 
 #include "harness.h"
@@ -17,6 +17,7 @@ enum {
 	LOADS_PER_STORE = 300,
 	MAX_TARGETS = 2000,
 	MAX_PAGES = 512,
+	MAX_COMMITTED = 256,		/* chunks */
 };
 
 /* With sanitizers a single allocation may not be larger than this. */
@@ -48,6 +49,7 @@ struct hostile {
 	u32 index_count;
 	struct random r;
 	const char *wrong;
+	bool leads_out;			/* a plan or a copy, of the store */
 	u64 accepted;
 	u64 refused;
 };
@@ -353,21 +355,6 @@ static bool volume_is_usable(struct hostile *h, struct cowstack_metadata *md,
 	return true;
 }
 
-static bool store_is_usable(struct hostile *h, struct cowstack_metadata *md)
-{
-	struct cowstack_volume *volume;
-	dchunk_t first;
-	u64 got;
-
-	list_for_each_entry(volume, &md->volumes, list)
-		if (!volume_is_usable(h, md, volume))
-			return false;
-	while (!cowstack_allocator_take(&md->allocator, 8, &first, &got))
-		if (from_dchunk(first) + got > cowstack_geometry(md)->chunks)
-			return false;
-	return true;
-}
-
 /* A second load after a checkpoint finds what the first one found. */
 static bool checkpoint_keeps_all(struct hostile *h,
 				 struct cowstack_metadata *md)
@@ -393,6 +380,138 @@ static bool checkpoint_keeps_all(struct hostile *h,
 static bool has_room(struct cowstack_metadata *md)
 {
 	return cowstack_allocator_room(&md->allocator) > 0;
+}
+
+/* What @chunk comes to where it is let go of; false: nothing. */
+static bool find_replacement(struct hostile *h, struct cowstack_metadata *md,
+			     const struct cowstack_range *range, vchunk_t chunk,
+			     struct cowstack_layer *destination,
+			     struct cowstack_replacement *r)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(md);
+	struct cowstack_segment segments[COWSTACK_MAX_PIECES];
+	struct cowstack_merge merge;
+	u32 i, n = cowstack_range_plan(g, range, chunk, segments);
+
+	for (i = 0; i < n; i++)
+		if (!segments[i].zero &&
+		    segments[i].place + segments[i].sectors > h->image.sectors)
+			h->leads_out = true;
+	r->chunk = chunk;
+	r->word = cowstack_range_newest(range, chunk, &r->layer);
+	if (!destination) {
+		r->word = map_word_as_clean(r->word);
+		return map_word_mask(r->word);
+	}
+	cowstack_range_merge(g, range, chunk, &merge);
+	for (i = 0; i < merge.count; i++)
+		if (merge.copies[i].sector + merge.copies[i].sectors >
+		    h->image.sectors)
+			h->leads_out = true;
+	r->word = merge.word;
+	r->layer = destination;
+	return merge.word != MAP_WORD_NONE;
+}
+
+/* All frozen layers of a volume, kept as clean copies or moved to the lowest. */
+static int commit_volume(struct hostile *h, struct cowstack_metadata *md,
+			 struct cowstack_volume *volume)
+{
+	static struct cowstack_replacement r[MAX_COMMITTED];
+	struct cowstack_let_go what = { .top = volume->top->parent,
+					.replacements = r };
+	struct cowstack_layer *lowest = what.top;
+	struct cowstack_layer *destination = NULL;
+	vchunk_t chunk = to_vchunk(0);
+	struct cowstack_range range;
+	struct cowstack_change c;
+	int error;
+
+	while (lowest && lowest->parent)
+		lowest = lowest->parent;
+	if (!lowest || cowstack_layer_is_shared(volume, lowest))
+		return 0;
+	if (lowest != what.top && random_percent(&h->r, 50))
+		destination = lowest;
+	what.bottom = cowstack_layer_above(destination, what.top);
+	cowstack_range_fill(&range, what.top, NULL);
+	while (what.replacement_count < MAX_COMMITTED &&
+	       cowstack_range_next(&range, &chunk)) {
+		if (find_replacement(h, md, &range, chunk, destination,
+				     &r[what.replacement_count]))
+			what.replacement_count++;
+		chunk = to_vchunk(from_vchunk(chunk) + 1);
+	}
+	what.count = from_vchunk(chunk);
+	if (!what.count)
+		return 0;
+	error = cowstack_change_let_go(&c, md, volume, &what, NULL, NULL);
+	if (!error)
+		image_run_change(&h->image, md, &c);
+	return error;
+}
+
+/* Whatever a layer holds it can be asked to leave, and a volume to go. */
+static void change_layers(struct hostile *h, struct cowstack_metadata *md,
+			  struct cowstack_volume *volume)
+{
+	struct cowstack_layer *layer = volume->top->parent;
+	struct cowstack_change c;
+
+	if (!layer)
+		return;
+	if (!cowstack_change_clone_volume(&c, md, to_volume_id(77), volume,
+					  layer, NULL, 0))
+		image_run_change(&h->image, md, &c);
+	if (!cowstack_change_empty_layer(&c, md, volume, layer))
+		image_run_change(&h->image, md, &c);
+	layer = volume->top->parent;
+	if (!cowstack_change_remove_layers(&c, md, volume, layer, layer, NULL,
+					   NULL))
+		image_run_change(&h->image, md, &c);
+	if (random_percent(&h->r, 30) &&
+	    !cowstack_change_delete_volume(&c, md, volume))
+		image_run_change(&h->image, md, &c);
+}
+
+static bool layers_are_usable(struct hostile *h, struct cowstack_metadata *md)
+{
+	struct cowstack_volume *volume, *next;
+	int error;
+
+	list_for_each_entry_safe(volume, next, &md->volumes, list) {
+		if (cowstack_ring_room(md) < 8 * md->max_step_blocks)
+			break;
+		error = commit_volume(h, md, volume);
+		if (error && error != -ENOSPC)
+			return false;
+		change_layers(h, md, volume);
+	}
+	if (h->leads_out)
+		h->wrong = "a commit that leads out of the store";
+	else if (!chain_chunks_have_owners(md))
+		h->wrong = "a chunk has two owners, or none";
+	else
+		return true;
+	return false;
+}
+
+static bool store_is_usable(struct hostile *h, struct cowstack_metadata *md)
+{
+	struct cowstack_volume *volume;
+	dchunk_t first;
+	u64 got;
+
+	list_for_each_entry(volume, &md->volumes, list)
+		if (!volume_is_usable(h, md, volume))
+			return false;
+	if (has_room(md) && (!layers_are_usable(h, md) ||
+			     !checkpoint_keeps_all(h, md)))
+		return false;
+	while (!cowstack_allocator_take(&md->allocator, 8, &first, &got))
+		if (from_dchunk(first) + got > cowstack_geometry(md)->chunks)
+			return false;
+	return true;
 }
 
 static bool load_is_right(struct hostile *h)
