@@ -307,7 +307,7 @@ static void gather(struct store_driver *d, struct driver_volume *v)
 	}
 	job->first = from_vchunk(chunk);
 	job->sector_count = 0;
-	if (job->reports && random_percent(&d->random, 10)) {
+	if (job->reports && random_percent(&d->random, 25)) {
 		/* It stays where it is, and the next group begins behind it. */
 		job->errors++;
 		job->next = job->first + 1;

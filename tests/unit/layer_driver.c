@@ -103,6 +103,9 @@ void layer_drop(struct store_driver *d, struct driver_volume *v)
 					  layer, NULL, NULL))
 		return;
 	id = from_layer_id(layer->id);
+	if (point_of(v, layer)->pinned)
+		driver_fail(d, "volume %u: pinned layer %u is dropped",
+			    v->number, id);
 	point_of(v, layer)->leaving = true;
 	carry_out(d, &change);
 	if (!d->power.dead)

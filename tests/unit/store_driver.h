@@ -90,7 +90,6 @@ struct driver_commit {
 	layer_id_t emptied;	/* to be looked at, or leaving */
 	u64 first;		/* chunks of the group: first … next - 1 */
 	u64 next;
-	bool let_go_early;	/* fault 3: the words went before the copy */
 	bool has_change;
 	struct cowstack_change change;
 	struct cowstack_replacement replacements[DRIVER_GROUP_CHUNKS];
