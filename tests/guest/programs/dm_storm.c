@@ -12,7 +12,7 @@
  * printed as "unexpected", and the exit status is 1.  Whatever was suspended or
  * pinned is not so any more at the end.
  *
- *	start pause resume cancel speed until     the job of STACK
+ *	start stream pause resume cancel speed until   the job of STACK
  *	status layers errors table                questions
  *	snapshot make_empty drop pin set          the chain
  *	create clone delete                       other volumes of STORE
@@ -139,6 +139,8 @@ static int load(struct caller *c, const char *device)
 	if (error)
 		return error;
 	io->flags = 0;
+	io->dev = 0;
+	io->uuid[0] = 0;
 	io->data_size = BUFFER;
 	io->data_start = sizeof(*io);
 	spec = (struct dm_target_spec *)(c->buffer + sizeof(*io));
@@ -158,8 +160,9 @@ static int suspend_a_while(struct caller *c, const char *device,
 
 	if (!error && reload)
 		loaded = load(c, device);
+	/* Not for long: little can be said to a store that is suspended. */
 	if (!error)
-		rest(c);
+		usleep(pick(c, 5000));
 	/* A table that another loads meanwhile is as good. */
 	error = resume(c, device);
 	return loaded ? loaded : error;
@@ -167,25 +170,30 @@ static int suspend_a_while(struct caller *c, const char *device,
 
 /* --- layers --- */
 
-/* Those below the top, newest first; returns how many. */
-static unsigned int list_layers(struct caller *c, unsigned int ids[MOST_LAYERS])
+/* Those below the top, newest first, or those of them that are pinned. */
+static unsigned int list_layers(struct caller *c, bool pinned,
+				unsigned int ids[MOST_LAYERS])
 {
 	struct dm_ioctl *io = (struct dm_ioctl *)c->buffer;
 	unsigned int n = 0;
-	char *line;
+	char *line, *word, *end;
 
 	if (send(c, stack_name, "layers") || !(io->flags & DM_DATA_OUT_FLAG))
 		return 0;
 	for (line = strchr(c->buffer + io->data_start, '\n');
-	     line && line[1] && n < MOST_LAYERS; line = strchr(line + 1, '\n'))
-		ids[n++] = strtoul(line + 1, NULL, 10);
+	     line && line[1] && n < MOST_LAYERS; line = strchr(line + 1, '\n')) {
+		word = strstr(line + 1, " pinned ");
+		end = strchr(line + 1, '\n');
+		if (!pinned || (word && word < end))
+			ids[n++] = strtoul(line + 1, NULL, 10);
+	}
 	return n;
 }
 
 /* A frozen one; rarely one that is not there. */
 static unsigned int pick_layer(struct caller *c)
 {
-	unsigned int ids[MOST_LAYERS], n = list_layers(c, ids);
+	unsigned int ids[MOST_LAYERS], n = list_layers(c, false, ids);
 
 	return n && pick(c, 16) ? ids[pick(c, n)] : 1 + pick(c, 50);
 }
@@ -227,6 +235,18 @@ static int start_until(struct caller *c)
 {
 	return send(c, stack_name, "commit start until %lld",
 		    (long long)time(NULL) - 1 + (long long)pick(c, 3));
+}
+
+static int stream(struct caller *c)
+{
+	unsigned int top;
+
+	if (pick(c, 2))
+		return send(c, stack_name, "stream start speed %lu",
+			    pick_speed(c));
+	top = pick_layer(c);
+	return send(c, stack_name, "stream start top %u base %u", top,
+		    pick_layer(c));
 }
 
 static int commit_pause(struct caller *c)
@@ -288,8 +308,13 @@ static int drop(struct caller *c)
 /* Unpinned more often than pinned, or nothing could be committed for long. */
 static int pin(struct caller *c)
 {
-	return send(c, stack_name, pick(c, 3) ? "unpin %u" : "pin %u",
-		    pick_layer(c));
+	unsigned int ids[MOST_LAYERS], n;
+
+	if (!pick(c, 3))
+		return send(c, stack_name, "pin %u", pick_layer(c));
+	n = list_layers(c, true, ids);
+	return send(c, stack_name, "unpin %u",
+		    n ? ids[pick(c, n)] : pick_layer(c));
 }
 
 static int set(struct caller *c)
@@ -350,6 +375,7 @@ static int store_reload(struct caller *c)
 static struct verb verbs[] = {
 	{ .name = "start", .act = start },
 	{ .name = "until", .act = start_until },
+	{ .name = "stream", .act = stream },
 	{ .name = "pause", .act = commit_pause },
 	{ .name = "resume", .act = commit_resume },
 	{ .name = "cancel", .act = commit_cancel },
@@ -434,7 +460,7 @@ static void leave_in_order(struct caller *c)
 
 	resume(c, store_name);
 	resume(c, stack_name);
-	n = list_layers(c, ids);
+	n = list_layers(c, true, ids);
 	for (i = 0; i < n; i++)
 		send(c, stack_name, "unpin %u", ids[i]);
 	send(c, stack_name, "set commit_base 0");
