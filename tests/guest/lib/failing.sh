@@ -2,10 +2,13 @@
 # Devices of which parts fail, and what is to be seen then. Sourced by bash, after
 # devices.sh.
 
-# table_over DISK [FIRST COUNT error|error_writes]…: DISK as it is, but for the ranges
-# (in sectors, ascending). "error" fails each read and write there and has nothing
-# against a flush; "error_writes" fails writes there and every flush (DISK must have a
-# cache, or nobody sends it one).
+# table_over DISK [FIRST COUNT HOW]…: DISK as it is, but for the ranges (in sectors,
+# ascending). HOW:
+#   error           each read and write there fails, a flush does not
+#   error_writes    writes there fail, and every flush (DISK must have a cache, or nobody
+#                   sends it one)
+#   drop_writes     writes there are acknowledged and change nothing
+#   from=OTHER      writes there arrive, reads come from the disk OTHER
 table_over()
 {
 	local disk=$1 at=0 end
@@ -16,7 +19,8 @@ table_over()
 		[ "$1" -eq "$at" ] || echo "$at $(($1 - at)) linear $disk $at"
 		case $3 in
 		error) echo "$1 $2 error" ;;
-		error_writes) echo "$1 $2 flakey $disk $1 0 1 1 error_writes" ;;
+		error_writes | drop_writes) echo "$1 $2 flakey $disk $1 0 1 1 $3" ;;
+		from=*) echo "$1 $2 delay ${3#from=} $1 0 $disk $1 0" ;;
 		esac
 		at=$(($1 + $2))
 		shift 3
