@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The thread that commits or streams: where it begins, waits and ends.
+ * The thread that commits or streams: where it begins and ends.
  *
  *   mark the base mixed, or layers that show no point in time meanwhile (a step)
- *   the sweep (commit_sweep.c, stream_sweep.c), waiting where it must
+ *   the sweep (commit_sweep.c, stream_sweep.c), waiting where it must (commit_wait.c)
  *   emptied layers leave the chain; the base is valid again (a step)
  *
  * A crash between any two of these lines loses nothing, and the record says what
@@ -51,12 +51,16 @@ static void update_end(struct cowstack_volume_info *info, const void *argument)
 		info->job.state = record->state;
 }
 
-/* Who has resumed it since has taken the time away. */
-static void update_until(struct cowstack_volume_info *info,
-			 const void *argument)
+void commit_update_progress(struct cowstack_volume_info *info,
+			    const void *argument)
 {
-	if (info->job.state == COWSTACK_JOB_RUNNING && info->job.until)
-		info->job.state = COWSTACK_JOB_PAUSED;
+	const struct cowstack_job *record = argument;
+
+	info->job.cursor = record->cursor;
+	info->job.done = record->done;
+	info->job.errors = record->errors;
+	info->job.first_error = record->first_error;
+	info->job.error = record->error;
 }
 
 struct finish {
@@ -97,8 +101,7 @@ static void update_finish(struct cowstack_volume_info *info,
 		info->mixed_top = f->record.base;
 }
 
-/* What messages start it with, for logs. */
-static const char *job_word(const struct job *job)
+const char *commit_word(const struct job *job)
 {
 	return job_is_stream(job) ? "stream" : "commit";
 }
@@ -119,7 +122,7 @@ void commit_note_error(struct job *job, vchunk_t chunk, u64 chunks, int error)
 	u64 sector = from_vchunk(chunk) << commit_geometry(job)->chunk_shift;
 
 	pr_err_ratelimited("cowstack %s: %s: error %d at sector %llu: %llu chunks stay in their layers\n",
-			   job->stack->name, job_word(job), error, sector, chunks);
+			   job->stack->name, commit_word(job), error, sector, chunks);
 	spin_lock_irq(&job->stack->job_lock);
 	if (!record->errors)
 		record->first_error = sector;
@@ -131,290 +134,11 @@ void commit_note_error(struct job *job, vchunk_t chunk, u64 chunks, int error)
 		store_event(job->stack->store);
 }
 
-/* --- standing still --- */
-
-static bool must_end(struct job *job)
-{
-	return kthread_should_stop() || READ_ONCE(job->cancelled) ||
-	       READ_ONCE(job->paused);
-}
-
-static void set_still(struct job *job, bool still)
-{
-	spin_lock_irq(&job->stack->job_lock);
-	job->still = still;
-	spin_unlock_irq(&job->stack->job_lock);
-	wake_up_all(&job->wait);
-	if (still)
-		wake_up_all(&job->stack->job_still);
-}
-
-static bool may_go_on(struct job *job)
-{
-	bool go;
-
-	spin_lock_irq(&job->stack->job_lock);
-	go = !job->stack->parked;
-	if (go)
-		job->still = false;
-	spin_unlock_irq(&job->stack->job_lock);
-	return go;
-}
-
-/* Where the thread may be stopped: nothing of its own is under way. */
-static void stand_still(struct job *job)
-{
-	set_still(job, true);
-	wait_event_idle(job->wait, may_go_on(job) || kthread_should_stop());
-}
-
-static void sleep_still(struct job *job, unsigned long most)
-{
-	set_still(job, true);
-	wait_event_idle_timeout(job->wait, must_end(job), most);
-	stand_still(job);
-}
-
-static void set_state(struct job *job, enum cowstack_job_state state)
-{
-	bool changes;
-
-	spin_lock_irq(&job->stack->job_lock);
-	changes = job->record.state != state;
-	job->record.state = state;
-	spin_unlock_irq(&job->stack->job_lock);
-	if (changes)
-		store_event(job->stack->store);
-}
-
-static bool is_late(struct job *job)
-{
-	u64 until = READ_ONCE(job->record.until);
-
-	return until && ktime_get_real_seconds() >= until;
-}
-
-static void wait_for_turn(struct job *job)
-{
-	struct block_device *bdev = job->destination ?
-		job->stack->store->bdev : job->stack->base;
-
-	job_turn_enter(&job->turn, bdev->bd_disk, &job->wait);
-	if (job_turn_is_mine(&job->turn))
-		return;
-	set_state(job, COWSTACK_JOB_QUEUED);
-	set_still(job, true);
-	while (!must_end(job) && !is_late(job) &&
-	       !job_turn_is_mine(&job->turn))
-		wait_event_idle_timeout(job->wait, must_end(job) ||
-					job_turn_is_mine(&job->turn), HZ);
-	stand_still(job);
-	if (!must_end(job))
-		set_state(job, COWSTACK_JOB_RUNNING);
-}
-
-/* --- how fast --- */
-
-static u64 throttle_delay(struct job *job)
-{
-	u64 delay;
-
-	spin_lock_irq(&job->stack->job_lock);
-	delay = cowstack_throttle_delay(&job->throttle, ktime_get_ns());
-	spin_unlock_irq(&job->stack->job_lock);
-	return delay;
-}
-
-/* Waits as the speed says; a change of anything is looked at within 100 ms. */
-static void keep_to_speed(struct job *job)
-{
-	u64 delay;
-
-	while (!must_end(job) && !is_late(job) && (delay = throttle_delay(job)))
-		sleep_still(job, min_t(u64, nsecs_to_jiffies(delay) + 1,
-				       max(HZ / 10, 1)));
-}
-
-static bool uses_base(const struct job *job)
-{
-	return !job->destination || job->stream.base_sectors;
-}
-
-static bool users_wait(struct job *job)
-{
-	return commit_has_flag(job, COWSTACK_JOB_YIELD) &&
-	       job_users_wait(job->stack, uses_base(job) ?
-			      job->stack->base : NULL);
-}
-
-int commit_keep_back(struct job *job)
-{
-	u64 began = ktime_get_ns();
-	u64 most = 99 * (began - job->work_began);
-	unsigned long then = jiffies;
-
-	while (!must_end(job) && !is_late(job) && users_wait(job) &&
-	       ktime_get_ns() - began < most)
-		sleep_still(job, 1);
-	job->group_began += jiffies - then;
-	job->work_began = ktime_get_ns();
-	return must_end(job) ? -EINTR : 0;
-}
-
-static int prepare_until(struct job *job, struct cowstack_change *c,
-			 const void *argument)
-{
-	return cowstack_change_info(c, &job->stack->store->metadata,
-				    job->stack->volume, update_until, NULL);
-}
-
-/*
- * The time that was given is over: as "commit pause".  A resume changes the
- * record, and calls the thread back then: what it has changed already must not be
- * taken for a pause, and what it changes later takes the flag back.
- */
-static int pause_itself(struct job *job)
-{
-	struct store *store = job->stack->store;
-	int error = commit_make_durable(job, prepare_until, NULL);
-
-	if (error)
-		return error;
-	mutex_lock(&store->metadata_lock);
-	if (job->stack->volume->info.job.state == COWSTACK_JOB_PAUSED)
-		WRITE_ONCE(job->paused, true);
-	mutex_unlock(&store->metadata_lock);
-	if (READ_ONCE(job->paused))
-		pr_info("cowstack %s: %s: paused, its time is over\n",
-			job->stack->name, job_word(job));
-	return 0;
-}
-
-bool commit_must_wait(struct job *job)
-{
-	return must_end(job) || READ_ONCE(job->stack->parked) ||
-	       throttle_delay(job) || is_late(job);
-}
-
-/* All that there may be to wait for, once; its time may run out meanwhile. */
-static int wait_once(struct job *job)
-{
-	u64 worked = ktime_get_ns() - job->work_began;
-
-	if (is_late(job))
-		return pause_itself(job);
-	wait_for_turn(job);
-	keep_to_speed(job);
-	/* Standing still was no work. */
-	job->work_began = ktime_get_ns() - worked;
-	return commit_keep_back(job);
-}
-
-int commit_wait(struct job *job)
-{
-	int error = 0;
-
-	stand_still(job);
-	while (!must_end(job) && !error) {
-		error = wait_once(job);
-		if (!is_late(job))
-			break;
-	}
-	return must_end(job) ? -EINTR : error;
-}
-
-/* --- a stack below without room --- */
-
-bool commit_sends_write(void)
-{
-	struct job *job;
-
-	/* Device-mapper maps in the context of who submits. */
-	if (likely(!(current->flags & PF_KTHREAD)) ||
-	    kthread_func(current) != commit_thread)
-		return false;
-	job = kthread_data(current);
-	job->over_stack = true;
-	return true;
-}
-
-static void show_error(struct job *job, u32 from, u32 to)
-{
-	spin_lock_irq(&job->stack->job_lock);
-	if (job->record.error == from)
-		job->record.error = to;
-	spin_unlock_irq(&job->stack->job_lock);
-	store_event(job->stack->store);
-}
-
-/* It runs on, and its status has the errno: that is how it shows. */
-void commit_begin_room_wait(struct job *job)
-{
-	pr_warn("cowstack %s: commit: the stack below has no room: waits for it\n",
-		job->stack->name);
-	show_error(job, 0, ENOSPC);
-}
-
-int commit_wait_for_room(struct job *job)
-{
-	unsigned long then = jiffies;
-	int error;
-
-	sleep_still(job, HZ);
-	error = commit_wait(job);
-	job->group_began += jiffies - then;
-	return error;
-}
-
-void commit_end_room_wait(struct job *job)
-{
-	show_error(job, ENOSPC, 0);
-}
-
-/* A quarter of a second's worth, or little where users would wait for it. */
-u64 commit_most_bytes(struct job *job)
-{
-	u64 speed = READ_ONCE(job->record.speed);
-	u64 most = speed ? max_t(u64, speed / 4, 1) : U64_MAX;
-
-	return users_wait(job) ? min_t(u64, most, 1 << 20) : most;
-}
-
-void commit_account(struct job *job, u64 bytes, u64 chunks)
-{
-	u64 now = ktime_get_ns();
-
-	spin_lock_irq(&job->stack->job_lock);
-	cowstack_throttle_spend(&job->throttle, bytes, now);
-	job->record.done += chunks;
-	job->moved += bytes;
-	job->moved_in_all += bytes;
-	if (now - job->rate_since > NSEC_PER_SEC / 2) {
-		job->rate = mul_u64_u64_div_u64(job->moved, NSEC_PER_SEC,
-						now - job->rate_since);
-		job->moved = 0;
-		job->rate_since = now;
-	}
-	spin_unlock_irq(&job->stack->job_lock);
-}
-
-/* A run's rate is that of all of it; what it moved last says less. */
-static void keep_rate(struct job *job)
-{
-	u64 ns = ktime_get_ns() - job->run_began;
-
-	lockdep_assert_held(&job->stack->job_lock);
-	if (!job->moved_in_all || !ns)
-		return;
-	job->rate = mul_u64_u64_div_u64(job->moved_in_all, NSEC_PER_SEC, ns);
-	job->stack->job_rate = job->rate;
-}
-
 /* --- changes --- */
 
 int commit_wait_for_store(struct job *job)
 {
-	stand_still(job);
+	commit_stand_still(job);
 	if (kthread_should_stop())
 		return -EINTR;
 	schedule_timeout_uninterruptible(1);
@@ -634,7 +358,7 @@ static int finish(struct job *job)
 			stack->name);
 	/* Who sees the end may do what a thread at work forbids. */
 	spin_lock_irq(&stack->job_lock);
-	keep_rate(job);
+	commit_keep_rate(job);
 	job->record = f.record;
 	job->ending = true;
 	spin_unlock_irq(&stack->job_lock);
@@ -671,9 +395,9 @@ static int fill_buffers(struct job *job)
 static int allocate_buffers(struct job *job)
 {
 	while (fill_buffers(job)) {
-		if (must_end(job))
+		if (commit_must_end(job))
 			return -EINTR;
-		sleep_still(job, max(HZ / 10, 1));
+		commit_sleep_still(job, max(HZ / 10, 1));
 	}
 	return 0;
 }
@@ -754,9 +478,9 @@ static void record_stop(struct job *job, struct cowstack_job *record, int error)
 	job->unrecorded = recorded && recorded != -EINTR;
 	if (job->unrecorded)
 		pr_warn("cowstack %s: %s: its end could not be recorded\n",
-			job->stack->name, job_word(job));
+			job->stack->name, commit_word(job));
 	pr_err("cowstack %s: %s stopped: error %d; nothing is lost, a new start goes on\n",
-	       job->stack->name, job_word(job), error);
+	       job->stack->name, commit_word(job), error);
 }
 
 /*
@@ -776,11 +500,11 @@ static void record_end(struct job *job, int error)
 	else
 		return;
 	if (record.state != COWSTACK_JOB_STOPPED)
-		pr_info("cowstack %s: %s %s\n", job->stack->name, job_word(job),
+		pr_info("cowstack %s: %s %s\n", job->stack->name, commit_word(job),
 			record.state == COWSTACK_JOB_PAUSED ? "paused" :
 							      "cancelled");
 	spin_lock_irq(&job->stack->job_lock);
-	keep_rate(job);
+	commit_keep_rate(job);
 	job->record.state = record.state;
 	job->record.error = record.error;
 	spin_unlock_irq(&job->stack->job_lock);
@@ -804,7 +528,7 @@ int commit_thread(void *data)
 	struct job *job = data;
 	int error;
 
-	stand_still(job);
+	commit_stand_still(job);
 	job->work_began = ktime_get_ns();
 	do
 		error = kthread_should_stop() ? -EINTR : run_job_once(job);
@@ -822,7 +546,7 @@ int commit_thread(void *data)
 	spin_lock_irq(&job->stack->job_lock);
 	job->finished = true;
 	spin_unlock_irq(&job->stack->job_lock);
-	set_still(job, true);
+	commit_set_still(job, true);
 	wait_event_idle(job->wait, kthread_should_stop());
 	return 0;
 }

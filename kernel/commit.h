@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The thread of a job, as those see it who start and steer it (job.c), and what
- * its files share: commit.c, where it begins, waits and ends, and what moves the
- * data: commit_sweep.c, or, for a stream, stream_sweep.c.
+ * its files share: commit.c, where it begins and ends, commit_wait.c, where it
+ * waits, and what moves the data: commit_sweep.c, or, for a stream, stream_sweep.c.
  */
 #ifndef COWSTACK_COMMIT_H
 #define COWSTACK_COMMIT_H
@@ -82,29 +82,19 @@ struct job {
 	bool over_stack;		/* what it writes arrives at a stack of ours */
 };
 
-/* --- commit.c --- */
+/* --- commit_wait.c --- */
 
-/*
- * The thread's function; @data is the struct job.  It shows its end in the
- * record and then waits for kthread_stop().
- */
-int commit_thread(void *data);
+/* Was the thread told to end: by a removal, a cancel, a pause? */
+bool commit_must_end(struct job *job);
 
-/* Prepares @c; metadata_lock and chain_mutex held. */
-typedef int (*commit_prepare_fn)(struct job *job, struct cowstack_change *c,
-				 const void *argument);
+/* Nothing of its own is under way, so that others may rely on it. */
+void commit_set_still(struct job *job, bool still);
 
-/*
- * Makes a change durable; a store that is suspended meanwhile is waited for,
- * standing still.  Return: 0, -EINTR: the thread must end; an error.
- */
-int commit_make_durable(struct job *job, commit_prepare_fn prepare,
-			const void *argument);
+/* Stands still while the job is parked.  No I/O of its own is under way. */
+void commit_stand_still(struct job *job);
 
-/* The store is suspended: stands still.  0, or -EINTR: the thread must end. */
-int commit_wait_for_store(struct job *job);
-
-struct cowstack_job commit_copy_record(struct job *job);
+/* The same for @most jiffies, unless it is to end. */
+void commit_sleep_still(struct job *job, unsigned long most);
 
 /* Must the thread come to commit_wait() before it moves anything more? */
 bool commit_must_wait(struct job *job);
@@ -142,6 +132,43 @@ void commit_end_room_wait(struct job *job);
 u64 commit_most_bytes(struct job *job);
 
 void commit_account(struct job *job, u64 bytes, u64 chunks);
+
+/* The run has ended: its rate over all is the one that stays; job_lock held. */
+void commit_keep_rate(struct job *job);
+
+/* --- commit.c --- */
+
+/* "commit" or "stream", for logs. */
+const char *commit_word(const struct job *job);
+
+/*
+ * The thread's function; @data is the struct job.  It shows its end in the
+ * record and then waits for kthread_stop().
+ */
+int commit_thread(void *data);
+
+/* Prepares @c; metadata_lock and chain_mutex held. */
+typedef int (*commit_prepare_fn)(struct job *job, struct cowstack_change *c,
+				 const void *argument);
+
+/*
+ * Makes a change durable; a store that is suspended meanwhile is waited for,
+ * standing still.  Return: 0, -EINTR: the thread must end; an error.
+ */
+int commit_make_durable(struct job *job, commit_prepare_fn prepare,
+			const void *argument);
+
+/* The store is suspended: stands still.  0, or -EINTR: the thread must end. */
+int commit_wait_for_store(struct job *job);
+
+struct cowstack_job commit_copy_record(struct job *job);
+
+/*
+ * A cowstack_update_fn: how far the job has come, and what it met, as the struct
+ * cowstack_job at @argument says.
+ */
+void commit_update_progress(struct cowstack_volume_info *info,
+			    const void *argument);
 
 /* Chunks from @chunk on could not be committed and stay where they are. */
 void commit_note_error(struct job *job, vchunk_t chunk, u64 chunks, int error);

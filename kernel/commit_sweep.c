@@ -42,18 +42,6 @@ static struct block_device *destination_device(const struct job *job)
 
 /* --- letting go --- */
 
-static void update_progress(struct cowstack_volume_info *info,
-			    const void *argument)
-{
-	const struct cowstack_job *record = argument;
-
-	info->job.cursor = record->cursor;
-	info->job.done = record->done;
-	info->job.errors = record->errors;
-	info->job.first_error = record->first_error;
-	info->job.error = record->error;
-}
-
 static int prepare_let_go(struct job *job, struct cowstack_change *c,
 			  const void *argument)
 {
@@ -68,7 +56,7 @@ static int prepare_let_go(struct job *job, struct cowstack_change *c,
 
 	return cowstack_change_let_go(c, &job->stack->store->metadata,
 				      job->stack->volume, &what,
-				      update_progress, argument);
+				      commit_update_progress, argument);
 }
 
 /* FAULT_DROP_IN_TWO_STEPS: the newest layer of the range alone. */
@@ -84,7 +72,7 @@ static int prepare_let_go_newest(struct job *job, struct cowstack_change *c,
 
 	return cowstack_change_let_go(c, &job->stack->store->metadata,
 				      job->stack->volume, &what,
-				      update_progress, argument);
+				      commit_update_progress, argument);
 }
 
 /* The word that stays of @chunk, and where; false: none does. */

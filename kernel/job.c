@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Starting, steering and ending jobs, and the snapshot that one begins with.
- * What a job takes is decided in job_range.c, what it does is in commit.c.
+ * Starting and ending jobs, and the snapshot that one begins with.  Steering them is
+ * in job_control.c; what a job takes is decided in job_range.c and stream_range.c,
+ * what it does is in commit.c.
  */
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 
-#include "commit.h"
+#include "job_parts.h"
 #include "job_range.h"
 
 void job_init_stack(struct stack *stack)
@@ -76,45 +77,15 @@ bool job_is_active(struct stack *stack)
 	return stack->job && !READ_ONCE(stack->job->ending);
 }
 
-static bool is_stream_record(const struct cowstack_job *record)
-{
-	return record->kind == COWSTACK_JOB_STREAM;
-}
-
-static bool job_can_go_on(const struct cowstack_job *record)
-{
-	return record->kind != COWSTACK_JOB_NONE &&
-	       record->state >= COWSTACK_JOB_QUEUED &&
-	       record->state <= COWSTACK_JOB_STOPPED;
-}
-
 bool job_is_unfinished(const struct stack *stack)
 {
 	return job_can_go_on(&stack->volume->info.job);
 }
 
-bool job_is_at_work(struct store *store, const struct cowstack_volume *volume)
-{
-	struct stack *stack = stack_find(store, volume->info.id);
-
-	return job_can_go_on(&volume->info.job) ||
-	       (stack && job_is_active(stack));
-}
-
-bool job_covers(struct store *store, const struct cowstack_volume *volume,
-		const struct cowstack_layer *layer)
-{
-	const struct cowstack_job *job = &volume->info.job;
-
-	return job_is_at_work(store, volume) &&
-	       from_layer_id(layer->id) <= from_layer_id(job->top) &&
-	       from_layer_id(layer->id) >= from_layer_id(job->base);
-}
-
 static int find_range(struct stack *stack, const struct cowstack_job *record,
 		      struct job_range *range)
 {
-	return is_stream_record(record) ?
+	return job_record_is_stream(record) ?
 		       stream_range_find(stack, record, range) :
 		       job_range_find(stack, record, range);
 }
@@ -184,8 +155,8 @@ static void update_record(struct cowstack_volume_info *info,
 	info->job = *(const struct cowstack_job *)argument;
 }
 
-static int commit_info(struct stack *stack, cowstack_update_fn update,
-		       const void *argument)
+int job_commit_info(struct stack *stack, cowstack_update_fn update,
+		    const void *argument)
 {
 	struct store *store = stack->store;
 	struct store_change change;
@@ -267,7 +238,7 @@ static int complete_at_once(struct stack *stack, struct cowstack_job *record)
 
 	record->state = COWSTACK_JOB_COMPLETED;
 	n.record = *record;
-	return commit_info(stack, update_nothing_to_copy, &n);
+	return job_commit_info(stack, update_nothing_to_copy, &n);
 }
 
 static layer_id_t id_or_base(const struct cowstack_layer *layer)
@@ -343,7 +314,7 @@ static int begin_anew(struct stack *stack, struct job_options *options,
 	if (error || range.snapshot)
 		return error;
 	if (!range.nothing)
-		return commit_info(stack, update_record, record);
+		return job_commit_info(stack, update_record, record);
 	return complete_at_once(stack, record);
 }
 
@@ -445,7 +416,7 @@ static bool call_back(struct stack *stack, const struct job_options *options)
  */
 static int go_on(struct stack *stack, const struct job_options *options)
 {
-	int error = commit_info(stack, update_go_on, options);
+	int error = job_commit_info(stack, update_go_on, options);
 
 	if (error)
 		return error;
@@ -466,7 +437,7 @@ static int check_start(struct stack *stack, struct job_options *options)
 	    !READ_ONCE(stack->job->cancelled))
 		return job_refuse(stack, options, -EBUSY, "a job is running");
 	if (goes_on && options->stream !=
-			       is_stream_record(&stack->volume->info.job))
+			       job_record_is_stream(&stack->volume->info.job))
 		return job_refuse(stack, options, -EBUSY,
 				  "another kind of job stands still: it goes on or is cancelled first");
 	if (goes_on && options->given & (JOB_OPTION_TOP | JOB_OPTION_BASE))
@@ -512,7 +483,7 @@ static int begin(struct stack *stack, struct job *job,
 	if (goes_on) {
 		apply_options(record, options);
 		record->state = COWSTACK_JOB_RUNNING;
-		return commit_info(stack, update_record, record);
+		return job_commit_info(stack, update_record, record);
 	}
 	memset(record, 0, sizeof(*record));
 	record->kind = options->stream ? COWSTACK_JOB_STREAM :
@@ -525,17 +496,10 @@ static int begin(struct stack *stack, struct job *job,
 	return begin_anew(stack, options, job, record);
 }
 
-static void update_pause(struct cowstack_volume_info *info,
-			 const void *argument)
-{
-	if (info->job.state == COWSTACK_JOB_RUNNING)
-		info->job.state = COWSTACK_JOB_PAUSED;
-}
-
 /* A job that cannot go on by itself waits to be told to. */
 static void pause_untaken(struct stack *stack)
 {
-	if (commit_info(stack, update_pause, NULL))
+	if (job_commit_info(stack, job_update_pause, NULL))
 		pr_warn("cowstack %s: commit: could not be paused\n",
 			stack->name);
 	store_event(stack->store);
@@ -642,120 +606,6 @@ int job_plan(struct stack *stack, struct job_options *options,
 				  from_layer_id(range->base), estimate);
 }
 
-/* --- steering --- */
-
-/* A job that ended meanwhile has ended. */
-static void update_cancel(struct cowstack_volume_info *info,
-			  const void *argument)
-{
-	if (job_can_go_on(&info->job))
-		info->job.state = COWSTACK_JOB_CANCELLED;
-}
-
-/*
- * The record says so before the message is answered, whatever becomes of the
- * thread, which shows the end when it stands still.
- */
-int job_cancel(struct stack *stack)
-{
-	struct job *job = stack->job;
-	int error;
-
-	if (!job_can_go_on(&stack->volume->info.job))
-		return -ENOENT;
-	error = commit_info(stack, update_cancel, NULL);
-	if (error)
-		return error;
-	stack->job_shown = true;
-	if (stack->volume->info.job.state != COWSTACK_JOB_CANCELLED)
-		return -ENOENT;		/* it came to its end before */
-	if (job) {
-		spin_lock_irq(&stack->job_lock);
-		job->cancelled = true;
-		spin_unlock_irq(&stack->job_lock);
-		wake_up_all(&job->wait);
-	}
-	store_event(stack->store);
-	return 0;
-}
-
-int job_pause(struct stack *stack)
-{
-	struct job *job = stack->job;
-	int error;
-
-	if (!job_is_unfinished(stack))
-		return -ENOENT;
-	/* One that an error has stopped stands still already. */
-	if (stack->volume->info.job.state != COWSTACK_JOB_RUNNING)
-		return 0;
-	error = commit_info(stack, update_pause, NULL);
-	if (error)
-		return error;
-	if (!job_is_unfinished(stack))
-		return -ENOENT;		/* it came to its end before */
-	if (job && stack->volume->info.job.state == COWSTACK_JOB_PAUSED) {
-		spin_lock_irq(&stack->job_lock);
-		job->paused = true;
-		job->record.state = COWSTACK_JOB_PAUSED;
-		spin_unlock_irq(&stack->job_lock);
-		wake_up_all(&job->wait);
-	}
-	store_event(stack->store);
-	return 0;
-}
-
-int job_resume(struct stack *stack, struct job_options *options)
-{
-	if (!job_is_unfinished(stack))
-		return -ENOENT;
-	if (stack->volume->info.job.state == COWSTACK_JOB_RUNNING &&
-	    job_is_active(stack))
-		return 0;
-	options->stream = is_stream_record(&stack->volume->info.job);
-	return job_start(stack, options);
-}
-
-static void update_speed(struct cowstack_volume_info *info,
-			 const void *argument)
-{
-	info->job.speed = *(const u64 *)argument;
-}
-
-int job_set_speed(struct stack *stack, u64 speed)
-{
-	struct job *job = stack->job;
-	int error;
-
-	if (!job_can_go_on(&stack->volume->info.job))
-		return -ENOENT;
-	error = commit_info(stack, update_speed, &speed);
-	if (error || !job)
-		return error;
-	spin_lock_irq(&stack->job_lock);
-	job->record.speed = speed;
-	cowstack_throttle_set(&job->throttle, speed, ktime_get_ns());
-	spin_unlock_irq(&stack->job_lock);
-	wake_up_all(&job->wait);
-	return 0;
-}
-
-void job_get_status(struct stack *stack, struct job_status *status)
-{
-	lockdep_assert_held(&stack->store->metadata_lock);
-	memset(status, 0, sizeof(*status));
-	/* What ended before the stack came up is no news. */
-	if (stack->job_shown || job_can_go_on(&stack->volume->info.job))
-		status->record = stack->volume->info.job;
-	spin_lock_irq(&stack->job_lock);
-	/* A thread knows more than what is recorded so far. */
-	if (stack->job && (!stack->job->finished || stack->job->unrecorded))
-		status->record = stack->job->record;
-	status->rate = stack->job && !stack->job->finished ?
-			       stack->job->rate : stack->job_rate;
-	spin_unlock_irq(&stack->job_lock);
-}
-
 void job_take_up(struct stack *stack)
 {
 	struct cowstack_job record = stack->volume->info.job;
@@ -785,71 +635,4 @@ void job_take_up(struct stack *stack)
 	}
 	pr_info("cowstack %s: %s of layer %u goes on\n", stack->name, word,
 		from_layer_id(record.top));
-}
-
-/* --- parking --- */
-
-void job_park(struct stack *stack)
-{
-	struct job *job;
-
-	/* Nobody starts or frees a job meanwhile. */
-	lockdep_assert_held(&stack->store->message_mutex);
-	spin_lock_irq(&stack->job_lock);
-	stack->parked++;
-	job = stack->job;
-	spin_unlock_irq(&stack->job_lock);
-	if (job)
-		wake_up_all(&job->wait);
-}
-
-/* A job that is started from now on stands still at once. */
-static bool job_stands_still(struct stack *stack)
-{
-	bool still;
-
-	spin_lock_irq(&stack->job_lock);
-	still = !stack->job || stack->job->still;
-	spin_unlock_irq(&stack->job_lock);
-	return still;
-}
-
-void job_wait_parked(struct stack *stack)
-{
-	wait_event(stack->job_still, job_stands_still(stack));
-}
-
-void job_unpark(struct stack *stack)
-{
-	struct job *job;
-
-	spin_lock_irq(&stack->job_lock);
-	stack->parked--;
-	job = stack->job;
-	spin_unlock_irq(&stack->job_lock);
-	if (job)
-		wake_up_all(&job->wait);
-}
-
-void jobs_park(struct store *store)
-{
-	struct stack *stack;
-
-	lockdep_assert_held(&store->message_mutex);
-	list_for_each_entry(stack, &store->stacks, list)
-		job_park(stack);
-	list_for_each_entry(stack, &store->stacks, list)
-		job_wait_parked(stack);
-}
-
-void jobs_resume(struct store *store)
-{
-	struct stack *stack;
-
-	list_for_each_entry(stack, &store->stacks, list) {
-		job_unpark(stack);
-		/* A stack that came up meanwhile could not do it itself. */
-		if (stack->base && !stack->suspended)
-			job_take_up(stack);
-	}
 }

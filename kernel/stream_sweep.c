@@ -295,18 +295,6 @@ static void give_back_room(struct job *job, struct pull_batch *batch)
 						  1);
 }
 
-static void update_progress(struct cowstack_volume_info *info,
-			    const void *argument)
-{
-	const struct cowstack_job *record = argument;
-
-	info->job.cursor = record->cursor;
-	info->job.done = record->done;
-	info->job.errors = record->errors;
-	info->job.first_error = record->first_error;
-	info->job.error = record->error;
-}
-
 /* One step; chain_mutex and the range locks are held. */
 static int make_step(struct job *job, struct pull_batch *batch,
 		     const struct cowstack_job *record)
@@ -331,7 +319,7 @@ static int make_step(struct job *job, struct pull_batch *batch,
 	else
 		error = cowstack_change_let_go(&change.change, &store->metadata,
 					       job->stack->volume, &what,
-					       update_progress, record);
+					       commit_update_progress, record);
 	mutex_unlock(&store->metadata_lock);
 	if (!error)
 		error = journal_commit(store, &change);
