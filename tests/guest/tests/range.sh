@@ -241,7 +241,7 @@ cp /dev/mapper/w /tmp/w
 refused "base 1: belongs to another volume too" commit start top 2 base 1
 refused "the base is also that of w" commit start top 4
 dmsetup message v 0 set allow_shared_base 1
-refused "top 4: layer 2 belongs to another volume too" commit start top 4
+refused "top 4: layer 1 belongs to another volume too" commit start top 4
 dmsetup message v 0 set allow_shared_base 0
 start top 4 base 3
 is "$(wait_for_job v)" completed "what is not shared may be committed"
