@@ -99,10 +99,11 @@ static void *work(void *argument)
 
 static void report(void)
 {
-	uint64_t now = now_ns();
 	unsigned int i;
+	uint64_t now;
 
 	pthread_mutex_lock(&lock);
+	now = now_ns();
 	for (i = 0; i < thread_count; i++)
 		note_time(&workers[i], now);
 	printf("%llu %llu %llu\n", (unsigned long long)longest[1] / 1000000,
