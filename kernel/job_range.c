@@ -142,13 +142,16 @@ static bool holds_nothing(const struct job_range *range)
 }
 
 /*
- * Is the base mixed, though the layers may hold nothing more?  So it is when a
- * job was cancelled behind its last copy: another has only to say that it ended.
+ * Is the destination mixed, though the layers may hold nothing more?  So it is when
+ * a job was cancelled behind its last copy: another has only to say that it ended.
  */
 static bool has_mark(const struct stack *stack, const struct job_range *range)
 {
-	return range->top && !range->destination &&
-	       stack->volume->info.mixed_top != COWSTACK_BASE_LAYER;
+	if (range->top == range->destination)
+		return false;
+	return range->destination ?
+		       range->destination->flags & COWSTACK_LAYER_MIXED :
+		       stack->volume->info.mixed_top != COWSTACK_BASE_LAYER;
 }
 
 static int choose_own_top(struct stack *stack, struct job_options *options,
