@@ -259,7 +259,6 @@ same "crashes"
 
 # --- many callers ---
 begin_anew 8
-started=$(date +%s)
 mirror_io /dev/mapper/v /dev/shadow "$seed" 12s 2 coarse >/tmp/work &
 worker=$!
 dm_storm v st 12 "$seed" 4 start pause resume cancel speed until status layers errors >/tmp/times

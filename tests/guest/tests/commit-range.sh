@@ -106,7 +106,7 @@ check "the content is the same" same /dev/mapper/v /dev/shadow
 # volume as of TOP.
 commit_range()
 {
-	local how=$1 top=$2 base=$3 text="$1, top $2 base $3" user= started
+	local how=$1 top=$2 base=$3 text="$1, top $2 base $3" user=""
 
 	make_chain
 	if [ "$how" = live ]; then
