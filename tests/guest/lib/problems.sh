@@ -14,6 +14,6 @@ find_problems()
 		-e 'locking dependency|inconsistent lock state|recursive locking' \
 		-e 'list_(add|del) corruption|Bad page state|Object .* overwritten' \
 		-e 'unreferenced object|kmemleak: [0-9]+ new|page allocation failure' \
-		-e 'kmemleak: (.*detector disabled|Cannot)|turning off the locking' \
+		-e 'kmemleak: (.*detector disabled|Cannot allocate a kmemleak)|turning off the locking' \
 		"$1" || true
 }

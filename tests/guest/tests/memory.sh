@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 1024 --cpus 2 --timeout 400
+# guest: --memory 1024 --cpus 2 --timeout 400 --add build/tests/fail_each
 # Allocations of the module that fail, on kernels that can make them (tests/run --debug):
 # a table or message is refused and nothing of it stays; I/O and a commit get through.
+# Each step of a constructor fails by name, and beyond that one allocation after the other.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/problems.sh
@@ -11,26 +12,63 @@ debug=/sys/kernel/debug
 [ -d $debug/failslab ] && [ -d $debug/fail_page_alloc ] ||
 	skip_all "this kernel cannot make allocations fail"
 modprobe dm-cowstack
-make_disk ssd 64
-make_disk base 32
-make_disk shadow 32
-size=$((32 * 2048))
+# Disks that have all of their memory, and give none of it back: they work in our threads
+# too, and without memory they fail.
+for disk in "ssd 40" "base 16" "shadow 16"; do
+	# shellcheck disable=SC2086 # two words
+	make_disk $disk discard=0
+	dd if=/dev/zero of="/dev/${disk% *}" bs=1M oflag=direct 2>/dev/null
+done
+size=$((16 * 2048))
 dmcommit format /dev/ssd --name st >/dev/null
 
-# What has the module on its stack; of that only what may fail at all.
+# kmemleak notes each allocation in one of its own, and gives up where it cannot.
+spare_kmemleak()
+{
+	local range
+
+	mapfile -t range < <(awk '
+		found { print "0x" $1; exit }
+		$3 == "__alloc_object" { print "0x" $1; found = 1 }' /tmp/symbols)
+	[ "${#range[@]}" -eq 2 ] || return 0
+	echo "${range[0]}" >$debug/$1/reject-start
+	echo "${range[1]}" >$debug/$1/reject-end
+}
+
+# limit_failures KIND [FUNCTION]: to what has the module, or this function of it, on its
+# stack
+limit_failures()
+{
+	local range
+
+	if [ $# -eq 2 ]; then
+		mapfile -t range < <(awk -v name="$2" '
+			found && $1 != at { print "0x" $1; exit }
+			$3 == name { print "0x" $1; found = 1; at = $1 }' /tmp/functions)
+	else
+		range=("$(</sys/module/dm_cowstack/sections/.text)")
+		range+=("$(printf '0x%x' $((range[0] +
+			$(awk '$1 == "dm_cowstack" { print $2 }' /proc/modules))))")
+	fi
+	[ "${#range[@]}" -eq 2 ] || not_ok "there is ${2:+$2() in }the module's code"
+	echo "${range[0]}" >$debug/$1/require-start
+	echo "${range[1]}" >$debug/$1/require-end
+}
+
+# Of that only what may fail at all.
 prepare_failures()
 {
-	local start bytes kind
+	local kind
 
-	start=$(cat /sys/module/dm_cowstack/sections/.text)
-	bytes=$(awk '$1 == "dm_cowstack" { print $2 }' /proc/modules)
+	cat /proc/kallsyms >/tmp/symbols
+	grep -F "[dm_cowstack]" /tmp/symbols | sort >/tmp/functions
 	for kind in failslab fail_page_alloc; do
 		echo 0 >$debug/$kind/verbose
 		echo 32 >$debug/$kind/stacktrace-depth
-		echo "$start" >$debug/$kind/require-start
-		printf '0x%x' $((start + bytes)) >$debug/$kind/require-end
+		limit_failures $kind
 		echo N >$debug/$kind/ignore-gfp-wait
 		echo -1 >$debug/$kind/times
+		spare_kmemleak $kind
 	done
 	echo 0 >$debug/fail_page_alloc/min-order
 	echo N >$debug/fail_page_alloc/ignore-gfp-highmem
@@ -43,49 +81,54 @@ set_failures()
 	echo "$1" >$debug/fail_page_alloc/probability
 }
 
-# fail_nth N COMMAND…: with the N-th allocation failing
-fail_nth()
-{
-	# shellcheck disable=SC2016 # for the inner shell
-	bash -c 'echo "$0" >/proc/self/fail-nth && exec "$@"' "$@" >/tmp/output 2>&1
-}
-
-# The kernel keeps little of it.
+# The kernel's own copy has no room for all the traces. What was overtaken starts again.
 keep_log()
 {
-	dmesg -c >>/tmp/log
+	while :; do
+		cat /dev/kmsg
+	done >>/tmp/log 2>/dev/null &
+	log_keeper=$!
 }
 
-# fail_each TEXT UNDO COMMAND…: with the first, the second … allocation failing, until
-# it makes no difference any more. UNDO follows each success.
-fail_each()
+# fail_all TEXT ARGUMENT…: as fail_each does it
+fail_all()
 {
-	local text=$1 undo=$2 n refused=0 good=0
-	shift 2
+	local text=$1 said
+	shift
 
-	for ((n = 1; good < 8 && n < 200; n++)); do
-		if fail_nth "$n" "$@"; then
-			good=$((good + 1))
-			$undo
-		else
-			good=0
-			refused=$((refused + 1))
-		fi
+	said=$(fail_each "$@" 2>&1)
+	like "$said" "^tries [1-9][0-9]* refused [0-9]+$" \
+		"$text, with each allocation failing ($said)"
+}
+
+# How many lines of the log so far say that this was the reason.
+refusals_with()
+{
+	grep -c -F ": $1 (" /tmp/log
+}
+
+# step_fails FUNCTION TEXT NAME TABLE [KIND]: with no memory for anything that FUNCTION, or
+# who is called by it, asks for, NAME's table is refused with TEXT. KIND is fail_page_alloc
+# where only what is as large as pages is to fail.
+step_fails()
+{
+	local kind kinds=${5:-failslab fail_page_alloc} before
+
+	before=$(refusals_with "$2")
+	for kind in $kinds; do
+		limit_failures "$kind" "$1"
+		echo 100 >$debug/$kind/probability
 	done
-	check "$text ($refused refused)" test "$good" -eq 8
-	keep_log
+	dmsetup load "$3" --table "$4" >/dev/null 2>&1 && not_ok "$1() does without memory"
+	for kind in $kinds; do
+		echo 0 >$debug/$kind/probability
+		limit_failures "$kind"
+	done
+	sleep 0.2
+	is $(($(refusals_with "$2") - before)) 1 "$1() finds no memory: \"$2\""
 }
 
-remove_store()
-{
-	dmsetup remove st
-}
-
-remove_stack()
-{
-	dmsetup remove v
-}
-
+# The commit ends, and there is something for the next one.
 end_job()
 {
 	wait_for_job v >/dev/null
@@ -102,36 +145,57 @@ write_both()
 
 # Allocations that fail have their traces in the log: it is looked at below.
 echo 3 >/proc/sys/kernel/printk
+keep_log
 prepare_failures
 
-fail_each "a store" remove_store \
-	dmsetup create st --table "0 $(sectors_of /dev/ssd) cowstore /dev/ssd"
+table="0 $(sectors_of /dev/ssd) cowstore /dev/ssd"
+dmsetup create st --notable
+step_fails store_ctr "cowstore: no memory" st "$table"
+step_fails store_open "cowstore: no memory for a store" st "$table"
+step_fails cowstack_load "cowstore: ssd: no memory" st "$table"
+for function in journal_init checkpoint_init reclaim_init defer_init; do
+	step_fails $function "cowstore: no memory for a store's threads" st "$table"
+done
+fail_all "a store" 24 load st "$(sectors_of /dev/ssd)" cowstore /dev/ssd
+dmsetup remove st
+dd if=/dev/zero of=/dev/ssd bs=4k seek=16 count=1 oflag=direct conv=notrunc 2>/dev/null
+fail_all "a store's resume that mends a superblock" \
+	0 resume st "$(sectors_of /dev/ssd)" cowstore /dev/ssd
 attach_store st /dev/ssd
-fail_each "a volume" "dmsetup message st 0 delete_volume 1" \
-	dmsetup message st 0 create_volume 1 "$size" v
+fail_all "a volume" 0 message st "create_volume 1 $size v" "dmsetup message st 0 delete_volume 1"
 dmsetup message st 0 create_volume 1 "$size" v
-fail_each "a stack" remove_stack \
-	dmsetup create v --table "$(stack_line 1 "$size" /dev/base st)"
-dmsetup create v --table "$(stack_line 1 "$size" /dev/base st)"
+table=$(stack_line 1 "$size" /dev/base st)
+dmsetup create v --notable
+step_fails stack_ctr "cowstack: no memory" v "$table"
+step_fails cowstack_volume_bring_up "cowstack: no memory for the volume's index" v "$table"
+# What it needs before is small.
+step_fails stack_open "cowstack: no memory for a stack" v "$table" fail_page_alloc
+step_fails base_sample "cowstack: base base cannot be read" v "$table"
+fail_all "a stack" 24 load v "$size" cowstack "/dev/base /dev/mapper/st 1"
+dmsetup remove v
+dmsetup create v --table "$table"
 check "content is written" write_both 0 60
-fail_each "a snapshot" true dmsetup message v 0 snapshot
-fail_each "a list of layers" true dmsetup message v 0 layers
+fail_all "a snapshot" 0 message v snapshot
 check "more content is written" write_both 30 60
-fail_each "a commit" end_job dmsetup message v 0 commit start
+declare -f end_job wait_for_job status_field >/tmp/end_job
+echo end_job >>/tmp/end_job
+fail_all "a commit" 24 message v "commit start" "bash /tmp/end_job"
+end_job
 
 # --- one in four, for all that there is, and I/O beside ---
-check "a commit is to start" dmsetup message v 0 commit start speed 2m
+check "a commit is to start" dmsetup message v 0 commit start speed 2M
+rounds=12
 set_failures 25
-for ((i = 0; i < 40; i++)); do
-	write_both $((i * 7 % 400)) 4 || break
-	write_both $((i * 13 % 400)) 2 4k 4 || break
+for ((i = 0; i < rounds; i++)); do
+	write_both $((i * 7 % 200)) 4 || break
+	write_both $((i * 13 % 200)) 2 4k 4 || break
 	dmsetup status v >/dev/null
-	keep_log
 done
-is "$i" 40 "writes get through"
-check "so do reads" cmp -n $((400 * 65536)) /dev/mapper/v /dev/shadow
-check "and discards" blkdiscard -o $((1 << 24)) -l $((1 << 20)) /dev/mapper/v
-blkdiscard -z -o $((1 << 24)) -l $((1 << 20)) /dev/shadow
+is "$i" $rounds "writes get through"
+[ "$i" -eq $rounds ] || diag "$(dmsetup status st)"
+check "so do reads" cmp -n $((200 * 65536)) /dev/mapper/v /dev/shadow
+check "and discards" blkdiscard -o $((14 << 20)) -l $((1 << 20)) /dev/mapper/v
+blkdiscard -z -o $((14 << 20)) -l $((1 << 20)) /dev/shadow
 dmsetup message v 0 commit speed 0
 is "$(wait_for_job v)" completed "the commit completes"
 set_failures 0
@@ -139,9 +203,13 @@ check "content is what was written" cmp /dev/mapper/v /dev/shadow
 check "no metadata was lost" test "$(status_field st 1)" = rw
 dmsetup remove v
 dmsetup remove st
+dmsetup create st --notable
+fail_all "a store that holds something" 24 load st "$(sectors_of /dev/ssd)" cowstore /dev/ssd
+dmsetup remove st
 check "the store is clean" dmcommit check /dev/ssd
 check "the module unloads" rmmod dm_cowstack
 
-keep_log
+sleep 1
+kill $log_keeper
 is "$(find_problems /tmp/log | grep -v 'Call Trace:')" "" "the log tells of nothing else"
 done_testing
