@@ -3,8 +3,8 @@
  * usage: dm_storm STACK STORE SECONDS SEED THREADS VERB…
  *
  * Each thread does one of the verbs after the other, chosen at random (more often
- * one that is named more often), by device-mapper's own ioctls.  Prints, of each verb, how often it was done, how
- * often it was refused and the longest time it took:
+ * one that is named more often), by device-mapper's own ioctls.  Prints, of each
+ * verb, how often it was done, how often it was refused and the longest time it took:
  *
  *	pause 120 30 41 ms
  *
@@ -205,7 +205,7 @@ static unsigned long pick_speed(struct caller *c)
 	return pick(c, 2) ? 0 : 65536 << pick(c, 8);
 }
 
-static int start(struct caller *c)
+static int do_start(struct caller *c)
 {
 	static const char * const on_error[] = { "stop", "report", "ignore" };
 	unsigned long speed = pick_speed(c);
@@ -237,7 +237,7 @@ static int start_until(struct caller *c)
 		    (long long)time(NULL) - 1 + (long long)pick(c, 3));
 }
 
-static int stream(struct caller *c)
+static int do_stream(struct caller *c)
 {
 	unsigned int top;
 
@@ -295,18 +295,18 @@ static int snapshot(struct caller *c)
 	return send(c, stack_name, "snapshot");
 }
 
-static int make_empty(struct caller *c)
+static int do_make_empty(struct caller *c)
 {
 	return send(c, stack_name, "make_empty %u", pick_layer(c));
 }
 
-static int drop(struct caller *c)
+static int do_drop(struct caller *c)
 {
 	return send(c, stack_name, "drop %u", pick_layer(c));
 }
 
 /* Unpinned more often than pinned, or nothing could be committed for long. */
-static int pin(struct caller *c)
+static int do_pin(struct caller *c)
 {
 	unsigned int ids[MOST_LAYERS], n;
 
@@ -317,7 +317,7 @@ static int pin(struct caller *c)
 		    n ? ids[pick(c, n)] : pick_layer(c));
 }
 
-static int set(struct caller *c)
+static int do_set(struct caller *c)
 {
 	if (pick(c, 2))
 		return send(c, store_name, "set no_space_timeout %u",
@@ -373,9 +373,9 @@ static int store_reload(struct caller *c)
 }
 
 static struct verb verbs[] = {
-	{ .name = "start", .act = start },
+	{ .name = "start", .act = do_start },
 	{ .name = "until", .act = start_until },
-	{ .name = "stream", .act = stream },
+	{ .name = "stream", .act = do_stream },
 	{ .name = "pause", .act = commit_pause },
 	{ .name = "resume", .act = commit_resume },
 	{ .name = "cancel", .act = commit_cancel },
@@ -385,10 +385,10 @@ static struct verb verbs[] = {
 	{ .name = "layers", .act = layers },
 	{ .name = "errors", .act = errors },
 	{ .name = "snapshot", .act = snapshot },
-	{ .name = "make_empty", .act = make_empty },
-	{ .name = "drop", .act = drop },
-	{ .name = "pin", .act = pin },
-	{ .name = "set", .act = set },
+	{ .name = "make_empty", .act = do_make_empty },
+	{ .name = "drop", .act = do_drop },
+	{ .name = "pin", .act = do_pin },
+	{ .name = "set", .act = do_set },
 	{ .name = "create", .act = create },
 	{ .name = "clone", .act = clone_layer },
 	{ .name = "delete", .act = delete },
@@ -399,7 +399,9 @@ static struct verb verbs[] = {
 	{ .name = "store_reload", .act = store_reload },
 };
 
-enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+enum { VERBS = ARRAY_SIZE(verbs) };
 
 static struct verb *wanted[MOST_WANTED];
 static unsigned int wanted_count;
