@@ -10,4 +10,4 @@
 modprobe dm-cowstack
 modprobe nbd nbds_max=3 max_part=0
 echo 5 >/proc/sys/kernel/printk
-exec crash_test --tiers "${@:---cuts=28}"
+exec crash_test --tiers "${@:---cuts=22}"
