@@ -36,12 +36,13 @@ dd if="$work/start" of="$work/first" conv=notrunc status=none
 printf '#!/bin/sh\necho added\n' >"$work/added"
 chmod +x "$work/added"
 
-guest --disk "$work/first" --disk "$work/second" --add "$work/added" -- \
+guest --blank 3 --disk "$work/first" --disk "$work/second" --add "$work/added" -- \
 	'head -c 13 /dev/vda; echo' \
 	'echo "from the guest" | dd of=/dev/vdb bs=512 conv=sync oflag=direct status=none' \
 	'added' \
 	'printf "%s|" "$#" "$@"; echo' \
 	'echo to stderr >&2' \
+	'blockdev --getsize64 /dev/vdc' \
 	'[ -f /lib/cowstack-tests/tap.sh ] && cat <(echo substituted)' \
 	'dmsetup targets | grep -c -e ^linear -e ^error' \
 	'exit 3' \
@@ -51,6 +52,7 @@ is "$output" 'from the host
 added
 3|two words|$HOME "quoted"|it'"'"'s|
 to stderr
+3145728
 substituted
 2' "all that the script prints, and nothing else, comes out; disks, programs, arguments go in"
 is "$(head -c 14 "$work/second")" "from the guest" "what a guest writes to a disk is in the file"

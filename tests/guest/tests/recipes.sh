@@ -123,8 +123,9 @@ make_disk hdd 128
 dd if=/dev/urandom of=/dev/sdc bs=1M count=16 oflag=direct 2>/dev/null
 write_lvm
 cut_out
-is "$(ls /tmp/blocks | wc -l)" 12 "all blocks are found"
-for block in /tmp/blocks/*; do
+blocks=(/tmp/blocks/*)
+is "${#blocks[@]}" 12 "all blocks are found"
+for block in "${blocks[@]}"; do
 	run_block "$block"
 done
 check "what was on the SSD alone is there again" mount -o ro /dev/mapper/vm2 /mnt
