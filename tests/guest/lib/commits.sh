@@ -20,10 +20,10 @@ commits()
 	is "$(wait_for_job v)" completed "$1"
 }
 
-# The ids, newest first
+# layers [STACK]: the ids, newest first
 layers()
 {
-	echo $(dmsetup message v 0 layers | cut -d' ' -f1)
+	echo $(dmsetup message "${1:-v}" 0 layers | cut -d' ' -f1)
 }
 
 # used_of LAYER, clean_of LAYER: in chunks
@@ -90,4 +90,15 @@ message_refused()
 		not_ok "$*: $error, \"$text\""
 		diag "$output"
 	fi
+}
+
+# says TEXT WORD…: the message is refused, and the log says TEXT
+says()
+{
+	local text=$1
+	shift
+
+	dmesg -c >/dev/null
+	check_fails "refused: $*" dmsetup message v 0 "$@"
+	like "$(dmesg)" "$text" "and says: $text"
 }

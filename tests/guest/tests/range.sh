@@ -5,6 +5,7 @@
 # refused, clean copies, clones. The content is compared with a model all along.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
+. /lib/cowstack-tests/commits.sh
 
 modprobe dm-cowstack
 make_disk ssd 128
@@ -47,37 +48,6 @@ base_is_right()
 	cmp /dev/base $model
 }
 
-snapshot()
-{
-	dmsetup message v 0 snapshot
-}
-
-start()
-{
-	dmsetup message v 0 commit start "$@"
-}
-
-layers()
-{
-	echo $(dmsetup message v 0 layers | cut -d' ' -f1)
-}
-
-used_of()
-{
-	dmsetup message v 0 layers | awk -v id="$1" '$1 == id { print $4 }'
-}
-
-clean_of()
-{
-	dmsetup message v 0 layers | awk -v id="$1" '$1 == id { print $5 }'
-}
-
-# sectors_written DISK
-sectors_written()
-{
-	awk '{ print $7 }' "/sys/block/$1/stat"
-}
-
 # Layers 1 … 4, each with whole chunks of its own and parts of the others'; 5 is the top.
 make_layers()
 {
@@ -93,35 +63,25 @@ make_layers()
 	put $((30 << 20)) 4096
 }
 
-refused()
-{
-	local text=$1
-	shift
-
-	dmesg -c >/dev/null
-	check_fails "refused: $*" dmsetup message v 0 "$@"
-	like "$(dmesg)" "$text" "and says: $text"
-}
-
 # --- refusals ---
 fresh
 make_layers
 before=$(layers)
 is "$before" "5 4 3 2 1" "a chain of five"
-refused "top 9: no such layer" commit start top 9
-refused "base 9: no such layer" commit start base 9
-refused "top 5: is being written" commit start top 5
-refused "top 2: does not lie above base 2" commit start top 2 base 2
-refused "top 1: does not lie above base 3" commit start top 1 base 3
-refused "base 5: is the top" commit start base 5
-refused "retain 1: goes with the base only" commit start base 2 retain 1
-refused "yield: bad value 2" commit start yield 2
-refused "on_error: bad value maybe" commit start on_error maybe
-refused "top: said twice" commit start top 1 top 2
-refused "until: its value is missing" commit start until
-refused "there is no job" commit pause
-refused "there is no job" commit resume
-refused "there is no job" commit cancel
+says "top 9: no such layer" commit start top 9
+says "base 9: no such layer" commit start base 9
+says "top 5: is being written" commit start top 5
+says "top 2: does not lie above base 2" commit start top 2 base 2
+says "top 1: does not lie above base 3" commit start top 1 base 3
+says "base 5: is the top" commit start base 5
+says "retain 1: goes with the base only" commit start base 2 retain 1
+says "yield: bad value 2" commit start yield 2
+says "on_error: bad value maybe" commit start on_error maybe
+says "top: said twice" commit start top 1 top 2
+says "until: its value is missing" commit start until
+says "there is no job" commit pause
+says "there is no job" commit resume
+says "there is no job" commit cancel
 is "$(layers)" "$before" "nothing has changed"
 is "$(dmsetup message v 0 commit plan top 4 base 3 | cut -d' ' -f1,2)" "4 3" "a plan names its range"
 
@@ -177,20 +137,20 @@ check "and the base alone is the volume" base_is_right
 fresh
 make_layers
 check "a layer is pinned" dmsetup message v 0 pin 3
-refused "top 4: layer 3 is pinned" commit start top 4
-refused "base 3: is pinned" commit start top 4 base 3
-refused "layer 5 is the top" pin 5
+says "top 4: layer 3 is pinned" commit start top 4
+says "base 3: is pinned" commit start top 4 base 3
+says "layer 5 is the top" pin 5
 start
 is "$(wait_for_job v)" completed "a commit without a top"
 is "$(layers)" "5 4 3" "ends below the pinned layer"
-refused "nothing may be committed: layer 3 is pinned" commit start
+says "nothing may be committed: layer 3 is pinned" commit start
 is "$(layers)" "5 4 3" "and no snapshot was taken"
 dmsetup message v 0 unpin 3
 dmsetup message v 0 set commit_base 3
 start
 is "$(wait_for_job v)" completed "a commit with commit_base 3"
 is "$(layers)" "6 3" "went there"
-refused "layer 3 is the commit_base" commit start top 3 base 0
+says "layer 3 is the commit_base" commit start top 3 base 0
 dmsetup message v 0 set commit_base 0
 check "the content is the same" content_is_right
 
@@ -203,7 +163,7 @@ check "the base alone is the volume" base_is_right
 is "$(status_field v 4)" "$(status_field v 5)" "all that is held is clean"
 newest=$(layers | cut -d' ' -f2)
 like "$(layers)" "6 5" "the layers stay"
-refused "layer 6 is the top" make_empty 6
+says "layer 6 is the top" make_empty 6
 put $((2 << 20)) $((64 << 10))
 check "the content is right beside clean copies" content_is_right
 start
@@ -213,7 +173,7 @@ check "the content is the same" content_is_right
 kept=$(layers)
 clean=$(status_field v 5)
 check "copies stay until make_empty ($clean chunks)" test "$clean" -gt 0
-refused "shows no point in time" commit start top 1
+says "shows no point in time" commit start top 1
 dmsetup remove v
 dmsetup remove st
 attach_store st /dev/ssd
@@ -228,7 +188,7 @@ check "the content is the same" content_is_right
 snapshot
 put $((2 << 20)) $((64 << 10))
 snapshot
-refused "layer 8 holds what is nowhere else" make_empty "$(layers | cut -d' ' -f2)"
+says "layer 8 holds what is nowhere else" make_empty "$(layers | cut -d' ' -f2)"
 
 # --- clones ---
 fresh
@@ -238,8 +198,8 @@ check_fails "not of the top" dmsetup message st 0 clone_volume 3 1 5
 check_fails "not under a name that is taken" dmsetup message st 0 clone_volume 3 1 2 w
 check "comes up beside its origin" dmsetup create w --table "$(stack_line 2 "$size" /dev/base st)"
 cp /dev/mapper/w /tmp/w
-refused "base 1: belongs to another volume too" commit start top 2 base 1
-refused "top 4: layer 1 belongs to another volume too" commit start top 4
+says "base 1: belongs to another volume too" commit start top 2 base 1
+says "top 4: layer 1 belongs to another volume too" commit start top 4
 start top 4 base 3
 is "$(wait_for_job v)" completed "what is not shared may be committed"
 check "the content of one is the same" content_is_right

@@ -5,6 +5,7 @@
 # with the base too where asked. The content is compared with a model all along.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
+. /lib/cowstack-tests/commits.sh
 
 modprobe dm-cowstack
 make_disk ssd 160
@@ -55,21 +56,6 @@ content_is_right()
 	[ "$(content_of /dev/mapper/v)" = "$(content_of /dev/shadow)" ]
 }
 
-snapshot()
-{
-	dmsetup message v 0 snapshot
-}
-
-layers()
-{
-	echo $(dmsetup message "${1:-v}" 0 layers | cut -d' ' -f1)
-}
-
-sectors_written()
-{
-	awk '{ print $7 }' "/sys/block/$1/stat"
-}
-
 # Layers 1 … 4 with whole chunks, parts and zeroes, over each other; 5 is the top.
 make_layers()
 {
@@ -90,16 +76,6 @@ make_layers()
 	put $((9 << 10)) 1024
 }
 
-refused()
-{
-	local text=$1
-	shift
-
-	dmesg -c >/dev/null
-	check_fails "refused: $*" dmsetup message v 0 "$@"
-	like "$(dmesg)" "$text" "and says: $text"
-}
-
 # done_as STATE LAYERS TEXT
 done_as()
 {
@@ -113,17 +89,17 @@ fresh $size
 make_layers
 before=$(layers)
 is "$before" "5 4 3 2 1" "a chain of five"
-refused "top 9: no such layer" stream start top 9
-refused "base 9: no such layer" stream start base 9
-refused "base 5: does not lie below top 5" stream start base 5
-refused "base 3: does not lie below top 2" stream start top 2 base 3
-refused "unknown word until" stream start until 5
-refused "unknown word retain" stream start retain 1
-refused "bad value nothing" stream start base nothing
-refused "stream stop: unknown word" stream stop
+says "top 9: no such layer" stream start top 9
+says "base 9: no such layer" stream start base 9
+says "base 5: does not lie below top 5" stream start base 5
+says "base 3: does not lie below top 2" stream start top 2 base 3
+says "unknown word until" stream start until 5
+says "unknown word retain" stream start retain 1
+says "bad value nothing" stream start base nothing
+says "stream stop: unknown word" stream stop
 dmsetup message v 0 pin 2
-refused "layer 2 is pinned" stream start
-refused "layer 2 is pinned" stream start top 4
+says "layer 2 is pinned" stream start
+says "layer 2 is pinned" stream start top 4
 dmsetup message v 0 unpin 2
 is "$(layers)" "$before" "nothing has changed"
 
@@ -184,7 +160,7 @@ while [ "$(status_field st 3 | cut -d/ -f1)" -lt 2100 ] && [ $i -lt 6 ]; do
 	fill 1 /dev/mapper/fill$i 2>/dev/null
 	i=$((i + 1))
 done
-refused "chunks would have to be copied, the store has room for" stream start base none
+says "chunks would have to be copied, the store has room for" stream start base none
 is "$(layers)" "2 1" "nothing has moved"
 for name in $(dmsetup ls | sed -n 's/^\(fill[0-9]*\).*/\1/p'); do
 	dmsetup remove $name
@@ -196,7 +172,7 @@ make_layers
 dmsetup message st 0 clone_volume 2 1 2 clone
 dmsetup create clone --table "$(stack_line 2 $size /dev/mapper/cut st)"
 other=$(content_of /dev/mapper/clone)
-refused "top 2: belongs to another volume too" stream start top 2
+says "top 2: belongs to another volume too" stream start top 2
 dmsetup message v 0 stream start top 4
 done_as completed "5 4" "past a clone"
 is "$(content_of /dev/mapper/clone)" "$other" "the clone shows what it did"
@@ -213,12 +189,12 @@ snapshot
 dmsetup message v 0 stream start base none speed 2M
 is "$(status_field v 7)" running "one that runs"
 dmesg -c >/dev/null
-refused "a job is running" commit start
-refused "a job is running" stream start
+says "a job is running" commit start
+says "a job is running" stream start
 dmsetup message v 0 commit pause
 is "$(wait_for_job v)" paused "pause"
-refused "another kind of job stands still" commit start
-refused "goes on without" stream start top 5
+says "another kind of job stands still" commit start
+says "goes on without" stream start top 5
 check_fails "a layer that it takes from: no clone" dmsetup message st 0 clone_volume 2 1 3
 put $((5 << 20)) 65536
 check "content between" content_is_right
@@ -228,7 +204,7 @@ is "$(status_field v 7)" paused "paused stays over a removal"
 dmsetup message v 0 commit cancel
 is "$(wait_for_job v)" cancelled "cancel"
 check "content after a cancel" content_is_right
-refused "top 3: shows no point in time" commit start top 3
+says "top 3: shows no point in time" commit start top 3
 dmsetup message v 0 stream start
 is "$(wait_for_job v)" completed "a new one goes to the end"
 check "content at the end" content_is_right
