@@ -148,8 +148,12 @@ static bool has_work(const struct cowstack_geometry *g,
 {
 	map_word_t word = chunk_map_get(&stream->range.layer[0]->map, chunk);
 
-	/* What the layer knows in full needs nothing of the base. */
-	return (!map_word_is_zero(word) &&
+	/*
+	 * What the layer knows in full needs nothing of the base; but a clean copy
+	 * does: it goes when the base is exchanged.
+	 */
+	return map_word_is_clean(word) ||
+	       (!map_word_is_zero(word) &&
 		map_word_mask(word) != g->full_mask) ||
 	       cowstack_layers_know(stream->range.layer + 1,
 				    stream->range.count - 1, chunk);

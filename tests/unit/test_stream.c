@@ -256,6 +256,27 @@ TEST_F(stream, next_chunk_and_room)
 	EXPECT_EQ(4, from_vchunk(chunk));
 }
 
+/* A clean copy that the layer has of its own needs the base as long as it is one. */
+TEST_F(stream, the_base_goes_into_clean_words_too)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(&self->s.md);
+	map_word_t clean = chain_give(&self->s, TAKER, 1, CHAIN_FULL_MASK, true);
+	struct cowstack_pull pull;
+	vchunk_t chunk = to_vchunk(0);
+
+	chain_give(&self->s, TAKER, 0, CHAIN_FULL_MASK, false);
+	self->stream.base_sectors = 2 * 8;
+	ASSERT_TRUE(cowstack_stream_next(g, &self->stream, &chunk));
+	EXPECT_EQ(1, from_vchunk(chunk));
+	cowstack_stream_plan(g, &self->stream, chunk, &pull);
+	EXPECT_EQ(map_word_not_clean(clean), pull.word);
+	EXPECT_EQ(0, pull.copied);
+	/* Without the base, which stays where it is then, so does the copy. */
+	self->stream.base_sectors = 0;
+	chunk = to_vchunk(0);
+	EXPECT_FALSE(cowstack_stream_next(g, &self->stream, &chunk));
+}
+
 /* --- the step --- */
 
 static int pull_up(struct chain_store *s, u64 first, u64 count,
