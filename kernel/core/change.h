@@ -35,7 +35,7 @@ struct cowstack_change {
 	char name[COWSTACK_NAME_SIZE];
 	u32 flags;
 	bool upward;
-	/* Of a removal, the caller's own. */
+	/* Where layers leave, the caller's own. */
 	cowstack_update_fn removal_update;
 	const void *removal_argument;
 	vchunk_t first;
@@ -146,7 +146,8 @@ int cowstack_change_let_go(struct cowstack_change *c,
  *
  * What @top showed is what the layer below @bottom shows then.  So that one is a
  * point in time if @top was, and takes over a mark of the base that names a layer
- * which leaves: what is unfinished there is finished with it.
+ * which leaves: what is unfinished there is finished with it.  Where @top is none
+ * itself, as a stream or commit took of it, that mark goes to the layer above.
  */
 int cowstack_change_remove_layers(struct cowstack_change *c,
 				  struct cowstack_metadata *md,
@@ -158,7 +159,9 @@ int cowstack_change_remove_layers(struct cowstack_change *c,
 
 /*
  * All layers above @below (NULL: the base) and below @top, whose content @top holds
- * by now, leave the volume's chain: those that nothing else uses for good.
+ * by now, leave the volume's chain: those that nothing else uses for good.  @top
+ * takes over a mark of the base that names one of them, as what lies below is no
+ * point in time before a commit up to @top has ended.  @update may be NULL.
  */
 int cowstack_change_pull(struct cowstack_change *c,
 			 struct cowstack_metadata *md,

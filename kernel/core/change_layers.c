@@ -102,6 +102,18 @@ static bool encode_unmixed(const struct cowstack_change *c,
 				  layer->name);
 }
 
+/*
+ * Which layer the mark of the base names once the range has left.  Where that has
+ * shown no point in time, a stream or commit has taken of it, and what the base
+ * has of it may lie above: nothing below that shows a point in time.
+ */
+static layer_id_t mark_after_removal(const struct cowstack_change *c)
+{
+	if (c->range_top->flags & COWSTACK_LAYER_MIXED)
+		return cowstack_layer_above(c->range_top, c->volume->top)->id;
+	return c->range_bottom->parent->id;
+}
+
 /* The range is still in its chain. */
 static void update_removed(struct cowstack_volume_info *info,
 			   const void *argument)
@@ -115,7 +127,7 @@ static void update_removed(struct cowstack_volume_info *info,
 	mixed = from_layer_id(info->mixed_top);
 	if (below && mixed >= from_layer_id(c->range_bottom->id) &&
 	    mixed <= from_layer_id(c->range_top->id))
-		info->mixed_top = below->id;
+		info->mixed_top = mark_after_removal(c);
 }
 
 static bool encode_remove(struct cowstack_transaction *t,
@@ -251,6 +263,24 @@ static void apply_pull(struct cowstack_transaction *t)
 	change_publish_chain(c);
 }
 
+/*
+ * What the base has in part of a layer that leaves lies in the one that took it.
+ * Until a commit has that, what lies below shows the base's part of it.
+ */
+static void update_pulled(struct cowstack_volume_info *info,
+			  const void *argument)
+{
+	const struct cowstack_change *c = argument;
+	u32 mixed;
+
+	if (c->removal_update)
+		c->removal_update(info, c->removal_argument);
+	mixed = from_layer_id(info->mixed_top);
+	if (c->below && mixed > from_layer_id(c->below->id) &&
+	    mixed < from_layer_id(c->range_top->id))
+		info->mixed_top = c->range_top->id;
+}
+
 int cowstack_change_pull(struct cowstack_change *c,
 			 struct cowstack_metadata *md,
 			 struct cowstack_volume *volume,
@@ -258,7 +288,9 @@ int cowstack_change_pull(struct cowstack_change *c,
 			 struct cowstack_layer *below,
 			 cowstack_update_fn update, const void *argument)
 {
-	change_init(c, md, volume, update, argument);
+	change_init(c, md, volume, update_pulled, c);
+	c->removal_update = update;
+	c->removal_argument = argument;
 	c->range_top = top;
 	c->below = below;
 	c->chain = cowstack_chain_new();

@@ -195,6 +195,74 @@ TEST_F(change, mixed_layers_leave)
 	EXPECT_TRUE(chain_all_is_right(s));
 }
 
+/* --- streams over a base that is mixed --- */
+
+/*
+ * The base has a part of layer 2.  Layer 3 takes what layers 1 and 2 hold, and with
+ * it the mark: what layer 0 shows has that part in it.
+ */
+TEST_F(change, a_mark_goes_up_with_what_is_pulled)
+{
+	struct chain_store *s = &self->s;
+	const layer_id_t none = COWSTACK_BASE_LAYER;
+	struct cowstack_change c;
+
+	mark_base(s, 2);
+	mix(s, 1, 3);
+	ASSERT_EQ(0, cowstack_change_pull(&c, &s->md, s->volume, s->layer[3],
+					  s->layer[0], NULL, NULL));
+	chain_run(s, &c);
+	EXPECT_EQ(s->layer[3]->id, s->volume->info.mixed_top);
+	EXPECT_TRUE(cowstack_layer_is_whole(s->volume, s->layer[3]));
+	EXPECT_FALSE(cowstack_layer_is_whole(s->volume, s->layer[0]));
+	EXPECT_TRUE(chain_load_is_right(s));
+	/* The caller's own change of the record comes first. */
+	ASSERT_EQ(0, cowstack_change_pull(&c, &s->md, s->volume, s->layer[4],
+					  s->layer[0], set_mixed, &none));
+	chain_run(s, &c);
+	EXPECT_EQ(none, s->volume->info.mixed_top);
+	EXPECT_TRUE(cowstack_layer_is_whole(s->volume, s->layer[0]));
+	EXPECT_TRUE(chain_all_is_right(s));
+}
+
+/* A mark of other layers stays: above the taking one, or below what leaves. */
+TEST_F(change, a_mark_of_what_is_not_pulled_stays)
+{
+	struct chain_store *s = &self->s;
+	struct cowstack_change c;
+
+	mark_base(s, 3);
+	ASSERT_EQ(0, cowstack_change_pull(&c, &s->md, s->volume, s->layer[3],
+					  s->layer[1], NULL, NULL));
+	chain_run(s, &c);
+	EXPECT_EQ(s->layer[3]->id, s->volume->info.mixed_top);
+	mark_base(s, 0);
+	ASSERT_EQ(0, cowstack_change_pull(&c, &s->md, s->volume, s->layer[3],
+					  s->layer[0], NULL, NULL));
+	chain_run(s, &c);
+	EXPECT_EQ(s->layer[0]->id, s->volume->info.mixed_top);
+	EXPECT_TRUE(chain_all_is_right(s));
+}
+
+/* A stream that took of layers 1 and 2 has not ended; they leave one by one. */
+TEST_F(change, a_mark_goes_up_where_a_mixed_layer_leaves)
+{
+	struct chain_store *s = &self->s;
+
+	mark_base(s, 2);
+	mix(s, 1, 3);
+	ASSERT_EQ(0, chain_remove(s, 2, 2));
+	EXPECT_EQ(s->layer[3]->id, s->volume->info.mixed_top);
+	ASSERT_EQ(0, chain_remove(s, 1, 1));
+	EXPECT_FALSE(cowstack_layer_is_whole(s->volume, s->layer[0]));
+	EXPECT_TRUE(cowstack_layer_is_whole(s->volume, s->layer[3]));
+	/* What the taking layer showed is what is left then. */
+	ASSERT_EQ(0, chain_remove(s, 3, 3));
+	EXPECT_EQ(s->layer[0]->id, s->volume->info.mixed_top);
+	EXPECT_TRUE(cowstack_layer_is_whole(s->volume, s->layer[0]));
+	EXPECT_TRUE(chain_all_is_right(s));
+}
+
 TEST_F(change, what_is_a_point_in_time)
 {
 	struct chain_store *s = &self->s;
