@@ -34,7 +34,7 @@ static struct cowstack_layer *range_bottom(struct store_driver *d,
 	return layer;
 }
 
-static bool change_is_waiting(const struct driver_commit *job)
+bool job_change_is_waiting(const struct driver_commit *job)
 {
 	return job->has_change && !list_empty(&job->change.transaction.list);
 }
@@ -47,7 +47,7 @@ static void free_change(struct driver_commit *job)
 }
 
 /* Into the next step, which may come at once or with someone's flush. */
-static void submit(struct store_driver *d, struct driver_commit *job)
+void job_submit(struct store_driver *d, struct driver_commit *job)
 {
 	job->has_change = true;
 	driver_submit(d, &job->change);
@@ -87,8 +87,8 @@ static void update_mark(struct cowstack_volume_info *info, const void *argument)
 		info->mixed_top = job->top;
 }
 
-static void update_progress(struct cowstack_volume_info *info,
-			    const void *argument)
+void job_update_progress(struct cowstack_volume_info *info,
+			 const void *argument)
 {
 	const struct driver_commit *job = argument;
 
@@ -118,9 +118,8 @@ static void update_finish(struct cowstack_volume_info *info,
 		info->mixed_top = job->base;
 }
 
-/* A change of the record alone, durable when this returns. */
-static void change_record(struct store_driver *d, struct driver_volume *v,
-			  cowstack_update_fn update, const void *argument)
+void job_change_record(struct store_driver *d, struct driver_volume *v,
+		       cowstack_update_fn update, const void *argument)
 {
 	struct cowstack_change change;
 
@@ -133,7 +132,7 @@ static void change_record(struct store_driver *d, struct driver_volume *v,
 static void set_state(struct store_driver *d, struct driver_volume *v,
 		      enum cowstack_job_state state)
 {
-	change_record(d, v, update_state, &state);
+	job_change_record(d, v, update_state, &state);
 	driver_trace(d, "volume %u: commit has state %d", v->number, state);
 }
 
@@ -213,6 +212,7 @@ void commit_begin(struct store_driver *d, struct driver_volume *v)
 
 	if (job->state != COMMIT_IDLE)
 		return;
+	job->stream = false;
 	if (snapshot)
 		volume_drain(d, v);
 	if (driver_is_over(d) || !choose_range(d, v, snapshot) ||
@@ -226,7 +226,7 @@ void commit_begin(struct store_driver *d, struct driver_volume *v)
 	if (snapshot)
 		volume_freeze_top(d, v, update_start, job);
 	else
-		change_record(d, v, update_start, job);
+		job_change_record(d, v, update_start, job);
 }
 
 static void mark(struct store_driver *d, struct driver_volume *v)
@@ -242,7 +242,7 @@ static void mark(struct store_driver *d, struct driver_volume *v)
 	else
 		cowstack_change_info(&job->change, &d->md, v->volume,
 				     update_mark, job);
-	submit(d, job);
+	job_submit(d, job);
 }
 
 /* --- gather and write --- */
@@ -367,7 +367,7 @@ static void find_replacements(struct store_driver *d, struct driver_volume *v)
 	}
 }
 
-static void stop(struct store_driver *d, struct driver_volume *v)
+void job_stop(struct store_driver *d, struct driver_volume *v)
 {
 	set_state(d, v, COWSTACK_JOB_STOPPED);
 	v->commit.state = COMMIT_STANDING;
@@ -387,7 +387,7 @@ static bool let_go(struct store_driver *d, struct driver_volume *v)
 	int error;
 
 	find_replacements(d, v);
-	if (cowstack_fault(FAULT_DROP_IN_TWO_STEPS) && what.top != what.bottom) {
+	if (driver_breaks(d, FAULT_DROP_IN_TWO_STEPS, false) && what.top != what.bottom) {
 		newest.bottom = what.top;
 		cowstack_change_let_go(&job->change, &d->md, v->volume,
 				       &newest, NULL, NULL);
@@ -398,15 +398,15 @@ static bool let_go(struct store_driver *d, struct driver_volume *v)
 	what.replacements = job->replacements;
 	what.replacement_count = job->replacement_count;
 	error = cowstack_change_let_go(&job->change, &d->md, v->volume, &what,
-				       update_progress, job);
+				       job_update_progress, job);
 	if (error) {
 		if (error != -ENOSPC)
 			driver_fail(d, "volume %u: no letting go: %d",
 				    v->number, error);
-		stop(d, v);
+		job_stop(d, v);
 		return false;
 	}
-	submit(d, job);
+	job_submit(d, job);
 	return true;
 }
 
@@ -417,7 +417,7 @@ static void write_sectors(struct store_driver *d, struct driver_volume *v)
 	struct driver_commit *job = &v->commit;
 	u32 i;
 
-	if (cowstack_fault(FAULT_DROP_BEFORE_COPY)) {
+	if (driver_breaks(d, FAULT_DROP_BEFORE_COPY, false)) {
 		if (!let_go(d, v))
 			return;
 		driver_run_steps(d);
@@ -433,7 +433,7 @@ static void write_sectors(struct store_driver *d, struct driver_volume *v)
 /* The journal's step flushes the store itself. */
 static void flush_destination(struct store_driver *d, struct driver_volume *v)
 {
-	if (!destination(d, v) && !cowstack_fault(FAULT_SKIP_DESTINATION_FLUSH))
+	if (!destination(d, v) && !driver_breaks(d, FAULT_SKIP_DESTINATION_FLUSH, false))
 		device_flush(&v->base->device);
 }
 
@@ -450,15 +450,19 @@ static bool range_is_empty(struct store_driver *d, struct driver_volume *v)
 }
 
 /* The layers from @top down to @bottom are about to leave. */
-static void note_leaving(struct driver_volume *v,
-			 const struct cowstack_layer *bottom,
-			 const struct cowstack_layer *top)
+void job_note_leaving(struct driver_volume *v,
+		      const struct cowstack_layer *bottom,
+		      const struct cowstack_layer *top, bool upward)
 {
 	const struct cowstack_layer *layer;
 
-	for (layer = top; layer != bottom->parent; layer = layer->parent)
-		model_find_point(&v->model, from_layer_id(layer->id))->leaving =
-			true;
+	for (layer = top; layer != bottom->parent; layer = layer->parent) {
+		struct model_point *point =
+			model_find_point(&v->model, from_layer_id(layer->id));
+
+		point->leaving = true;
+		point->upward = upward;
+	}
 }
 
 static void end_sweep(struct store_driver *d, struct driver_volume *v)
@@ -482,9 +486,9 @@ static void end_sweep(struct store_driver *d, struct driver_volume *v)
 		return;
 	}
 	if (!job->kept)
-		note_leaving(v, bottom, top);
+		job_note_leaving(v, bottom, top, false);
 	job->ending = true;
-	submit(d, job);
+	job_submit(d, job);
 }
 
 /* The step that ends it is durable. */
@@ -510,6 +514,28 @@ static void note_end(struct store_driver *d, struct driver_volume *v)
 		     from_layer_id(job->base), (unsigned long long)job->errors);
 }
 
+static void job_note_end(struct store_driver *d, struct driver_volume *v)
+{
+	if (v->commit.stream)
+		stream_note_end(d, v);
+	else
+		note_end(d, v);
+}
+
+/* Only a stream's own sources may leave. */
+static void find_sources_left(struct store_driver *d, struct driver_commit *job)
+{
+	const struct cowstack_layer *taker = find_layer(d, job->top);
+	const struct cowstack_layer *bottom = find_layer(d, job->bottom);
+
+	job->emptied_end = job->emptied;
+	if (!bottom)
+		return;
+	job->emptied = taker->parent->id;
+	job->emptied_end = bottom->parent ? bottom->parent->id :
+					    COWSTACK_BASE_LAYER;
+}
+
 static void finish(struct store_driver *d, struct driver_volume *v)
 {
 	struct driver_commit *job = &v->commit;
@@ -517,11 +543,15 @@ static void finish(struct store_driver *d, struct driver_volume *v)
 	job->state = COMMIT_IDLE;
 	if (d->power.dead)
 		return;
-	note_end(d, v);
+	job_note_end(d, v);
 	if (!job->kept)
 		return;
+	job->emptied_end = job->base;
 	job->emptied = job->top;
-	job->state = COMMIT_EMPTIED;
+	if (job->stream)
+		find_sources_left(d, job);
+	job->state = job->emptied == job->emptied_end ? COMMIT_IDLE :
+							COMMIT_EMPTIED;
 }
 
 /* One layer of a range that keeps something; each that keeps nothing leaves. */
@@ -531,7 +561,7 @@ static void look_at_emptied(struct store_driver *d, struct driver_volume *v)
 	struct cowstack_layer *layer = find_layer(d, job->emptied);
 
 	job->emptied = layer->parent ? layer->parent->id : COWSTACK_BASE_LAYER;
-	if (job->emptied == job->base)
+	if (job->emptied == job->emptied_end)
 		job->state = COMMIT_IDLE;
 	if (!cowstack_layer_is_empty(layer))
 		return;
@@ -540,16 +570,19 @@ static void look_at_emptied(struct store_driver *d, struct driver_volume *v)
 		driver_fail(d, "volume %u: an emptied layer stays", v->number);
 		return;
 	}
-	note_leaving(v, layer, layer);
+	/* One that shows no point in time leaves none to what is below it. */
+	job_note_leaving(v, layer, layer,
+			 layer->flags & COWSTACK_LAYER_MIXED);
 	job->state = COMMIT_LEAVING;
-	submit(d, job);
+	job_submit(d, job);
 }
 
 static void leave(struct store_driver *d, struct driver_volume *v)
 {
 	struct driver_commit *job = &v->commit;
 
-	job->state = job->emptied == job->base ? COMMIT_IDLE : COMMIT_EMPTIED;
+	job->state = job->emptied == job->emptied_end ? COMMIT_IDLE :
+							COMMIT_EMPTIED;
 	if (!d->power.dead)
 		layers_settle(d, v);
 }
@@ -579,7 +612,10 @@ static void do_tick(struct store_driver *d, struct driver_volume *v)
 	case COMMIT_STANDING:
 		break;
 	case COMMIT_MARK:
-		mark(d, v);
+		if (job->stream)
+			stream_mark(d, v);
+		else
+			mark(d, v);
 		job->state = COMMIT_MARKING;
 		break;
 	case COMMIT_MARKING:
@@ -587,21 +623,30 @@ static void do_tick(struct store_driver *d, struct driver_volume *v)
 		job->state = COMMIT_GATHER;
 		break;
 	case COMMIT_GATHER:
-		gather(d, v);
+		if (job->stream)
+			stream_gather(d, v);
+		else
+			gather(d, v);
 		break;
 	case COMMIT_WRITE:
-		write_sectors(d, v);
+		if (job->stream)
+			stream_write(d, v);
+		else
+			write_sectors(d, v);
 		break;
 	case COMMIT_FLUSH:
 		flush_destination(d, v);
 		job->state = COMMIT_LET_GO;
 		break;
 	case COMMIT_LET_GO:
-		if (let_go(d, v))
+		if (job->stream ? stream_let_go(d, v) : let_go(d, v))
 			job->state = COMMIT_WAITING;
 		break;
 	case COMMIT_END:
-		end_sweep(d, v);
+		if (job->stream)
+			stream_end(d, v);
+		else
+			end_sweep(d, v);
 		job->state = COMMIT_ENDING;
 		break;
 	case COMMIT_ENDING:
@@ -621,7 +666,7 @@ void commit_tick(struct store_driver *d, struct driver_volume *v)
 	struct driver_commit *job = &v->commit;
 	enum crash_phase phase = d->power.phase;
 
-	if (change_is_waiting(job))
+	if (job_change_is_waiting(job))
 		return;
 	free_change(job);
 	d->power.phase = phase_of(job->state);
@@ -651,8 +696,11 @@ void commit_steer(struct store_driver *d, struct driver_volume *v)
 {
 	struct driver_commit *job = &v->commit;
 
-	if (job->state == COMMIT_IDLE || commit_is_ending(v) ||
-	    change_is_waiting(job))
+	if (job->state == COMMIT_IDLE || commit_is_ending(v))
+		return;
+	stream_finish_batch(d, v);
+	if (job->state == COMMIT_IDLE || driver_is_over(d) ||
+	    job_change_is_waiting(job))
 		return;
 	free_change(job);
 	if (random_percent(&d->random, 40)) {
@@ -694,7 +742,7 @@ void commit_resume(struct store_driver *d, struct driver_volume *v)
 
 	job->state = COMMIT_IDLE;
 	if (job->ending && recorded->state == COWSTACK_JOB_COMPLETED)
-		note_end(d, v);
+		job_note_end(d, v);
 	job->ending = false;
 	if (recorded->state != COWSTACK_JOB_RUNNING &&
 	    recorded->state != COWSTACK_JOB_PAUSED &&
@@ -704,9 +752,14 @@ void commit_resume(struct store_driver *d, struct driver_volume *v)
 	job->base = recorded->base;
 	job->retain = recorded->flags & COWSTACK_JOB_RETAIN;
 	job->reports = recorded->on_error == COWSTACK_ON_ERROR_REPORT;
+	job->stream = recorded->kind == COWSTACK_JOB_STREAM;
+	job->with_base = recorded->flags & COWSTACK_JOB_WITH_BASE;
 	job->state = recorded->state == COWSTACK_JOB_RUNNING ?
 			     COMMIT_MARK : COMMIT_STANDING;
-	if (!range_top(d, v) || (from_layer_id(job->base) && !destination(d, v)))
+	if (job->stream)
+		stream_resume(d, v);
+	else if (!range_top(d, v) ||
+		 (from_layer_id(job->base) && !destination(d, v)))
 		driver_fail(d, "volume %u: its job has no layer", v->number);
 }
 

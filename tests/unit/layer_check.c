@@ -90,9 +90,22 @@ void layer_check_content(struct store_driver *d, struct driver_volume *v,
 
 /* --- clean copies --- */
 
+/* Has a stream, or a commit into a layer, begun with layers above @layer? */
+static bool words_have_moved(const struct driver_volume *v,
+			     const struct cowstack_layer *layer)
+{
+	const struct cowstack_layer *above;
+
+	for (above = v->volume->top; above != layer; above = above->parent)
+		if (above->flags & COWSTACK_LAYER_MIXED)
+			return true;
+	return false;
+}
+
 /*
  * Pieces of @chunk that layers above @layer have newer, up to the highest that an
- * unfinished commit may have written to the base from.
+ * unfinished commit may have written to the base from: or above it, where a stream
+ * has begun to take from that.
  */
 static u16 pieces_on_the_way(const struct cowstack_geometry *g,
 			     const struct driver_volume *v,
@@ -100,12 +113,13 @@ static u16 pieces_on_the_way(const struct cowstack_geometry *g,
 {
 	const struct cowstack_layer *above = v->volume->top;
 	u32 mixed = from_layer_id(v->volume->info.mixed_top);
+	bool moved = mixed && words_have_moved(v, layer);
 	u16 pieces = 0;
 
 	for (; above != layer; above = above->parent) {
 		map_word_t word = chunk_map_get(&above->map, to_vchunk(chunk));
 
-		if (from_layer_id(above->id) > mixed)
+		if (from_layer_id(above->id) > mixed && !moved)
 			continue;
 		pieces |= map_word_is_zero(word) ? g->full_mask :
 						   map_word_mask(word);

@@ -32,6 +32,17 @@ static void carry_out(struct store_driver *d, struct cowstack_change *change)
 	cowstack_change_free(change);
 }
 
+/* A layer that this volume is rid of may be there for others. */
+static bool is_in_chain(const struct driver_volume *v, layer_id_t id)
+{
+	const struct cowstack_layer *layer;
+
+	for (layer = v->volume->top; layer; layer = layer->parent)
+		if (layer->id == id)
+			return true;
+	return false;
+}
+
 void layers_settle(struct store_driver *d, struct driver_volume *v)
 {
 	struct volume_model *m = &v->model;
@@ -43,8 +54,10 @@ void layers_settle(struct store_driver *d, struct driver_volume *v)
 		if (!point->leaving)
 			continue;
 		point->leaving = false;
-		if (!cowstack_layer_find(&d->md, to_layer_id(point->layer)))
+		if (!is_in_chain(v, to_layer_id(point->layer)))
 			model_remove_point(m, i);
+		else
+			point->upward = false;
 	}
 }
 
@@ -70,6 +83,7 @@ void layer_pin(struct store_driver *d, struct driver_volume *v)
 	bool pin;
 
 	/* The module's chain_mutex: one change of a chain at a time. */
+	stream_finish_batch(d, v);
 	driver_run_steps(d);
 	commit_settle(d, v);
 	layer = driver_is_over(d) ? NULL : layer_random(d, v);
@@ -107,6 +121,7 @@ void layer_drop(struct store_driver *d, struct driver_volume *v)
 		driver_fail(d, "volume %u: pinned layer %u is dropped",
 			    v->number, id);
 	point_of(v, layer)->leaving = true;
+	point_of(v, layer)->upward = layer->flags & COWSTACK_LAYER_MIXED;
 	carry_out(d, &change);
 	if (!d->power.dead)
 		layers_settle(d, v);
@@ -130,6 +145,28 @@ void layer_empty(struct store_driver *d, struct driver_volume *v)
 		     from_layer_id(id));
 	if (!cowstack_layer_is_empty(cowstack_layer_find(&d->md, id)))
 		driver_fail(d, "layer is not empty");
+}
+
+void layer_check_needs_no_base(struct store_driver *d, struct driver_volume *v,
+			       const struct cowstack_layer *layer)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(&d->md);
+	u64 sector, step = 1ULL << g->piece_shift;
+
+	for (sector = 0; sector < v->volume->info.base_sectors; sector += step) {
+		vchunk_t chunk = cowstack_sector_chunk(g, sector);
+		map_word_t word = chunk_map_get(&layer->map, chunk);
+		u32 piece = (sector & (g->chunk_sectors - 1)) >> g->piece_shift;
+
+		if (!map_word_is_clean(word) &&
+		    (map_word_is_zero(word) ||
+		     map_word_mask(word) >> piece & 1))
+			continue;
+		driver_fail(d, "volume %u: layer %u has not all of the base: %llu",
+			    v->number, from_layer_id(layer->id),
+			    (unsigned long long)sector);
+		return;
+	}
 }
 
 void layers_check(struct store_driver *d, struct driver_volume *v)
@@ -158,13 +195,15 @@ void layers_check(struct store_driver *d, struct driver_volume *v)
 
 /*
  * What was frozen last is a point in time, whatever commits took of it and
- * whatever left from above it: all that is frozen can always be committed.
+ * whatever left from above it: all that is frozen can always be committed.  But
+ * what a stream has begun to pull up into the top can only go with that.
  */
 void layers_check_newest(struct store_driver *d, struct driver_volume *v)
 {
 	const struct cowstack_layer *layer = v->volume->top->parent;
 
-	if (layer && !cowstack_layer_is_whole(v->volume, layer))
+	if (layer && !cowstack_layer_is_whole(v->volume, layer) &&
+	    from_layer_id(v->volume->top->id) != v->streamed_into)
 		driver_fail(d, "volume %u: layer %u, the newest, is not whole",
 			    v->number, from_layer_id(layer->id));
 }

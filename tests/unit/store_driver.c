@@ -53,8 +53,11 @@ void driver_init(struct store_driver *d)
 
 		v->number = i + 1;
 		model_init(&v->model, v->number);
-		v->commit.sectors = calloc(DRIVER_GROUP_CHUNKS * 128,
+		v->commit.sectors = calloc(DRIVER_GROUP_CHUNKS *
+					   DRIVER_MAX_CHUNK_SECTORS,
 					   sizeof(struct commit_sector));
+		v->commit.pulls = calloc(DRIVER_GROUP_CHUNKS,
+					 sizeof(struct driver_pull));
 	}
 	d->block_memory = calloc(COWSTACK_MAX_STEP_BLOCKS, COWSTACK_BLOCK_SIZE);
 	for (i = 0; i < COWSTACK_MAX_STEP_BLOCKS; i++)
@@ -74,6 +77,7 @@ void driver_exit(struct store_driver *d)
 	for (i = 0; i < DRIVER_VOLUMES; i++) {
 		model_exit(&d->volumes[i].model);
 		free(d->volumes[i].commit.sectors);
+		free(d->volumes[i].commit.pulls);
 	}
 	free(d->block_memory);
 }
@@ -136,6 +140,7 @@ void driver_format(struct store_driver *d, u64 seed)
 		v->uncertain = false;
 		v->growing_to = 0;
 		v->freezing = 0;
+		v->streamed_into = 0;
 		v->commit.state = COMMIT_IDLE;
 		v->commit.ending = false;
 	}
@@ -226,6 +231,24 @@ void driver_submit(struct store_driver *d, struct cowstack_change *change)
 	list_add_tail(&change->transaction.list, &d->queue);
 }
 
+bool driver_breaks(const struct store_driver *d, enum cowstack_fault n,
+		   bool stream)
+{
+	return cowstack_fault(n) && (stream || !d->stream_faults);
+}
+
+/* Does a stream's batch go into the next step? */
+static bool is_step_of_stream(const struct store_driver *d)
+{
+	u32 i;
+
+	for (i = 0; i < DRIVER_VOLUMES; i++)
+		if (d->volumes[i].commit.stream &&
+		    job_change_is_waiting(&d->volumes[i].commit))
+			return true;
+	return false;
+}
+
 static void write_step(struct store_driver *d, struct cowstack_step *step)
 {
 	u64 places[COWSTACK_MAX_STEP_BLOCKS];
@@ -233,7 +256,9 @@ static void write_step(struct store_driver *d, struct cowstack_step *step)
 
 	for (i = 0; i < step->blocks; i++)
 		places[i] = from_mblock(cowstack_step_place(&d->md, step, i));
-	device_write_durably(&d->store, !cowstack_fault(FAULT_SKIP_STORE_FLUSH),
+	device_write_durably(&d->store,
+			     !driver_breaks(d, FAULT_SKIP_STORE_FLUSH,
+					    is_step_of_stream(d)),
 			     places, (const void *const *)d->blocks,
 			     step->blocks);
 }

@@ -16,6 +16,7 @@
 #include "load.h"
 #include "random.h"
 #include "simulated_device.h"
+#include "stream_plan.h"
 #include "volume_model.h"
 
 enum {
@@ -26,6 +27,7 @@ enum {
 	DRIVER_MAX_CHUNKS = 160,
 	DRIVER_STORE_SECTORS = 2048 + DRIVER_MAX_CHUNKS * 128,
 	DRIVER_GROUP_CHUNKS = 16,
+	DRIVER_MAX_CHUNK_SECTORS = 128,
 };
 
 struct driver_volume;
@@ -56,6 +58,16 @@ struct driver_read {
 	u64 expected[DRIVER_MAX_IO_SECTORS];
 };
 
+/* A chunk that is about to go up. */
+struct driver_pull {
+	vchunk_t chunk;
+	u16 gathered;		/* pieces, whose sectors lie in .data */
+	bool took;		/* a new chunk, that nothing names yet */
+	map_word_t word;
+	u64 data[DRIVER_MAX_CHUNK_SECTORS];
+};
+
+/* Jobs: streams go through the same states, but for the flush. */
 enum commit_state {
 	COMMIT_IDLE,
 	COMMIT_MARK,
@@ -80,20 +92,28 @@ struct commit_sector {
 
 struct driver_commit {
 	enum commit_state state;
-	layer_id_t top;
-	layer_id_t base;	/* the destination */
+	layer_id_t top;		/* of a stream the layer that takes */
+	layer_id_t base;	/* the destination, or what a stream goes down to */
+	bool stream;
+	bool with_base;
+	layer_id_t bottom;	/* of a stream's own sources, or 0 */
 	bool retain;
 	bool reports;		/* goes on after errors */
 	u64 errors;
 	bool ending;		/* the step that ends it is sent */
 	bool kept;		/* with layers of the range still there */
 	layer_id_t emptied;	/* to be looked at, or leaving */
+	layer_id_t emptied_end;	/* and the layer below the last */
 	u64 first;		/* chunks of the group: first … next - 1 */
 	u64 next;
 	bool has_change;
 	struct cowstack_change change;
 	struct cowstack_replacement replacements[DRIVER_GROUP_CHUNKS];
 	u32 replacement_count;
+	struct driver_pull *pulls;
+	u32 pull_count;
+	bool one_by_one;	/* a batch of several has failed */
+	bool past_shared;	/* sources that others use too */
 	struct commit_sector *sectors;
 	u32 sector_count;
 };
@@ -115,6 +135,7 @@ struct driver_volume {
 	bool uncertain;			/* being created or deleted */
 	u64 growing_to;			/* size being recorded, or 0 */
 	u32 freezing;			/* layer being frozen, or 0 */
+	u32 streamed_into;		/* a top that has taken from below, or 0 */
 };
 
 enum checkpoint_state {
@@ -157,6 +178,12 @@ struct store_driver {
 	u64 retained;
 	u64 with_errors;
 	u64 stops;		/* for want of room */
+	u64 streams;		/* of these: */
+	u64 top_streams;	/* into the top */
+	u64 base_streams;	/* with the base */
+	u64 shared_streams;	/* past layers of clones */
+	u64 changed_plans;	/* as a guest wrote meanwhile */
+	bool stream_faults;	/* only streams break a rule */
 	u64 clones;
 	u64 drops;
 	u64 clean_words;	/* compared with what shows below them */
@@ -176,6 +203,10 @@ void driver_format(struct store_driver *d, u64 seed);
 void driver_open(struct store_driver *d);
 /* Forgets all memory, as a power cut does. */
 void driver_close(struct store_driver *d);
+
+/* Is rule @n broken where a job does it, a stream or not? */
+bool driver_breaks(const struct store_driver *d, enum cowstack_fault n,
+		   bool stream);
 
 /* The store was found out: the first failure counts. */
 void driver_fail(struct store_driver *d, const char *format, ...);
@@ -219,6 +250,8 @@ void volume_snapshot(struct store_driver *d, struct driver_volume *v);
 /* @update edits the volume's record in the same step. */
 void volume_freeze_top(struct store_driver *d, struct driver_volume *v,
 		       cowstack_update_fn update, const void *argument);
+/* A write in flight to @chunk; NULL: there is none. */
+struct driver_write *volume_find_write(struct driver_volume *v, vchunk_t chunk);
 struct cowstack_layer *volume_top(const struct driver_volume *v);
 u32 base_users(const struct store_driver *d, const struct driver_base *base);
 /* Ends what is in flight. */
@@ -253,6 +286,9 @@ void layer_empty(struct store_driver *d, struct driver_volume *v);
 /* Layers that were to leave, and have, or have not. */
 void layers_settle(struct store_driver *d, struct driver_volume *v);
 void layers_check(struct store_driver *d, struct driver_volume *v);
+/* Has all of the base been pulled up into @layer? */
+void layer_check_needs_no_base(struct store_driver *d, struct driver_volume *v,
+			       const struct cowstack_layer *layer);
 void layers_check_newest(struct store_driver *d, struct driver_volume *v);
 /* @v, which is none, becomes a clone of another; false: there is nothing. */
 bool volume_clone(struct store_driver *d, struct driver_volume *v);
@@ -267,7 +303,41 @@ void layers_check_clean(struct store_driver *d, struct driver_volume *v);
 /* Where no commit is unfinished the base alone is one point in time. */
 void base_check(struct store_driver *d, struct driver_volume *v);
 
+/* --- stream_driver.c --- */
+
+void stream_begin(struct store_driver *d, struct driver_volume *v);
+/* What a job does in these states if it is a stream. */
+void stream_mark(struct store_driver *d, struct driver_volume *v);
+void stream_gather(struct store_driver *d, struct driver_volume *v);
+void stream_write(struct store_driver *d, struct driver_volume *v);
+/* False: no room for a page of words; it stopped. */
+bool stream_let_go(struct store_driver *d, struct driver_volume *v);
+void stream_end(struct store_driver *d, struct driver_volume *v);
+/* The step that ends it is durable. */
+void stream_note_end(struct store_driver *d, struct driver_volume *v);
+/* What the record says is taken up. */
+void stream_resume(struct store_driver *d, struct driver_volume *v);
+/* Is @chunk of the top being settled, so that writers wait? */
+bool stream_locks(const struct driver_volume *v, vchunk_t chunk);
+/* Who wants to change the chain waits until a batch is settled. */
+void stream_finish_batch(struct store_driver *d, struct driver_volume *v);
+
 /* --- commit_driver.c --- */
+
+/* A change of the record alone, durable when this returns. */
+void job_change_record(struct store_driver *d, struct driver_volume *v,
+		       cowstack_update_fn update, const void *argument);
+/* A cowstack_update_fn: progress of the struct driver_commit. */
+void job_update_progress(struct cowstack_volume_info *info,
+			 const void *argument);
+/* Its change goes into the next step, which may come at once or later. */
+void job_submit(struct store_driver *d, struct driver_commit *job);
+bool job_change_is_waiting(const struct driver_commit *job);
+/* For want of room. */
+void job_stop(struct store_driver *d, struct driver_volume *v);
+void job_note_leaving(struct driver_volume *v,
+		      const struct cowstack_layer *bottom,
+		      const struct cowstack_layer *top, bool upward);
 
 void commit_begin(struct store_driver *d, struct driver_volume *v);
 void commit_tick(struct store_driver *d, struct driver_volume *v);

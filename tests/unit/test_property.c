@@ -5,6 +5,7 @@
  *
  *   COWSTACK_SEQUENCES=N  how many sequences (default: see below)
  *   COWSTACK_SEED=N       seed of the first; the next has the next number
+ *   COWSTACK_STREAM_FAULTS=1  in a build with a fault only streams break the rule
  *   test_property --seed N  one sequence, told in full
  */
 #include "workload.h"
@@ -108,6 +109,12 @@ static void print_totals(const struct store_driver *d, u64 sequences)
 	       (unsigned long long)d->retained,
 	       (unsigned long long)d->with_errors,
 	       (unsigned long long)d->stops);
+	printf("# %llu streams: %llu into the top, %llu with the base, %llu past shared layers; %llu plans changed\n",
+	       (unsigned long long)d->streams,
+	       (unsigned long long)d->top_streams,
+	       (unsigned long long)d->base_streams,
+	       (unsigned long long)d->shared_streams,
+	       (unsigned long long)d->changed_plans);
 	printf("# %llu clones, %llu layers dropped, %llu clean words looked at\n",
 	       (unsigned long long)d->clones, (unsigned long long)d->drops,
 	       (unsigned long long)d->clean_words);
@@ -131,6 +138,7 @@ TEST(content_survives_power_cuts)
 	       (unsigned long long)(seed + count - 1));
 	driver_init(&d);
 	d.verbose = verbose;
+	d.stream_faults = number_from_environment("COWSTACK_STREAM_FAULTS", 0);
 	for (i = 0; i < count; i++)
 		if (!run_sequence(&d, seed + i))
 			break;

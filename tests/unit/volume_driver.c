@@ -106,7 +106,7 @@ static bool make_room(struct store_driver *d, struct driver_volume *v,
 
 /* --- writes --- */
 
-static struct driver_write *find_write(struct driver_volume *v, vchunk_t chunk)
+struct driver_write *volume_find_write(struct driver_volume *v, vchunk_t chunk)
 {
 	int i;
 
@@ -184,15 +184,18 @@ void volume_begin_write(struct store_driver *d, struct driver_volume *v,
 	struct driver_write *w = free_write(v);
 	map_word_t word;
 
-	if (!w || find_write(v, chunk))
+	if (!w || volume_find_write(v, chunk))
 		return;
 	count = min_t(u64, count, v->volume->info.sectors - sector);
 	count = min(count, g->chunk_sectors -
 				   (u32)(sector & (g->chunk_sectors - 1)));
-	if (!find_rewrite(g, v, sector, count, &word) &&
-	    !make_room(d, v, chunk, &word)) {
-		d->full++;
-		return;
+	if (!find_rewrite(g, v, sector, count, &word)) {
+		if (stream_locks(v, chunk))
+			return;
+		if (!make_room(d, v, chunk, &word)) {
+			d->full++;
+			return;
+		}
 	}
 	*w = (struct driver_write){
 		.used = true, .fua = fua, .sector = sector, .count = count,
@@ -269,6 +272,8 @@ static bool discard_chunk(struct store_driver *d, struct driver_volume *v,
 
 	if (old == new)
 		return true;
+	if (stream_locks(v, to_vchunk(chunk)))
+		return false;
 	page = top_page(d, v, to_vchunk(chunk));
 	if (!page)
 		return false;
@@ -520,6 +525,7 @@ void volume_delete(struct store_driver *d, struct driver_volume *v)
 	struct cowstack_change change;
 
 	volume_drain(d, v);
+	stream_finish_batch(d, v);
 	driver_run_steps(d);	/* what its job has queued */
 	if (driver_is_over(d))
 		return;
@@ -570,6 +576,9 @@ void volume_freeze_top(struct store_driver *d, struct driver_volume *v,
 	struct cowstack_change change;
 	u32 covered;
 
+	stream_finish_batch(d, v);
+	if (driver_is_over(d))
+		return;
 	d->power.phase = PHASE_SNAPSHOT;
 	if (cowstack_change_snapshot(&change, &d->md, v->volume, NULL, 0,
 				     update, argument)) {

@@ -74,6 +74,7 @@ void model_clone(struct volume_model *m, const struct volume_model *from,
 		m->points[i].pinned = from->points[i].pinned;
 		m->points[i].pin_changing = false;
 		m->points[i].leaving = false;
+		m->points[i].upward = false;
 	}
 	model_reset(m, sectors, from->points[i - 1].content,
 		    from->points[i - 1].sectors);
@@ -216,6 +217,7 @@ void model_add_point(struct volume_model *m, u32 layer)
 	point->pinned = false;
 	point->pin_changing = false;
 	point->leaving = false;
+	point->upward = false;
 	memcpy(point->content, m->now, m->sectors * sizeof(u64));
 }
 
@@ -247,7 +249,7 @@ void model_remove_point(struct volume_model *m, u32 i)
 {
 	struct model_point gone = m->points[i];
 
-	if (i)
+	if (i && !gone.upward)
 		copy_point(&m->points[i - 1], &gone);
 	memmove(m->points + i, m->points + i + 1,
 		(m->point_count - i - 1) * sizeof(gone));

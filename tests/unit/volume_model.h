@@ -53,6 +53,7 @@ struct model_point {
 	bool pinned;
 	bool pin_changing;	/* to the other state */
 	bool leaving;		/* the step that removes it is sent */
+	bool upward;		/* what it showed goes with it */
 };
 
 struct volume_model {
@@ -112,7 +113,10 @@ struct model_point *model_find_point(struct volume_model *m, u32 layer);
  * so do the layers that are kept, as what they hold is clean.
  */
 void model_commit_base(struct volume_model *m, u32 layer, u64 *base);
-/* The point @i leaves, and what it showed shows at the one below it. */
+/*
+ * The point @i leaves, and what it showed shows at the one below it; not if it goes
+ * with it.
+ */
 void model_remove_point(struct volume_model *m, u32 i);
 /* The last point was none. */
 void model_drop_last_point(struct volume_model *m);

@@ -70,6 +70,14 @@ static void end_something(struct store_driver *d, struct driver_volume *v)
 		volume_end_read(d, v, &v->reads[i]);
 }
 
+static void begin_job(struct store_driver *d, struct driver_volume *v)
+{
+	if (random_percent(&d->random, 35))
+		stream_begin(d, v);
+	else
+		commit_begin(d, v);
+}
+
 /* The next thing on the way to the end of a commit. */
 static void further_commit(struct store_driver *d, struct driver_volume *v)
 {
@@ -78,7 +86,7 @@ static void further_commit(struct store_driver *d, struct driver_volume *v)
 	else if (v->commit.state != COMMIT_IDLE)
 		commit_tick(d, v);
 	else if (v->model.point_count > random_below(&d->random, 3))
-		commit_begin(d, v);
+		begin_job(d, v);
 	else
 		volume_snapshot(d, v);
 }
@@ -112,7 +120,7 @@ static void work_on_volume(struct store_driver *d, struct driver_volume *v)
 	else if (dice < 147)
 		volume_snapshot(d, v);
 	else if (dice < 156)
-		commit_begin(d, v);
+		begin_job(d, v);
 	else if (dice < 184)
 		commit_tick(d, v);
 	else if (dice < 187)
@@ -178,6 +186,7 @@ void workload_quiesce(struct store_driver *d)
 		volume_drain(d, v);
 		if (!driver_is_over(d) && random_percent(&d->random, 50))
 			commit_run(d, v);
+		stream_finish_batch(d, v);
 	}
 	driver_flush(d);
 	driver_reclaim(d);

@@ -1,0 +1,597 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A stream, a piece at a time and in the module's order: record, mark, (gather,
+ * write, let go)…, end.  What a batch takes is planned when it is gathered, and
+ * again when it is written: guests write to the top in between.
+ */
+#include "store_driver.h"
+
+static struct cowstack_layer *find_layer(struct store_driver *d, layer_id_t id)
+{
+	return id == COWSTACK_BASE_LAYER ? NULL :
+					   cowstack_layer_find(&d->md, id);
+}
+
+/* The layer that takes. */
+static struct cowstack_layer *find_taker(struct store_driver *d,
+					 const struct driver_volume *v)
+{
+	return find_layer(d, v->commit.top);
+}
+
+/* The lowest below @layer that this volume alone uses; NULL: there is none. */
+static struct cowstack_layer *lowest_own(const struct driver_volume *v,
+					 struct cowstack_layer *layer,
+					 const struct cowstack_layer *below)
+{
+	struct cowstack_layer *lowest = NULL;
+
+	for (; layer != below; layer = layer->parent) {
+		if (cowstack_layer_is_shared(v->volume, layer))
+			break;
+		lowest = layer;
+	}
+	return lowest;
+}
+
+/* What is this volume's alone was decided when it was marked. */
+static void fill_stream(struct store_driver *d, const struct driver_volume *v,
+			struct cowstack_stream *stream)
+{
+	const struct driver_commit *job = &v->commit;
+	struct cowstack_layer *taker = find_taker(d, v);
+	u32 i;
+
+	cowstack_range_fill(&stream->range, taker, find_layer(d, job->base));
+	stream->own = 1;
+	for (i = 1; i < stream->range.count; i++)
+		if (stream->range.layer[i]->id == job->bottom)
+			stream->own = i + 1;
+	stream->base_sectors = job->with_base ? v->volume->info.base_sectors : 0;
+}
+
+/* --- begin --- */
+
+static struct cowstack_layer *choose_taker(struct store_driver *d,
+					   struct driver_volume *v)
+{
+	struct cowstack_layer *layer = volume_top(v);
+
+	if (random_percent(&d->random, 50))
+		layer = layer_random(d, v);
+	if (!layer || cowstack_layer_is_shared(v->volume, layer) ||
+	    (layer != volume_top(v) &&
+	     !cowstack_layer_is_whole(v->volume, layer)))
+		return NULL;
+	return layer;
+}
+
+static bool any_is_pinned(const struct cowstack_layer *layer,
+			  const struct cowstack_layer *below)
+{
+	for (; layer != below; layer = layer->parent)
+		if (layer->flags & COWSTACK_LAYER_PINNED)
+			return true;
+	return false;
+}
+
+static bool choose_stream(struct store_driver *d, struct driver_volume *v)
+{
+	struct cowstack_layer *taker = choose_taker(d, v), *below = NULL;
+	struct driver_commit *job = &v->commit;
+
+	if (!taker)
+		return false;
+	if (random_percent(&d->random, 30)) {
+		below = layer_random(d, v);
+		while (below && from_layer_id(below->id) >=
+				from_layer_id(taker->id))
+			below = below->parent;
+	}
+	job->with_base = !below && random_percent(&d->random, 40);
+	if ((taker->parent == below && !job->with_base) ||
+	    any_is_pinned(taker->parent, below))
+		return false;
+	job->top = taker->id;
+	job->base = below ? below->id : COWSTACK_BASE_LAYER;
+	below = lowest_own(v, taker->parent, below);
+	job->bottom = below ? below->id : COWSTACK_BASE_LAYER;
+	job->retain = false;
+	job->reports = random_percent(&d->random, 30);
+	job->errors = 0;
+	return true;
+}
+
+static bool has_room(struct store_driver *d, struct driver_volume *v)
+{
+	struct cowstack_stream stream;
+
+	fill_stream(d, v, &stream);
+	return cowstack_stream_room(cowstack_geometry(&d->md), &stream) <=
+	       cowstack_allocator_room(&d->md.allocator);
+}
+
+static void update_start(struct cowstack_volume_info *info,
+			 const void *argument)
+{
+	const struct driver_commit *job = argument;
+
+	memset(&info->job, 0, sizeof(info->job));
+	info->job.kind = COWSTACK_JOB_STREAM;
+	info->job.state = COWSTACK_JOB_RUNNING;
+	info->job.top = job->top;
+	info->job.base = job->base;
+	info->job.flags = job->with_base ? COWSTACK_JOB_WITH_BASE : 0;
+	info->job.on_error = job->reports ? COWSTACK_ON_ERROR_REPORT :
+					    COWSTACK_ON_ERROR_STOP;
+}
+
+void stream_begin(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+
+	if (job->state != COMMIT_IDLE || !choose_stream(d, v) || !has_room(d, v))
+		return;
+	driver_trace(d, "volume %u: stream into layer %u down to %u%s",
+		     v->number, from_layer_id(job->top),
+		     from_layer_id(job->base),
+		     job->with_base ? ", with the base" : "");
+	job->stream = true;
+	job->state = COMMIT_MARK;
+	job_change_record(d, v, update_start, job);
+}
+
+static void update_mark(struct cowstack_volume_info *info, const void *argument)
+{
+	info->job.error = 0;
+}
+
+void stream_mark(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+	struct cowstack_layer *taker = find_taker(d, v);
+	struct cowstack_layer *bottom = lowest_own(v, taker->parent,
+						   find_layer(d, job->base));
+
+	job->next = 0;
+	job->errors = 0;
+	job->one_by_one = false;
+	job->bottom = bottom ? bottom->id : COWSTACK_BASE_LAYER;
+	if (taker == volume_top(v))
+		v->streamed_into = from_layer_id(taker->id);
+	if (bottom)
+		cowstack_change_mix(&job->change, &d->md, v->volume, bottom,
+				    taker, update_mark, job);
+	else
+		cowstack_change_info(&job->change, &d->md, v->volume,
+				     update_mark, job);
+	job_submit(d, job);
+}
+
+/* --- gather --- */
+
+static bool is_new(struct store_driver *d, const struct driver_volume *v,
+		   vchunk_t chunk, const struct cowstack_pull *pull)
+{
+	return pull->word != MAP_WORD_NONE &&
+	       (pull->copied ||
+		pull->word != chunk_map_get(&find_taker(d, v)->map, chunk));
+}
+
+static u64 read_base(const struct driver_volume *v, u64 sector)
+{
+	return sector < v->volume->info.base_sectors ?
+		       device_read_version(&v->base->device, sector) : 0;
+}
+
+static void gather_copy(struct store_driver *d, struct driver_volume *v,
+			struct driver_pull *p,
+			const struct cowstack_pull_copy *copy)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(&d->md);
+	u64 start = from_vchunk(p->chunk) << g->chunk_shift;
+	u32 first = copy->first << g->piece_shift;
+	u32 count = copy->count << g->piece_shift;
+	u32 i;
+
+	for (i = 0; i < count; i++)
+		p->data[first + i] = copy->from_base ?
+			read_base(v, start + first + i) :
+			device_read_version(&d->store, copy->place + i);
+}
+
+static void gather_chunk(struct store_driver *d, struct driver_volume *v,
+			 const struct cowstack_stream *stream, vchunk_t chunk)
+{
+	struct driver_commit *job = &v->commit;
+	struct driver_pull *p = &job->pulls[job->pull_count];
+	struct cowstack_pull pull;
+	u32 i;
+
+	cowstack_stream_plan(cowstack_geometry(&d->md), stream, chunk, &pull);
+	if (!is_new(d, v, chunk, &pull))
+		return;
+	p->chunk = chunk;
+	p->gathered = pull.copied;
+	p->took = false;
+	for (i = 0; i < pull.count; i++)
+		gather_copy(d, v, p, &pull.copies[i]);
+	job->pull_count++;
+}
+
+/* A chunk could not be read or written: it stays where it is. */
+static void note_error(struct driver_commit *job)
+{
+	job->errors++;
+	job->next = job->first + 1;
+	job->one_by_one = false;
+	job->state = COMMIT_GATHER;
+}
+
+void stream_gather(struct store_driver *d, struct driver_volume *v)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(&d->md);
+	struct driver_commit *job = &v->commit;
+	u64 passed = job->one_by_one ? 1 : 1 + random_below(&d->random, 64);
+	vchunk_t chunk = to_vchunk(job->next);
+	struct cowstack_stream stream;
+
+	fill_stream(d, v, &stream);
+	if (!cowstack_stream_next(g, &stream, &chunk)) {
+		job->state = COMMIT_END;
+		return;
+	}
+	job->first = from_vchunk(chunk);
+	if (job->reports && random_percent(&d->random, 15)) {
+		note_error(job);
+		return;
+	}
+	job->pull_count = 0;
+	power_tick(&d->power);
+	do {
+		gather_chunk(d, v, &stream, chunk);
+		job->next = from_vchunk(chunk) + 1;
+		chunk = to_vchunk(job->next);
+	} while (--passed && job->pull_count < DRIVER_GROUP_CHUNKS &&
+		 cowstack_stream_next(g, &stream, &chunk));
+	job->state = COMMIT_WRITE;
+}
+
+/* --- write --- */
+
+static bool takes_into_top(struct store_driver *d, const struct driver_volume *v)
+{
+	return find_taker(d, v) == volume_top(v);
+}
+
+/* First writes that are under way to the chunks of the batch come before it. */
+static void lock_chunks(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+	u32 i;
+
+	if (!takes_into_top(d, v))
+		return;
+	for (i = 0; i < job->pull_count && !driver_is_over(d); i++) {
+		struct driver_write *w = volume_find_write(v,
+							   job->pulls[i].chunk);
+
+		if (w && w->publishes)
+			volume_end_write(d, v, w);
+	}
+}
+
+bool stream_locks(const struct driver_volume *v, vchunk_t chunk)
+{
+	const struct driver_commit *job = &v->commit;
+	u32 i;
+
+	if (!job->stream || job->top != volume_top(v)->id)
+		return false;
+	if (job->state != COMMIT_LET_GO &&
+	    !(job->state == COMMIT_WAITING && job_change_is_waiting(job)))
+		return false;
+	for (i = 0; i < job->pull_count; i++)
+		if (job->pulls[i].chunk == chunk)
+			return true;
+	return false;
+}
+
+/* What goes to sector @within of the chunk, which @copy is about. */
+static u64 version_to_write(struct store_driver *d, const struct driver_pull *p,
+			    const struct cowstack_pull_copy *copy, u32 within)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(&d->md);
+	bool gathered = p->gathered >> (within >> g->piece_shift) & 1;
+	u64 place = copy->place + within - (copy->first << g->piece_shift);
+	u64 version;
+
+	if (copy->from_base) {
+		if (!gathered)
+			driver_fail(d, "the base is read under locks");
+		return p->data[within];
+	}
+	version = device_read_version(&d->store, place);
+	if (gathered && version != p->data[within])
+		driver_fail(d, "what is pulled up has changed");
+	return version;
+}
+
+static void write_copies(struct store_driver *d, const struct driver_pull *p,
+			 const struct cowstack_pull *pull)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(&d->md);
+	u64 home = cowstack_chunk_sector(g, map_word_chunk(p->word));
+	u32 i, within, end;
+
+	power_tick(&d->power);
+	for (i = 0; i < pull->count; i++) {
+		const struct cowstack_pull_copy *c = &pull->copies[i];
+
+		end = (c->first + c->count) << g->piece_shift;
+		for (within = c->first << g->piece_shift; within < end; within++)
+			device_write_version(&d->store, home + within,
+					     version_to_write(d, p, c, within),
+					     0);
+	}
+}
+
+static int place_chunk(struct store_driver *d, struct driver_volume *v,
+		       const struct cowstack_stream *stream,
+		       struct driver_pull *p, bool copies)
+{
+	struct driver_commit *job = &v->commit;
+	struct cowstack_replacement *r;
+	struct cowstack_pull pull;
+	dchunk_t room;
+	u64 got;
+
+	cowstack_stream_plan(cowstack_geometry(&d->md), stream, p->chunk, &pull);
+	d->changed_plans += copies && pull.copied != p->gathered;
+	if (!is_new(d, v, p->chunk, &pull))
+		return 0;
+	p->word = pull.word;
+	if (pull.needs_chunk) {
+		if (cowstack_allocator_take(&d->md.allocator, 1, &room, &got))
+			return -ENOSPC;
+		p->took = true;
+		p->word = map_word_at(pull.word, room);
+	}
+	r = &job->replacements[job->replacement_count++];
+	r->chunk = p->chunk;
+	r->layer = find_taker(d, v);
+	r->word = p->word;
+	if (copies)
+		write_copies(d, p, &pull);
+	return 0;
+}
+
+/* No step has been made: nothing names what was taken. */
+static void give_back_room(struct store_driver *d, struct driver_commit *job)
+{
+	struct driver_pull *p;
+
+	for (p = job->pulls; p < job->pulls + job->pull_count; p++) {
+		if (p->took)
+			cowstack_allocator_untake(&d->md.allocator,
+						  map_word_chunk(p->word), 1);
+		p->took = false;
+	}
+}
+
+static void stop(struct store_driver *d, struct driver_volume *v)
+{
+	give_back_room(d, &v->commit);
+	job_stop(d, v);
+}
+
+/* As the module does: chunk by chunk again, and what fails then is noted. */
+static void fail_batch(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+
+	if (!job->reports) {
+		stop(d, v);
+		return;
+	}
+	give_back_room(d, job);
+	if (job->one_by_one) {
+		note_error(job);
+		return;
+	}
+	job->one_by_one = true;
+	job->next = job->first;
+	job->state = COMMIT_GATHER;
+}
+
+static int place_chunks(struct store_driver *d, struct driver_volume *v,
+			bool copies)
+{
+	struct driver_commit *job = &v->commit;
+	struct cowstack_stream stream;
+	int error = 0;
+	u32 i;
+
+	fill_stream(d, v, &stream);
+	job->replacement_count = 0;
+	for (i = 0; i < job->pull_count && !error; i++)
+		error = place_chunk(d, v, &stream, &job->pulls[i], copies);
+	return error;
+}
+
+/* The step first, its data after it. */
+static void let_go_before_copy(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+	struct cowstack_stream stream;
+	struct cowstack_pull plan[DRIVER_GROUP_CHUNKS];
+	u32 i;
+
+	fill_stream(d, v, &stream);
+	for (i = 0; i < job->pull_count; i++)
+		cowstack_stream_plan(cowstack_geometry(&d->md), &stream,
+				     job->pulls[i].chunk, &plan[i]);
+	if (place_chunks(d, v, false) || !stream_let_go(d, v))
+		return;
+	driver_run_steps(d);
+	for (i = 0; i < job->pull_count; i++)
+		if (map_word_has_chunk(job->pulls[i].word))
+			write_copies(d, &job->pulls[i], &plan[i]);
+	job->state = COMMIT_WAITING;
+}
+
+void stream_write(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+
+	lock_chunks(d, v);
+	if (driver_is_over(d))
+		return;
+	if (driver_breaks(d, FAULT_DROP_BEFORE_COPY, true)) {
+		let_go_before_copy(d, v);
+		return;
+	}
+	/* Not to be found out by what guests wrote. */
+	if (d->stream_faults && driver_breaks(d, FAULT_SKIP_STORE_FLUSH, true)) {
+		driver_run_steps(d);
+		device_flush(&d->store);
+	}
+	if (place_chunks(d, v, true)) {
+		stop(d, v);
+		return;
+	}
+	if (random_percent(&d->random, 3))
+		fail_batch(d, v);
+	else
+		job->state = COMMIT_LET_GO;
+}
+
+/* --- let go --- */
+
+static void let_go_in_two_steps(struct store_driver *d, struct driver_volume *v,
+				struct cowstack_let_go what)
+{
+	struct driver_commit *job = &v->commit;
+
+	if (cowstack_change_let_go(&job->change, &d->md, v->volume, &what, NULL,
+				   NULL))
+		return;
+	driver_submit(d, &job->change);
+	driver_run_steps(d);
+	cowstack_change_free(&job->change);
+}
+
+bool stream_let_go(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+	struct cowstack_layer *bottom = find_layer(d, job->bottom);
+	struct cowstack_let_go what = {
+		.bottom = bottom,
+		.top = bottom ? find_taker(d, v)->parent : NULL,
+		.upward = true,
+		.first = to_vchunk(job->first),
+		.count = job->next - job->first,
+	};
+	int error;
+
+	if (driver_breaks(d, FAULT_DROP_IN_TWO_STEPS, true))
+		let_go_in_two_steps(d, v, what);
+	what.replacements = job->replacements;
+	what.replacement_count = job->replacement_count;
+	error = cowstack_change_let_go(&job->change, &d->md, v->volume, &what,
+				       job_update_progress, job);
+	if (error) {
+		if (error != -ENOSPC)
+			driver_fail(d, "volume %u: no letting go upward: %d",
+				    v->number, error);
+		stop(d, v);
+		return false;
+	}
+	job_submit(d, job);
+	return true;
+}
+
+void stream_finish_batch(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+
+	if (!job->stream || driver_is_over(d))
+		return;
+	if (job->state == COMMIT_LET_GO)
+		commit_tick(d, v);
+	if (job->state == COMMIT_WAITING)
+		driver_run_steps(d);
+}
+
+/* --- end --- */
+
+static void update_finish(struct cowstack_volume_info *info,
+			  const void *argument)
+{
+	const struct driver_commit *job = argument;
+
+	info->job.state = COWSTACK_JOB_COMPLETED;
+	info->job.errors = job->errors;
+}
+
+void stream_end(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+	struct cowstack_layer *taker = find_taker(d, v);
+	struct cowstack_layer *below = find_layer(d, job->base);
+	const struct cowstack_layer *layer;
+	int error;
+
+	job->kept = job->errors;
+	if (job->kept)
+		error = cowstack_change_info(&job->change, &d->md, v->volume,
+					     update_finish, job);
+	else
+		error = cowstack_change_pull(&job->change, &d->md, v->volume,
+					     taker, below, update_finish, job);
+	if (error) {
+		driver_fail(d, "volume %u: stream cannot finish: %d", v->number,
+			    error);
+		return;
+	}
+	for (layer = taker; !job->kept && layer->parent != below;
+	     layer = layer->parent)
+		job_note_leaving(v, layer->parent, layer->parent, true);
+	job->past_shared = taker->parent != below &&
+		cowstack_layer_above(below, taker)->id != job->bottom;
+	job->ending = true;
+	job_submit(d, job);
+}
+
+void stream_note_end(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+	const struct cowstack_layer *taker = find_taker(d, v);
+
+	job->ending = false;
+	layers_settle(d, v);
+	if (!job->errors && taker->parent != find_layer(d, job->base))
+		driver_fail(d, "volume %u: a layer is still below %u",
+			    v->number, from_layer_id(job->top));
+	if (!job->errors && job->with_base)
+		layer_check_needs_no_base(d, v, taker);
+	d->streams++;
+	d->top_streams += taker == v->volume->top;
+	d->base_streams += job->with_base;
+	d->shared_streams += job->past_shared;
+	d->with_errors += !!job->errors;
+	driver_trace(d, "volume %u: streamed into layer %u, %llu errors",
+		     v->number, from_layer_id(job->top),
+		     (unsigned long long)job->errors);
+}
+
+void stream_resume(struct store_driver *d, struct driver_volume *v)
+{
+	const struct cowstack_layer *layer = find_taker(d, v);
+	layer_id_t below = v->commit.base;
+
+	for (; layer && layer->id != below; layer = layer->parent)
+		;
+	if (!find_taker(d, v) || (from_layer_id(below) && !layer))
+		driver_fail(d, "volume %u: its stream has no layer", v->number);
+}
