@@ -88,6 +88,24 @@ void layer_check_content(struct store_driver *d, struct driver_volume *v,
 	}
 }
 
+bool layer_decides(const struct store_driver *d,
+		   const struct cowstack_layer *layer, u64 sector)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(&d->md);
+	vchunk_t chunk = cowstack_sector_chunk(g, sector);
+	u32 piece = (sector & (g->chunk_sectors - 1)) >> g->piece_shift;
+
+	for (; layer; layer = layer->parent) {
+		map_word_t word = chunk_map_get(&layer->map, chunk);
+
+		if (!map_word_is_clean(word) &&
+		    (map_word_is_zero(word) ||
+		     map_word_mask(word) >> piece & 1))
+			return true;
+	}
+	return false;
+}
+
 /* --- clean copies --- */
 
 /* Has a stream, or a commit into a layer, begun with layers above @layer? */

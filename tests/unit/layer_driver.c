@@ -261,6 +261,7 @@ bool volume_clone(struct store_driver *d, struct driver_volume *v)
 	}
 	v->uncertain = true;
 	v->base = from->base;
+	v->exchanged = false;
 	v->commit.ending = false;
 	v->commit.state = COMMIT_IDLE;
 	carry_out(d, &change);

@@ -141,6 +141,7 @@ void driver_format(struct store_driver *d, u64 seed)
 		v->growing_to = 0;
 		v->freezing = 0;
 		v->streamed_into = 0;
+		v->exchanged = false;
 		v->commit.state = COMMIT_IDLE;
 		v->commit.ending = false;
 	}

@@ -133,6 +133,7 @@ struct driver_volume {
 	struct driver_read reads[DRIVER_MAX_IN_FLIGHT];
 	struct driver_commit commit;
 	bool uncertain;			/* being created or deleted */
+	bool exchanged;			/* the base is, and that not accepted yet */
 	u64 growing_to;			/* size being recorded, or 0 */
 	u32 freezing;			/* layer being frozen, or 0 */
 	u32 streamed_into;		/* a top that has taken from below, or 0 */
@@ -183,6 +184,8 @@ struct store_driver {
 	u64 base_streams;	/* with the base */
 	u64 shared_streams;	/* past layers of clones */
 	u64 changed_plans;	/* as a guest wrote meanwhile */
+	u64 exchanges;		/* of bases */
+	u64 clean_dropped;	/* for that */
 	bool stream_faults;	/* only streams break a rule */
 	u64 clones;
 	u64 drops;
@@ -253,7 +256,6 @@ void volume_freeze_top(struct store_driver *d, struct driver_volume *v,
 /* A write in flight to @chunk; NULL: there is none. */
 struct driver_write *volume_find_write(struct driver_volume *v, vchunk_t chunk);
 struct cowstack_layer *volume_top(const struct driver_volume *v);
-u32 base_users(const struct store_driver *d, const struct driver_base *base);
 /* Ends what is in flight. */
 void volume_drain(struct store_driver *d, struct driver_volume *v);
 bool volume_uses_chunks(const struct store_driver *d,
@@ -265,6 +267,19 @@ u64 volume_read_sector(const struct store_driver *d,
 		       const struct driver_volume *v,
 		       const struct cowstack_extent *extent, u64 from,
 		       u64 sector);
+
+/* --- base_driver.c --- */
+
+u32 base_users(const struct store_driver *d, const struct driver_base *base);
+struct driver_base *base_unused(struct store_driver *d);
+/* @v's base gets new content. */
+void base_fill(struct store_driver *d, struct driver_volume *v, u64 sectors);
+/* Its size enters the volume's record. */
+void base_record(struct store_driver *d, struct driver_volume *v);
+/* Other content, perhaps of another size, for all volumes over @v's base. */
+void base_exchange(struct store_driver *d, struct driver_volume *v);
+/* What the volume has of the base that was goes; again if that was cut. */
+void base_accept(struct store_driver *d, struct driver_volume *v);
 
 /* --- volume_check.c --- */
 
@@ -298,6 +313,9 @@ bool volume_clone(struct store_driver *d, struct driver_volume *v);
 /* Does @layer alone show what it did when it was frozen? */
 void layer_check_content(struct store_driver *d, struct driver_volume *v,
 			 const struct model_point *point);
+/* Is it a word of @layer or one below, not clean, that says what @sector shows? */
+bool layer_decides(const struct store_driver *d,
+		   const struct cowstack_layer *layer, u64 sector);
 /* Does each clean word say what shows below it? */
 void layers_check_clean(struct store_driver *d, struct driver_volume *v);
 /* Where no commit is unfinished the base alone is one point in time. */

@@ -115,6 +115,9 @@ static void print_totals(const struct store_driver *d, u64 sequences)
 	       (unsigned long long)d->base_streams,
 	       (unsigned long long)d->shared_streams,
 	       (unsigned long long)d->changed_plans);
+	printf("# %llu bases exchanged, %llu clean words dropped for that\n",
+	       (unsigned long long)d->exchanges,
+	       (unsigned long long)d->clean_dropped);
 	printf("# %llu clones, %llu layers dropped, %llu clean words looked at\n",
 	       (unsigned long long)d->clones, (unsigned long long)d->drops,
 	       (unsigned long long)d->clean_words);

@@ -130,6 +130,15 @@ static void take_away(struct store_driver *d, struct driver_volume *v)
 	v->volume = NULL;
 }
 
+static void check_opened(struct store_driver *d, struct driver_volume *v)
+{
+	adopt_content(d, v);
+	layers_check_newest(d, v);
+	check_frozen(d, v);
+	layers_check_clean(d, v);
+	base_check(d, v);
+}
+
 void volume_open(struct store_driver *d, struct driver_volume *v)
 {
 	bool expected = v->model.sectors;
@@ -156,19 +165,24 @@ void volume_open(struct store_driver *d, struct driver_volume *v)
 	layers_check(d, v);
 	if (cowstack_volume_bring_up(&d->md, v->volume))
 		driver_fail(d, "volume does not come up");
-	if (driver_is_over(d))
-		return;
-	adopt_content(d, v);
-	layers_check_newest(d, v);
-	check_frozen(d, v);
-	layers_check_clean(d, v);
-	base_check(d, v);
+	/* Nobody looks at it before what is left of the other base has gone. */
+	if (!driver_is_over(d) && !v->exchanged)
+		check_opened(d, v);
+}
+
+static void accept_and_check(struct store_driver *d, struct driver_volume *v)
+{
+	base_accept(d, v);
+	if (!driver_is_over(d))
+		check_opened(d, v);
 }
 
 void volume_finish_open(struct store_driver *d, struct driver_volume *v)
 {
 	if (v->uncertain && v->volume)
 		take_away(d, v);
+	else if (v->exchanged)
+		accept_and_check(d, v);
 	if (v->uncertain && !d->power.dead) {
 		v->uncertain = false;
 		model_reset(&v->model, 0, NULL, 0);

@@ -403,17 +403,6 @@ void volume_drain(struct store_driver *d, struct driver_volume *v)
 	}
 }
 
-struct creation {
-	u64 base_sectors;
-};
-
-static void set_base(struct cowstack_volume_info *info, const void *argument)
-{
-	const struct creation *creation = argument;
-
-	info->base_sectors = creation->base_sectors;
-}
-
 static u64 random_size(struct store_driver *d)
 {
 	const struct cowstack_geometry *g = cowstack_geometry(&d->md);
@@ -427,55 +416,6 @@ static u64 random_size(struct store_driver *d)
 	if (random_percent(&d->random, 50))
 		sectors -= random_below(&d->random, g->chunk_sectors);
 	return min_t(u64, sectors, MODEL_MAX_SECTORS);
-}
-
-static void fill_base(struct store_driver *d, struct driver_volume *v,
-		      u64 sectors)
-{
-	u64 counter = ++d->counter;
-	u64 sector;
-
-	device_reset(&v->base->device, sectors);
-	for (sector = 0; sector < sectors; sector++) {
-		u64 version = version_make(counter, v->number, sector);
-
-		v->base->content[sector] = version;
-		device_write_version(&v->base->device, sector, version, 0);
-	}
-	device_flush(&v->base->device);
-}
-
-/* Volumes over @base, half made ones included. */
-u32 base_users(const struct store_driver *d, const struct driver_base *base)
-{
-	u32 i, users = 0;
-
-	for (i = 0; i < DRIVER_VOLUMES; i++)
-		users += d->volumes[i].base == base &&
-			 (d->volumes[i].volume || d->volumes[i].uncertain);
-	return users;
-}
-
-/* There are as many as volumes. */
-static struct driver_base *unused_base(struct store_driver *d)
-{
-	struct driver_base *base = d->bases;
-
-	while (base_users(d, base))
-		base++;
-	return base;
-}
-
-static void record_base(struct store_driver *d, struct driver_volume *v,
-			u64 sectors)
-{
-	const struct creation creation = { .base_sectors = sectors };
-	struct cowstack_change change;
-
-	cowstack_change_info(&change, &d->md, v->volume, set_base, &creation);
-	driver_submit(d, &change);
-	driver_run_steps(d);
-	cowstack_change_free(&change);
 }
 
 /*
@@ -493,8 +433,8 @@ void volume_create(struct store_driver *d, struct driver_volume *v)
 	if (random_percent(&d->random, 25))
 		based = random_below(&d->random, sectors + 1);
 	name[sizeof(name) - 2] += v->number;
-	v->base = unused_base(d);
-	fill_base(d, v, based);
+	v->base = base_unused(d);
+	base_fill(d, v, based);
 	error = cowstack_change_create_volume(&change, &d->md,
 					      to_volume_id(v->number), sectors,
 					      name, 0);
@@ -504,13 +444,14 @@ void volume_create(struct store_driver *d, struct driver_volume *v)
 		return;
 	}
 	v->uncertain = true;
+	v->exchanged = false;
 	v->commit.ending = false;
 	v->commit.state = COMMIT_IDLE;
 	driver_submit(d, &change);
 	driver_run_steps(d);
 	cowstack_change_free(&change);
 	v->volume = cowstack_volume_find(&d->md, to_volume_id(v->number));
-	record_base(d, v, based);
+	base_record(d, v);
 	driver_trace(d, "volume %u: created with %llu sectors", v->number,
 		     (unsigned long long)sectors);
 	model_reset(&v->model, sectors, v->base->content, based);

@@ -95,12 +95,21 @@ static void work_on_layers(struct store_driver *d, struct driver_volume *v)
 {
 	u64 dice = random_below(&d->random, 10);
 
-	if (dice < 2)
+	if (dice < 1 && cowstack_volume_clean(v->volume))
+		base_exchange(d, v);
+	else if (dice < 2)
 		layer_pin(d, v);
 	else if (dice < 5)
 		layer_drop(d, v);
 	else
 		layer_empty(d, v);
+}
+
+/* Most of the time where there is something to forget. */
+static void work_on_base(struct store_driver *d, struct driver_volume *v)
+{
+	if (cowstack_volume_clean(v->volume) || random_percent(&d->random, 30))
+		base_exchange(d, v);
 }
 
 static void work_on_volume(struct store_driver *d, struct driver_volume *v)
@@ -129,8 +138,10 @@ static void work_on_volume(struct store_driver *d, struct driver_volume *v)
 		work_on_layers(d, v);
 	else if (dice < 197)
 		volume_grow(d, v);
+	else if (dice < 198)
+		work_on_base(d, v);
 	/* Those that share a base keep each other from committing into it. */
-	else if (dice < 198 || base_users(d, v->base) > 1)
+	else if (dice < 199 || base_users(d, v->base) > 1)
 		volume_delete(d, v);
 }
 
