@@ -8,6 +8,7 @@
  *   COWSTACK_SEED=N   seed of the first store
  */
 #include "chain_store.h"
+#include "stream_plan.h"
 #include "workload.h"
 
 #include "harness.h"
@@ -52,6 +53,7 @@ struct hostile {
 	bool leads_out;			/* a plan or a copy, of the store */
 	u64 accepted;
 	u64 refused;
+	u64 pulled;			/* chunks that streams have */
 };
 
 /* --- stores to begin with --- */
@@ -451,6 +453,128 @@ static int commit_volume(struct hostile *h, struct cowstack_metadata *md,
 	return error;
 }
 
+/* --- streams --- */
+
+static void look_at_copies(struct hostile *h, struct cowstack_metadata *md,
+			   const struct cowstack_pull *pull)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(md);
+	u32 i;
+
+	if (map_word_has_chunk(pull->word) &&
+	    from_dchunk(map_word_chunk(pull->word)) >= g->chunks)
+		h->leads_out = true;
+	for (i = 0; i < pull->count; i++) {
+		const struct cowstack_pull_copy *c = &pull->copies[i];
+		u64 sectors = (u64)c->count << g->piece_shift;
+
+		if (c->first + c->count > g->pieces ||
+		    (!c->from_base && (c->place < g->data_start ||
+				       c->place + sectors > h->image.sectors)))
+			h->leads_out = true;
+	}
+}
+
+/* What @chunk comes to in the layer that takes it: how many words; or no room. */
+static int pull_chunk(struct hostile *h, struct cowstack_metadata *md,
+		      const struct cowstack_stream *stream, vchunk_t chunk,
+		      struct cowstack_replacement *r, bool *took)
+{
+	struct cowstack_layer *taker = stream->range.layer[0];
+	struct cowstack_pull pull;
+	dchunk_t room;
+	u64 got;
+
+	cowstack_stream_plan(cowstack_geometry(md), stream, chunk, &pull);
+	look_at_copies(h, md, &pull);
+	r->chunk = chunk;
+	r->layer = taker;
+	r->word = pull.word;
+	if (pull.word == MAP_WORD_NONE ||
+	    (!pull.copied && pull.word == chunk_map_get(&taker->map, chunk)))
+		return 0;
+	*took = pull.needs_chunk;
+	if (pull.needs_chunk) {
+		if (cowstack_allocator_take(&md->allocator, 1, &room, &got))
+			return -ENOSPC;
+		r->word = map_word_at(pull.word, room);
+	}
+	h->pulled++;
+	return 1;
+}
+
+static void give_back(struct cowstack_metadata *md,
+		      const struct cowstack_let_go *what, const bool *took)
+{
+	u32 i;
+
+	for (i = 0; i < what->replacement_count; i++)
+		if (took[i])
+			cowstack_allocator_untake(&md->allocator,
+				map_word_chunk(what->replacements[i].word), 1);
+}
+
+/* The lowest layer below the top that is the volume's alone; NULL: none is. */
+static struct cowstack_layer *own_bottom(const struct cowstack_volume *volume,
+					 struct cowstack_stream *stream)
+{
+	struct cowstack_layer *layer, *bottom = NULL;
+
+	stream->own = 1;
+	for (layer = volume->top->parent;
+	     layer && !cowstack_layer_is_shared(volume, layer);
+	     layer = layer->parent) {
+		bottom = layer;
+		stream->own++;
+	}
+	return bottom;
+}
+
+/* All that lies below the top moves into it, and its layers leave. */
+static int stream_volume(struct hostile *h, struct cowstack_metadata *md,
+			 struct cowstack_volume *volume)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(md);
+	static struct cowstack_replacement r[MAX_COMMITTED];
+	static bool took[MAX_COMMITTED];
+	static struct cowstack_stream stream;
+	struct cowstack_let_go what = { .upward = true, .replacements = r };
+	vchunk_t chunk = to_vchunk(0);
+	struct cowstack_change c;
+	int error, n;
+
+	if (!volume->top->parent || cowstack_layer_is_shared(volume, volume->top))
+		return 0;
+	cowstack_range_fill(&stream.range, volume->top, NULL);
+	what.bottom = own_bottom(volume, &stream);
+	what.top = what.bottom ? volume->top->parent : NULL;
+	stream.base_sectors = random_percent(&h->r, 30) ?
+		min(volume->info.base_sectors, volume->info.sectors) : 0;
+	if (cowstack_stream_room(g, &stream) >
+	    cowstack_allocator_room(&md->allocator))
+		return 0;
+	while (what.replacement_count < MAX_COMMITTED &&
+	       cowstack_stream_next(g, &stream, &chunk)) {
+		n = pull_chunk(h, md, &stream, chunk, &r[what.replacement_count],
+			       &took[what.replacement_count]);
+		if (n < 0)
+			break;
+		what.replacement_count += n;
+		chunk = to_vchunk(from_vchunk(chunk) + 1);
+	}
+	what.count = from_vchunk(chunk);
+	error = cowstack_change_let_go(&c, md, volume, &what, NULL, NULL);
+	if (error) {
+		give_back(md, &what, took);
+		return error;
+	}
+	image_run_change(&h->image, md, &c);
+	if (!cowstack_stream_next(g, &stream, &chunk) &&
+	    !cowstack_change_pull(&c, md, volume, volume->top, NULL, NULL, NULL))
+		image_run_change(&h->image, md, &c);
+	return 0;
+}
+
 /* Whatever a layer holds it can be asked to leave, and a volume to go. */
 static void change_layers(struct hostile *h, struct cowstack_metadata *md,
 			  struct cowstack_volume *volume)
@@ -477,18 +601,24 @@ static void change_layers(struct hostile *h, struct cowstack_metadata *md,
 static bool layers_are_usable(struct hostile *h, struct cowstack_metadata *md)
 {
 	struct cowstack_volume *volume, *next;
+	struct cowstack_change c;
 	int error;
 
 	list_for_each_entry_safe(volume, next, &md->volumes, list) {
 		if (cowstack_ring_room(md) < 8 * md->max_step_blocks)
 			break;
-		error = commit_volume(h, md, volume);
+		if (random_percent(&h->r, 20) &&
+		    !cowstack_change_drop_clean(&c, md, volume))
+			image_run_change(&h->image, md, &c);
+		error = random_percent(&h->r, 50) ?
+				commit_volume(h, md, volume) :
+				stream_volume(h, md, volume);
 		if (error && error != -ENOSPC)
 			return false;
 		change_layers(h, md, volume);
 	}
 	if (h->leads_out)
-		h->wrong = "a commit that leads out of the store";
+		h->wrong = "a commit or stream that leads out of the store";
 	else if (!chain_chunks_have_owners(md))
 		h->wrong = "a chunk has two owners, or none";
 	else
@@ -580,9 +710,10 @@ TEST(mutated_stores)
 			       (unsigned long long)(i % LOADS_PER_STORE),
 			       h.wrong);
 	}
-	printf("# %llu mutated stores: %llu refused, %llu accepted\n",
+	printf("# %llu mutated stores: %llu refused, %llu accepted; %llu chunks pulled up\n",
 	       (unsigned long long)loads, (unsigned long long)h.refused,
-	       (unsigned long long)h.accepted);
+	       (unsigned long long)h.accepted,
+	       (unsigned long long)h.pulled);
 	fflush(stdout);
 	exit_all(&h);
 }
