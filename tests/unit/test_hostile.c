@@ -508,10 +508,13 @@ static void give_back(struct cowstack_metadata *md,
 {
 	u32 i;
 
-	for (i = 0; i < what->replacement_count; i++)
+	for (i = 0; i < what->replacement_count; i++) {
+		map_word_t word = what->replacements[i].word;
+
 		if (took[i])
 			cowstack_allocator_untake(&md->allocator,
-				map_word_chunk(what->replacements[i].word), 1);
+						  map_word_chunk(word), 1);
+	}
 }
 
 /* The lowest layer below the top that is the volume's alone; NULL: none is. */

@@ -109,7 +109,7 @@ static void print_totals(const struct store_driver *d, u64 sequences)
 	       (unsigned long long)d->retained,
 	       (unsigned long long)d->with_errors,
 	       (unsigned long long)d->stops);
-	printf("# %llu streams: %llu into the top, %llu with the base, %llu past shared layers; %llu plans changed\n",
+	printf("# %llu streams: %llu into the top, %llu with base, %llu past clones; %llu anew\n",
 	       (unsigned long long)d->streams,
 	       (unsigned long long)d->top_streams,
 	       (unsigned long long)d->base_streams,
