@@ -87,7 +87,7 @@ table_refused "cowstack wants: <base dev> <cowstore dev> <volume id> [<features>
 for feature in high_watermark low_watermark keep_hot; do
 	table_refused "feature $feature is not built yet" "$(store_table /dev/ssd2 2 $feature 1)"
 done
-for feature in layer commit_base auto_commit promote allow_shared_base; do
+for feature in layer auto_commit promote; do
 	table_refused "feature $feature is not built yet" \
 		"$(stack_line 1 "$size" /dev/base st $feature 1)"
 done
