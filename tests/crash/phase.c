@@ -62,7 +62,7 @@ static void look_at_block(const struct disk_record_block *block,
 {
 	const u8 *p = block->records;
 	u32 used = le32_to_cpu(block->used);
-	const u8 *end = (const u8 *)block + min_t(u32, used, sizeof(*block));
+	const u8 *end = p + min_t(u32, used, sizeof(block->records));
 
 	while (p + sizeof(struct disk_record) <= end) {
 		const struct disk_record *record = (const void *)p;
