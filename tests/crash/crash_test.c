@@ -10,6 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "job_aim.h"
+#include "jobs.h"
+#include "layer_content.h"
 #include "mapper.h"
 #include "phase.h"
 #include "ring.h"
@@ -19,8 +22,9 @@
 enum {
 	CUTS_PER_EPISODE = 12,
 	LEAST_PER_PHASE = 5,		/* of the cuts that there are by default */
+	LEAST_PER_PLACE = 2,		/* of jobs: a stage of a kind */
 	LEAST_WRAPPING = 10,		/* cuts while the ring goes round */
-	WORK_SECONDS = 6,		/* at most, then the cut falls anywhere */
+	WORK_SECONDS = 8,		/* at most, then the cut falls anywhere */
 	CHURN_SECONDS = 30,
 	HANG_SECONDS = 120,
 	RING_BLOCKS = COWSTACK_MIN_METADATA_BLOCKS - COWSTACK_RING_START,
@@ -35,13 +39,19 @@ static struct {
 	unsigned int wraps;		/* of the journal's ring, at least */
 	bool tiers;			/* stacks on stacks */
 	u32 losers;			/* disks that lose caches; 0: as it comes */
-} options = { .cuts = 80, .seed = 1, .only = PHASES };
+	bool jobs;			/* of all kinds */
+	struct job_place only_job;	/* of no kind: as it comes */
+} options = {
+	.cuts = 80, .seed = 1, .only = PHASES,
+	.only_job = { JOB_KINDS, STAGES },
+};
 
 static struct random choices;
 
 /* Where the next cut is to fall; the watch looks at it under the power's lock. */
 static struct {
 	enum phase phase;
+	struct job_place job;		/* if of a kind, then there instead */
 	int countdown;			/* requests of that phase; 0: no cut */
 	bool wants_stake;		/* not before there is some … */
 	bool has_stake;			/* … of both volumes */
@@ -49,7 +59,8 @@ static struct {
 	enum phase fell_on;
 	struct disk_request request;
 	enum phase last;
-} aim;
+	struct job_place last_job;
+} aim = { .job = { JOB_KINDS, STAGES } };
 
 static struct {
 	unsigned int cuts[PHASES];
@@ -80,10 +91,19 @@ static bool is_worth_a_cut(void)
 	return !aim.wants_stake || aim.has_stake;
 }
 
+static bool is_aimed_at(void)
+{
+	if (aim.job.kind == JOB_KINDS)
+		return aim.last == aim.phase;
+	return aim.last_job.kind == aim.job.kind &&
+	       aim.last_job.stage == aim.job.stage;
+}
+
 static bool watch(const struct disk_request *request)
 {
 	aim.last = phase_of(request);
-	if (!aim.countdown || aim.last != aim.phase || !is_worth_a_cut() ||
+	aim.last_job = job_place_of(request, aim.job.kind);
+	if (!aim.countdown || !is_aimed_at() || !is_worth_a_cut() ||
 	    --aim.countdown)
 		return false;
 	aim.fell = true;
@@ -106,6 +126,52 @@ static enum phase choose_phase(void)
 		    !random_below(&choices, ++ties))
 			chosen = phase;
 	return chosen;
+}
+
+/* --- aiming at jobs --- */
+
+/* The phases of jobs are hit at their places. */
+static bool is_of_no_job(enum phase phase)
+{
+	return phase == PHASE_WORK || phase == PHASE_SNAPSHOT ||
+	       phase == PHASE_GIVE_BACK || phase == PHASE_CHECKPOINT;
+}
+
+static unsigned int least_wanted(void)
+{
+	return min(LEAST_PER_PHASE, options.cuts * 2 / (phase_count() * 3));
+}
+
+static unsigned int least_in_place(void)
+{
+	return min(LEAST_PER_PLACE, options.cuts / 50);
+}
+
+static enum phase least_hit_of_no_job(void)
+{
+	enum phase phase, least = PHASE_WORK;
+
+	for (phase = 0; phase < PHASES; phase++)
+		if (is_of_no_job(phase) &&
+		    totals.both_staked[phase] < totals.both_staked[least])
+			least = phase;
+	return least;
+}
+
+static void aim_at_jobs(void)
+{
+	enum phase phase = least_hit_of_no_job();
+
+	aim.job = options.only_job;
+	if (aim.job.kind == JOB_KINDS)
+		aim.job = job_aim_choose(&choices);
+	if (totals.both_staked[phase] < LEAST_PER_PHASE &&
+	    options.only_job.kind == JOB_KINDS && random_percent(&choices, 15)) {
+		aim.job.kind = JOB_KINDS;
+		aim.phase = phase;
+		return;
+	}
+	aim.countdown = 1 + random_below(&choices, job_aim_most(aim.job.stage));
 }
 
 /* Of a ring that goes round: anywhere in it, or in what moves its tail. */
@@ -134,11 +200,16 @@ static void take_aim(void)
 
 	aim.phase = choose_phase();
 	aim.countdown = 1 + random_below(&choices, most[aim.phase]);
+	aim.job.kind = JOB_KINDS;
 	if (churning)
 		aim_at_ring();
+	else if (options.jobs && options.only == PHASES)
+		aim_at_jobs();
 	/* In a recovery it is what was flushed before the cut it is from. */
 	aim.has_stake = false;
 	aim.wants_stake = options.only == PHASES &&
+			  (aim.job.kind == JOB_KINDS ||
+			   aim.job.stage != STAGE_RECOVERY) &&
 			  random_percent(&choices, 90);
 	aim.fell = false;
 	if (options.losers) {
@@ -163,6 +234,16 @@ static const char *describe_losers(u32 losers)
 	return text + 1;
 }
 
+/* A place of a job, or else a phase. */
+static void print_place(struct job_place place, enum phase phase)
+{
+	if (place.kind == JOB_KINDS)
+		fputs(phase_name(phase), stdout);
+	else
+		printf("%s/%s", job_kind_name(place.kind),
+		       job_stage_name(place.stage));
+}
+
 static void describe_cut(void)
 {
 	static const char * const ops[] = {
@@ -171,19 +252,27 @@ static void describe_cut(void)
 	};
 	const struct power_cut *cut = power_last_cut();
 	const struct disk_request *r = &aim.request;
-	char request[96] = "no request";
+	char request[96] = "no request there";
 
 	if (aim.fell)
 		snprintf(request, sizeof(request), "%s %s of %llu at %llu (%s)",
 			 r->disk->name, ops[r->op],
 			 (unsigned long long)r->sectors,
 			 (unsigned long long)r->sector, cut->applied);
-	printf("# cut %u: %s: %s; lost: %s; ", totals.total,
-	       phase_name(aim.fell_on), request, describe_losers(cut->losers));
+	printf("# cut %u: ", totals.total);
+	print_place(aim.job, aim.phase);
+	printf(": %s; lost: %s; ", request, describe_losers(cut->losers));
 	printf("cached writes %u/%u/%u; flushed sectors at stake %llu/%llu\n",
 	       cut->cached[0], cut->cached[1], cut->cached[2],
 	       (unsigned long long)oracle_sectors_at_stake(0),
 	       (unsigned long long)oracle_sectors_at_stake(1));
+}
+
+/* Only where there was something to lose in each volume. */
+static void count_job_cut(bool both_staked)
+{
+	if (aim.last_job.kind != JOB_KINDS && both_staked)
+		job_aim_count(aim.last_job);
 }
 
 static void count_cut(void)
@@ -205,6 +294,7 @@ static void count_cut(void)
 	totals.both_staked[aim.fell_on] += first && second;
 	for (i = 0; i < MAX_DISKS; i++)
 		totals.alone[i] += cut->losers == 1u << i;
+	count_job_cut(first && second);
 	totals.base_alone += !(cut->losers & 1);
 	describe_cut();
 	fflush(stdout);
@@ -309,11 +399,20 @@ static void tend_until_cut(void)
 		bool running = false;
 
 		for (v = 0; v < VOLUMES && power_is_on(); v++)
-			running |= tend(v);
+			running |= options.jobs ?
+				jobs_tend(v, aim.job, !churning) : tend(v);
 		workload_allow_reads(!running);
 		usleep((churning ? 50000 : 2000) +
 		       random_below(&choices, 8000));
 	}
+}
+
+/* Words of whole chunks move between layers, and nothing is copied. */
+static bool wants_parts(void)
+{
+	return (aim.job.kind == JOB_LAYER || aim.job.kind == JOB_STREAM ||
+		aim.job.kind == JOB_STREAM_TOP) &&
+	       (aim.job.stage == STAGE_GATHER || aim.job.stage == STAGE_WRITE);
 }
 
 static void work_until_cut(void)
@@ -325,7 +424,8 @@ static void work_until_cut(void)
 		work.flush_percent = options.flush_percent;
 	work.discard_percent = options.discard_percent ?:
 			       random_below(&choices, 25);
-	work.most_sectors = 16u << random_below(&choices, 6);
+	work.most_sectors = 16u << random_below(&choices,
+						wants_parts() ? 2 : 6);
 	if (churning) {
 		work.flush_percent = 50;
 		work.discard_percent = 1;
@@ -371,6 +471,9 @@ static void begin_episode(void)
 					     ARRAY_SIZE(chunk_sizes))];
 	u64 data = 2048 + random_below(&choices, 9) * 512;
 
+	/* Streams take room: for all of both bases. */
+	if (options.jobs)
+		data += 8192;
 	end_episode_figures();
 	work.chunk_sectors = chunk;
 	if (options.tiers)
@@ -378,6 +481,7 @@ static void begin_episode(void)
 							     ARRAY_SIZE(chunk_sizes))]);
 	stacks_format(chunk, data,
 		      on_full[random_below(&choices, ARRAY_SIZE(on_full))]);
+	jobs_reset();
 	printf("# a new store: chunks of %u sectors, %llu sectors of data\n",
 	       chunk, (unsigned long long)data);
 }
@@ -387,17 +491,35 @@ static void check_bases(void)
 	struct stack_view view;
 	unsigned int v;
 
+	if (options.jobs) {
+		jobs_after_bring_up();
+		return;
+	}
 	for (v = 0; v < VOLUMES; v++)
 		if (!stacks_view(v, &view))
 			stacks_check_commit(v, &view, true);
+}
+
+/* What was to fall in a recovery and has not falls soon after it. */
+static void aim_behind_recovery(void)
+{
+	if (aim.job.kind == JOB_KINDS || aim.job.stage != STAGE_RECOVERY)
+		return;
+	aim.countdown = 0;
+	aim.job.kind = JOB_KINDS;
+	aim.phase = PHASE_WORK;
+	aim.countdown = 10;
 }
 
 /* From one cut to the next. */
 static void run_to_cut(void)
 {
 	power_on();
+	if (options.jobs)
+		jobs_before_bring_up();
 	if (!stacks_bring_up() && !stacks_check() && !oracle_finding()) {
 		check_bases();
+		aim_behind_recovery();
 		work_until_cut();
 		note_journal();
 	}
@@ -405,6 +527,11 @@ static void run_to_cut(void)
 	if (!oracle_finding())
 		count_cut();
 	stacks_take_down();
+	if (!options.jobs)
+		return;
+	aim.countdown = 0;
+	power_on();
+	jobs_check_offline();
 }
 
 static bool wait_for_commit(unsigned int volume)
@@ -446,10 +573,16 @@ static void end_episode(void)
 
 	aim.countdown = 0;
 	power_on();
+	if (options.jobs)
+		jobs_before_bring_up();
 	if (stacks_bring_up() || stacks_check())
 		return;
+	if (options.jobs) {
+		jobs_after_bring_up();
+		jobs_end();
+	}
 	/* First what still runs or was cancelled, then what the top holds. */
-	for (round = 0; round < 2; round++)
+	for (round = 0; round < 2 && !options.jobs; round++)
 		for (v = 0; v < VOLUMES && !oracle_finding(); v++) {
 			if (round)
 				stacks_commit(v, true, "");
@@ -470,11 +603,6 @@ static u64 count_wraps(void)
 	       RING_BLOCKS;
 }
 
-static unsigned int least_wanted(void)
-{
-	return min(LEAST_PER_PHASE, options.cuts * 2 / (phase_count() * 3));
-}
-
 static bool each_phase_was_hit(void)
 {
 	enum phase phase;
@@ -482,15 +610,15 @@ static bool each_phase_was_hit(void)
 	for (phase = 0; phase < phase_count(); phase++)
 		if (totals.both_staked[phase] < least_wanted())
 			return false;
-	return true;
+	return !options.jobs || job_aim_has_hit(least_wanted(), least_in_place());
 }
 
 /* Some cuts fall elsewhere than they should, and are made up for. */
 static bool has_cut_enough(void)
 {
 	return totals.total >= options.cuts &&
-	       (options.only != PHASES || each_phase_was_hit() ||
-		totals.total >= 2 * options.cuts);
+	       (options.only != PHASES || options.only_job.kind != JOB_KINDS ||
+		each_phase_was_hit() || totals.total >= 3 * options.cuts);
 }
 
 static bool has_wrapped_enough(void)
@@ -599,18 +727,25 @@ static void print_results(double seconds)
 	ok(!finding, text);
 	if (finding) {
 		printf("# FOUND after %u cuts: %s\n", totals.total, finding);
-	} else if (options.only == PHASES) {
+	} else if (options.only == PHASES &&
+		   options.only_job.kind == JOB_KINDS) {
 		snprintf(text, sizeof(text),
 			 "each phase was hit %u times with flushed data of both volumes at stake",
 			 least_wanted());
 		ok(each_phase_was_hit(), text);
+		if (options.jobs) {
+			snprintf(text, sizeof(text),
+				 "each kind of job and each stage was hit %u times, each of each %u times",
+				 least_wanted(), least_in_place());
+			ok(job_aim_has_hit(least_wanted(), least_in_place()), text);
+		}
 		if (options.wraps) {
 			snprintf(text, sizeof(text),
 				 "the journal's smallest ring was wrapped %u times, with %u cuts",
 				 options.wraps, LEAST_WRAPPING);
 			ok(has_wrapped_enough(), text);
 		}
-		ok(stacks_bases_checked() > 0,
+		ok(stacks_bases_checked() + layer_content_bases_checked() > 0,
 		   "bases alone were the volumes as of their snapshots");
 		if (options.tiers)
 			ok(stacks_masters_checked() > 0,
@@ -619,12 +754,17 @@ static void print_results(double seconds)
 	printf("1..%u\n", tests);
 	print_figures(seconds);
 	print_table();
+	if (options.jobs) {
+		jobs_print_figures();
+		job_aim_print();
+	}
 }
 
 static void refuse_options(void)
 {
 	fputs("usage: crash_test [--cuts N] [--seed N] [--wraps N] [--only PHASE]\n"
 	      "                  [--discards PERCENT] [--flushes PERCENT]\n"
+	      "                  [--jobs] [--job KIND/STAGE]\n"
 	      "                  [--tiers] [--losers BITS]\n",
 	      stderr);
 	exit(2);
@@ -641,6 +781,8 @@ static void parse_options(int argc, char **argv)
 		{ "discards", required_argument, NULL, 'd' },
 		{ "tiers", no_argument, NULL, 't' },
 		{ "losers", required_argument, NULL, 'l' },
+		{ "jobs", no_argument, NULL, 'j' },
+		{ "job", required_argument, NULL, 'J' },
 		{ }
 	};
 	int option;
@@ -668,6 +810,14 @@ static void parse_options(int argc, char **argv)
 		case 't':
 			options.tiers = true;
 			break;
+		case 'J':
+			if (!job_place_find(optarg, &options.only_job))
+				refuse_options();
+			options.jobs = true;
+			break;
+		case 'j':
+			options.jobs = true;
+			break;
 		case 'o':
 			options.only = phase_find(optarg);
 			if (options.only == PHASES)
@@ -690,6 +840,7 @@ int main(int argc, char **argv)
 	choices.state = options.seed;
 	signal(SIGALRM, on_alarm);
 	mapper_init();
+	jobs_init(&choices);
 	workload_init();
 	power_init(options.seed + 1, watch);
 	stacks_open_disks(options.tiers);

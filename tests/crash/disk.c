@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/nbd.h>
 #include <poll.h>
 #include <stdio.h>
@@ -496,6 +497,11 @@ void disk_close(struct disk *disk)
 	pthread_join(disk->server, NULL);
 	pthread_join(disk->kernel, NULL);
 	close(disk->fd);
+}
+
+void disk_forget_pages(struct disk *disk)
+{
+	ioctl(disk->fd, BLKFLSBUF, 0);
 }
 
 void disk_set_late_percent(unsigned int percent)

@@ -63,6 +63,8 @@ typedef bool (*disk_watch_fn)(const struct disk_request *request);
 int disk_open(struct disk *disk, const char *name, unsigned int number,
 	      u64 sectors);
 void disk_close(struct disk *disk);
+/* What the kernel's page cache holds of it, which a cut has made wrong. */
+void disk_forget_pages(struct disk *disk);
 
 /* So many of all writes and flushes are answered late; 20 unless told. */
 void disk_set_late_percent(unsigned int percent);

@@ -14,6 +14,7 @@ struct log_entry {
 	u32 version;
 	u32 acknowledged;		/* at this time; 0: not */
 	bool durable;			/* by itself */
+	bool ended;
 };
 
 static struct {
@@ -69,6 +70,13 @@ bool pattern_is_one(const void *sector)
 		if (words[i] != word)
 			return false;
 	return true;
+}
+
+u32 pattern_version(const void *sector)
+{
+	const u64 *words = sector;
+
+	return words[0] >> 32;
 }
 
 static bool is_zero(const void *sector)
@@ -235,11 +243,39 @@ void oracle_end(unsigned int volume, u32 handle, bool done, bool durable)
 	if (done)
 		entry->acknowledged = ++oracle.clock;
 	entry->durable = done && durable;
+	entry->ended = true;
 	version = done && is_certain(entry) ? entry->version : VERSION_UNKNOWN;
 	for (i = entry->first; i < entry->first + entry->count; i++)
 		oracle.current[volume][i] = version;
 	memset(oracle.busy[volume] + entry->first, 0, entry->count);
 	pthread_mutex_unlock(&oracle.lock);
+}
+
+/* Versions grow with the log. */
+static const struct log_entry *find_write(u32 version)
+{
+	const struct log_entry *entry = oracle.log + oracle.entries;
+
+	while (entry > oracle.log) {
+		entry--;
+		if (entry->version == version)
+			return entry;
+		if (entry->version && entry->version < version)
+			break;
+	}
+	return NULL;
+}
+
+bool oracle_is_in_flight(u32 version)
+{
+	const struct log_entry *entry;
+	bool is;
+
+	pthread_mutex_lock(&oracle.lock);
+	entry = find_write(version);
+	is = entry && !entry->ended;
+	pthread_mutex_unlock(&oracle.lock);
+	return is;
 }
 
 u32 oracle_clock(void)

@@ -31,6 +31,8 @@ enum operation {
 
 void pattern_make(void *sector, unsigned int volume, u32 number, u32 version);
 bool pattern_is_one(const void *sector);
+/* Of a sector that is one pattern. */
+u32 pattern_version(const void *sector);
 
 /* Versions as before any work: the base's own content, one version everywhere. */
 u32 oracle_reset(void);
@@ -45,6 +47,9 @@ bool oracle_begin(unsigned int volume, enum operation kind, u32 first,
 void oracle_end(unsigned int volume, u32 handle, bool done, bool durable);
 /* Before its end: a discard, being advice, has done nothing, or not all of it. */
 void oracle_doubt(u32 handle);
+
+/* Is a write of @version under way? */
+bool oracle_is_in_flight(u32 version);
 
 /* What is acknowledged now is durable once a flush that begins now has ended. */
 u32 oracle_clock(void);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/load.h"
+#include "job_place.h"
 #include "mapper.h"
 #include "phase.h"
 #include "ring.h"
@@ -39,6 +40,7 @@ static struct {
 	u64 masters_checked;
 	u64 store_sectors;
 	char on_full[64];
+	const char *features[VOLUMES];
 	bool created;			/* the volumes */
 	struct base_content coming[VOLUMES];	/* with the job under way */
 	struct base_content now[VOLUMES];	/* while it is valid */
@@ -156,6 +158,7 @@ void stacks_format(u32 chunk_sectors, u64 data_sectors, const char *on_full)
 
 	format_disk(&store_disk, chunk_sectors, data_sectors, "crash", &g);
 	phase_set_geometry(&g);
+	job_place_set_geometry(&g);
 	fill_bases();
 	stacks.store_sectors = STORE_DISK_SECTORS;
 	snprintf(stacks.on_full, sizeof(stacks.on_full), "%s", on_full);
@@ -238,11 +241,17 @@ static int create_devices(void)
 	stacks.created |= !error;
 	for (v = 0; v < VOLUMES && !error; v++) {
 		snprintf(parameters, sizeof(parameters),
-			 "%s /dev/mapper/store %u", base_path(v), v + 1);
+			 "%s /dev/mapper/store %u%s", base_path(v), v + 1,
+			 stacks.features[v] ?: "");
 		error = mapper_create(stack_names[v], VOLUME_SECTORS,
 				      "cowstack", parameters);
 	}
 	return error;
+}
+
+void stacks_set_features(unsigned int volume, const char *features)
+{
+	stacks.features[volume] = features;
 }
 
 int stacks_bring_up(void)
@@ -250,8 +259,10 @@ int stacks_bring_up(void)
 	int error;
 
 	phase_set_recovering(true);
+	job_place_set_recovering(true);
 	error = create_devices();
 	phase_set_recovering(false);
+	job_place_set_recovering(false);
 	if (error && power_is_on())
 		oracle_report("bring-up failed", "%s", strerror(-error));
 	return error;

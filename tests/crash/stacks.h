@@ -42,6 +42,9 @@ void stacks_format(u32 chunk_sectors, u64 data_sectors, const char *on_full);
 /* Before it: the lower store, with chunks of @chunk_sectors. */
 void stacks_format_lower(u32 chunk_sectors);
 
+/* Words for the volume's table line, with a space in front; none by default. */
+void stacks_set_features(unsigned int volume, const char *features);
+
 /* Fails only for a cut; any other failure is reported. */
 int stacks_bring_up(void);
 void stacks_take_down(void);

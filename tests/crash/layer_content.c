@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "layer_content.h"
+#include "stacks.h"
+
+enum { LAYERS_KNOWN = 48 };		/* the latest of each volume */
+
+struct content {
+	u32 id;				/* 0: of none */
+	u32 versions[VOLUME_SECTORS];
+};
+
+static struct {
+	struct content layers[VOLUMES][LAYERS_KNOWN];
+	unsigned int next[VOLUMES];
+	struct content base[VOLUMES];
+	u32 highest_begun[VOLUMES];
+	u64 bases_checked;
+} known;
+
+void layer_content_reset(void)
+{
+	unsigned int v, i;
+
+	for (v = 0; v < VOLUMES; v++) {
+		for (i = 0; i < LAYERS_KNOWN; i++)
+			known.layers[v][i].id = 0;
+		known.base[v].id = 0;
+		known.highest_begun[v] = 0;
+	}
+}
+
+static struct content *find(unsigned int volume, u32 id)
+{
+	unsigned int i;
+
+	for (i = 0; i < LAYERS_KNOWN && id; i++)
+		if (known.layers[volume][i].id == id)
+			return &known.layers[volume][i];
+	return NULL;
+}
+
+static struct content *find_or_add(unsigned int volume, u32 id)
+{
+	struct content *content = find(volume, id);
+
+	if (content)
+		return content;
+	content = &known.layers[volume][known.next[volume]];
+	known.next[volume] = (known.next[volume] + 1) % LAYERS_KNOWN;
+	content->id = id;
+	return content;
+}
+
+void layer_content_note(unsigned int volume, u32 id)
+{
+	oracle_copy(volume, find_or_add(volume, id)->versions);
+}
+
+void layer_content_forget(unsigned int volume, u32 id)
+{
+	struct content *content = find(volume, id);
+
+	if (content)
+		content->id = 0;
+}
+
+void layer_content_moved(unsigned int volume, u32 from, u32 to)
+{
+	struct content *content;
+
+	if (!find(volume, from)) {
+		layer_content_forget(volume, to);
+		return;
+	}
+	content = find_or_add(volume, to);
+	/* Adding one may have pushed the other out. */
+	if (find(volume, from))
+		memcpy(content->versions, find(volume, from)->versions,
+		       sizeof(content->versions));
+	else
+		content->id = 0;
+}
+
+void layer_content_begun(unsigned int volume, u32 top)
+{
+	known.highest_begun[volume] = max(known.highest_begun[volume], top);
+}
+
+u32 layer_content_highest_begun(unsigned int volume)
+{
+	return known.highest_begun[volume];
+}
+
+void layer_content_now_in_base(unsigned int volume, u32 top)
+{
+	const struct content *content = find(volume, top);
+
+	known.base[volume].id = 0;
+	if (content)
+		known.base[volume] = *content;
+}
+
+void layer_content_base_is_unknown(unsigned int volume)
+{
+	known.base[volume].id = 0;
+}
+
+void layer_content_check_base(unsigned int volume, bool valid)
+{
+	if (!valid)
+		return;
+	known.highest_begun[volume] = 0;
+	if (!known.base[volume].id)
+		return;
+	oracle_check_base(volume, disk_peek(&base_disks[volume], 0),
+			  known.base[volume].versions);
+	known.bases_checked++;
+}
+
+u64 layer_content_bases_checked(void)
+{
+	return known.bases_checked;
+}
