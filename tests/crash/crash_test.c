@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "drain.h"
 #include "job_aim.h"
 #include "jobs.h"
 #include "layer_content.h"
@@ -39,6 +40,7 @@ static struct {
 	unsigned int wraps;		/* of the journal's ring, at least */
 	bool tiers;			/* stacks on stacks */
 	u32 losers;			/* disks that lose caches; 0: as it comes */
+	bool drain;			/* reads that are slow, and no cut */
 	bool jobs;			/* of all kinds */
 	struct job_place only_job;	/* of no kind: as it comes */
 } options = {
@@ -727,7 +729,7 @@ static void print_results(double seconds)
 	ok(!finding, text);
 	if (finding) {
 		printf("# FOUND after %u cuts: %s\n", totals.total, finding);
-	} else if (options.only == PHASES &&
+	} else if (options.only == PHASES && !options.drain &&
 		   options.only_job.kind == JOB_KINDS) {
 		snprintf(text, sizeof(text),
 			 "each phase was hit %u times with flushed data of both volumes at stake",
@@ -764,7 +766,7 @@ static void refuse_options(void)
 {
 	fputs("usage: crash_test [--cuts N] [--seed N] [--wraps N] [--only PHASE]\n"
 	      "                  [--discards PERCENT] [--flushes PERCENT]\n"
-	      "                  [--jobs] [--job KIND/STAGE]\n"
+	      "                  [--jobs] [--job KIND/STAGE] [--drain]\n"
 	      "                  [--tiers] [--losers BITS]\n",
 	      stderr);
 	exit(2);
@@ -781,6 +783,7 @@ static void parse_options(int argc, char **argv)
 		{ "discards", required_argument, NULL, 'd' },
 		{ "tiers", no_argument, NULL, 't' },
 		{ "losers", required_argument, NULL, 'l' },
+		{ "drain", no_argument, NULL, 'D' },
 		{ "jobs", no_argument, NULL, 'j' },
 		{ "job", required_argument, NULL, 'J' },
 		{ }
@@ -809,6 +812,9 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 't':
 			options.tiers = true;
+			break;
+		case 'D':
+			options.drain = true;
 			break;
 		case 'J':
 			if (!job_place_find(optarg, &options.only_job))
@@ -845,6 +851,11 @@ int main(int argc, char **argv)
 	power_init(options.seed + 1, watch);
 	stacks_open_disks(options.tiers);
 	run_all();
+	stacks_open_disks();
+	if (options.drain)
+		drain_run(&choices);
+	else
+		run_all();
 	print_results(now() - start);
 	fflush(stdout);
 	/* After a finding devices may still be up: the guest ends with us. */

@@ -356,33 +356,65 @@ static bool parse(struct disk *disk, const struct nbd_request *raw,
 /* An answer that others overtake. */
 struct late_answer {
 	bool pending;
+	bool unserved;			/* a read: of what is there then */
 	struct nbd_request raw;
+	struct disk_request request;
 	int error;
 	unsigned int requests;		/* until it is due */
 };
 
-static bool answer_late(struct disk *disk, struct late_answer *late)
+static bool answer_read(struct disk *disk, const struct nbd_request *raw,
+			int error, const struct disk_request *r)
+{
+	return answer(disk, raw, error, error ? 0 : r->sectors * DISK_SECTOR);
+}
+
+/* One that is held is due when it is released; true: another request came. */
+static bool another_comes_first(struct disk *disk, struct late_answer *late)
 {
 	struct pollfd poll_for = { .fd = disk->socket, .events = POLLIN };
 
-	if (!late->pending ||
-	    (late->requests && late->requests-- &&
-	     poll(&poll_for, 1, LATE_MILLISECONDS)))
-		return true;
-	late->pending = false;
-	return answer(disk, &late->raw, late->error, 0);
+	if (!late->unserved)
+		return late->requests && late->requests-- &&
+		       poll(&poll_for, 1, LATE_MILLISECONDS);
+	while (disk_holds_read(disk))
+		if (poll(&poll_for, 1, 1))
+			return true;
+	return false;
 }
 
-static bool postpone(struct disk *disk, const struct disk_request *r,
-		     const struct nbd_request *raw, int error,
-		     struct late_answer *late)
+static bool answer_late(struct disk *disk, struct late_answer *late)
 {
-	if (late->pending || r->op == DISK_READ ||
-	    !random_percent(&disk->random, READ_ONCE(power.late_percent)))
+	if (!late->pending || another_comes_first(disk, late))
+		return true;
+	late->pending = false;
+	if (!late->unserved)
+		return answer(disk, &late->raw, late->error, 0);
+	late->error = serve(disk, &late->request, disk->buffer);
+	return answer_read(disk, &late->raw, late->error, &late->request);
+}
+
+static bool is_to_be_late(struct disk *disk, const struct disk_request *r)
+{
+	if (r->op != DISK_READ)
+		return random_percent(&disk->random,
+				      READ_ONCE(power.late_percent));
+	if (READ_ONCE(disk->hold) != HOLDS_NEXT)
+		return false;
+	WRITE_ONCE(disk->hold, HOLDS_ONE);
+	return true;
+}
+
+/* Chooses @r to be answered late, unless one is already. */
+static bool postpone(struct disk *disk, const struct disk_request *r,
+		     const struct nbd_request *raw, struct late_answer *late)
+{
+	if (late->pending || !is_to_be_late(disk, r))
 		return false;
 	late->pending = true;
+	late->unserved = r->op == DISK_READ;
 	late->raw = *raw;
-	late->error = error;
+	late->request = *r;
 	late->requests = 1 + random_below(&disk->random, LATE_REQUESTS);
 	return true;
 }
@@ -393,21 +425,26 @@ static void *server_thread(void *argument)
 	struct late_answer late = { };
 	struct nbd_request raw;
 	struct disk_request r;
+	bool goes_on = true, is_late;
 	int error;
 
-	while (answer_late(disk, &late) &&
+	while (goes_on && answer_late(disk, &late) &&
 	       receive(disk->socket, &raw, sizeof(raw))) {
 		if (!parse(disk, &raw, &r) ||
 		    (r.op == DISK_WRITE &&
 		     !receive(disk->socket, disk->buffer,
 			      r.sectors * DISK_SECTOR)))
 			break;
-		error = serve(disk, &r, disk->buffer);
-		if (postpone(disk, &r, &raw, error, &late))
+		is_late = postpone(disk, &r, &raw, &late);
+		if (is_late && late.unserved)
 			continue;
-		if (!answer(disk, &raw, error, r.op == DISK_READ && !error ?
-					       r.sectors * DISK_SECTOR : 0))
-			break;
+		error = serve(disk, &r, disk->buffer);
+		if (is_late)
+			late.error = error;
+		else if (r.op == DISK_READ)
+			goes_on = answer_read(disk, &raw, error, &r);
+		else
+			goes_on = answer(disk, &raw, error, 0);
 	}
 	close(disk->socket);
 	return NULL;
@@ -507,6 +544,21 @@ void disk_forget_pages(struct disk *disk)
 void disk_set_late_percent(unsigned int percent)
 {
 	WRITE_ONCE(power.late_percent, percent);
+}
+
+void disk_hold_read(struct disk *disk)
+{
+	WRITE_ONCE(disk->hold, HOLDS_NEXT);
+}
+
+bool disk_holds_read(struct disk *disk)
+{
+	return READ_ONCE(disk->hold) == HOLDS_ONE;
+}
+
+void disk_release_read(struct disk *disk)
+{
+	WRITE_ONCE(disk->hold, HOLDS_NONE);
 }
 
 void disk_poke(struct disk *disk, u64 sector, const void *data, u64 sectors)

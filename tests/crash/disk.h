@@ -41,6 +41,7 @@ struct disk {
 	u32 cache_room;
 	u64 reads, writes, flushes, discards;
 	struct random random;		/* of the server's own */
+	enum { HOLDS_NONE, HOLDS_NEXT, HOLDS_ONE } hold;
 	int fd;
 	int socket;
 	u8 *buffer;
@@ -68,6 +69,13 @@ void disk_forget_pages(struct disk *disk);
 
 /* So many of all writes and flushes are answered late; 20 unless told. */
 void disk_set_late_percent(unsigned int percent);
+/*
+ * The next read of @disk is served when it is released, and not before: with what is
+ * there then.  Others go past it.
+ */
+void disk_hold_read(struct disk *disk);
+bool disk_holds_read(struct disk *disk);
+void disk_release_read(struct disk *disk);
 
 /* Past the cache, for setting things up and for looking at what is there. */
 void disk_poke(struct disk *disk, u64 sector, const void *data, u64 sectors);
