@@ -16,8 +16,11 @@ declare -A aim=(
 	[1-master]="--tiers --losers 4 --only master-write"
 	[2]="--only work --flushes 30"
 	[3]="--only write"
+	[4]="--job commit/let-go"
 	[6]="--only give-back --discards 60 --flushes 6"
+	[7]="--drain"
 	[8]="--only checkpoint"
+	[9]="--job retain/empty"
 )
 declare -A rule=(
 	[1]="the destination is flushed before words are dropped"
@@ -25,8 +28,11 @@ declare -A rule=(
 	[1-master]="… two levels, the master's cache alone is lost"
 	[2]="the store is flushed before a step counts"
 	[3]="words are dropped after the copy is durable"
+	[4]="the words of all layers of a chunk are dropped at once"
 	[6]="freed chunks are reused after the step is durable"
+	[7]="freed chunks are reused when I/O on them has ended"
 	[8]="a checkpoint's page images are as of its tail"
+	[9]="a clean chunk is not overwritten in place"
 )
 
 # run_crash_test FAULT SEED: leaves what was found, and after how many cuts.
