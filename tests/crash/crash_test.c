@@ -168,7 +168,7 @@ static void aim_at_jobs(void)
 	if (aim.job.kind == JOB_KINDS)
 		aim.job = job_aim_choose(&choices);
 	if (totals.both_staked[phase] < LEAST_PER_PHASE &&
-	    options.only_job.kind == JOB_KINDS && random_percent(&choices, 15)) {
+	    options.only_job.kind == JOB_KINDS && random_percent(&choices, 30)) {
 		aim.job.kind = JOB_KINDS;
 		aim.phase = phase;
 		return;

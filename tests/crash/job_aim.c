@@ -5,6 +5,7 @@
 
 enum {
 	RECOVERIES_WANTED = 3,		/* of each kind, as soon as one can be had */
+	STAGE_WANTED = 5,
 };
 
 static unsigned int cuts[JOB_KINDS][STAGES];
@@ -30,6 +31,23 @@ static bool find_cut_off_job(struct job_place *place)
 	return least < RECOVERIES_WANTED;
 }
 
+static unsigned int cuts_of_stage(enum job_stage stage)
+{
+	unsigned int kind, sum = 0;
+
+	for (kind = 0; kind < JOB_KINDS; kind++)
+		sum += cuts[kind][stage];
+	return sum;
+}
+
+/* A stage that few kinds have counts as less, until it was hit often enough. */
+static unsigned int count_hits(struct job_place place)
+{
+	unsigned int hits = cuts[place.kind][place.stage];
+
+	return cuts_of_stage(place.stage) < STAGE_WANTED ? hits / 3 : hits;
+}
+
 struct job_place job_aim_choose(struct random *random)
 {
 	struct job_place place, chosen = { JOB_COMMIT, STAGE_BEGIN };
@@ -42,7 +60,7 @@ struct job_place job_aim_choose(struct random *random)
 			if (place.stage == STAGE_RECOVERY ||
 			    !job_place_exists(place.kind, place.stage))
 				continue;
-			hits = cuts[place.kind][place.stage];
+			hits = count_hits(place);
 			if (hits < least)
 				ties = 0;
 			if (hits > least)
