@@ -108,7 +108,18 @@ static bool is_user(const struct driver_volume *v,
 	return v->base == base && v->volume;
 }
 
-/* Of the same size, mostly; not larger than a volume over it. */
+/* The volume's size now, or when a layer was frozen that is still there. */
+static u64 least_size(const struct driver_volume *v)
+{
+	u64 least = v->volume->info.sectors;
+	u32 i;
+
+	for (i = 0; i < v->model.point_count; i++)
+		least = min(least, v->model.points[i].sectors);
+	return least;
+}
+
+/* Of the same size, mostly; not larger than what is over it, or was. */
 static u64 new_size(struct store_driver *d, const struct driver_base *base)
 {
 	u64 least = MODEL_MAX_SECTORS;
@@ -120,7 +131,7 @@ static u64 new_size(struct store_driver *d, const struct driver_base *base)
 
 		if (!is_user(v, base))
 			continue;
-		least = min(least, v->volume->info.sectors);
+		least = min(least, least_size(v));
 		at_work |= v->commit.state != COMMIT_IDLE;
 	}
 	/* What a job takes was looked at when it began. */
