@@ -506,11 +506,11 @@ static int pull_chunk(struct hostile *h, struct cowstack_metadata *md,
 static void give_back(struct cowstack_metadata *md,
 		      const struct cowstack_let_go *what, const bool *took)
 {
+	map_word_t word;
 	u32 i;
 
 	for (i = 0; i < what->replacement_count; i++) {
-		map_word_t word = what->replacements[i].word;
-
+		word = what->replacements[i].word;
 		if (took[i])
 			cowstack_allocator_untake(&md->allocator,
 						  map_word_chunk(word), 1);
@@ -546,7 +546,8 @@ static int stream_volume(struct hostile *h, struct cowstack_metadata *md,
 	struct cowstack_change c;
 	int error, n;
 
-	if (!volume->top->parent || cowstack_layer_is_shared(volume, volume->top))
+	if (!volume->top->parent ||
+	    cowstack_layer_is_shared(volume, volume->top))
 		return 0;
 	cowstack_range_fill(&stream.range, volume->top, NULL);
 	what.bottom = own_bottom(volume, &stream);
@@ -558,8 +559,8 @@ static int stream_volume(struct hostile *h, struct cowstack_metadata *md,
 		return 0;
 	while (what.replacement_count < MAX_COMMITTED &&
 	       cowstack_stream_next(g, &stream, &chunk)) {
-		n = pull_chunk(h, md, &stream, chunk, &r[what.replacement_count],
-			       &took[what.replacement_count]);
+		n = what.replacement_count;
+		n = pull_chunk(h, md, &stream, chunk, &r[n], &took[n]);
 		if (n < 0)
 			break;
 		what.replacement_count += n;

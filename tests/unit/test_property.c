@@ -109,11 +109,12 @@ static void print_totals(const struct store_driver *d, u64 sequences)
 	       (unsigned long long)d->retained,
 	       (unsigned long long)d->with_errors,
 	       (unsigned long long)d->stops);
-	printf("# %llu streams: %llu into the top, %llu with base, %llu past clones; %llu anew\n",
+	printf("# %llu streams: %llu into the top, %llu with the base, %llu past shared layers\n",
 	       (unsigned long long)d->streams,
 	       (unsigned long long)d->top_streams,
 	       (unsigned long long)d->base_streams,
-	       (unsigned long long)d->shared_streams,
+	       (unsigned long long)d->shared_streams);
+	printf("# %llu plans changed by what guests wrote\n",
 	       (unsigned long long)d->changed_plans);
 	printf("# %llu bases exchanged, %llu clean words dropped for that\n",
 	       (unsigned long long)d->exchanges,
