@@ -136,6 +136,12 @@ static void set_state(struct store_driver *d, struct driver_volume *v,
 	driver_trace(d, "volume %u: commit has state %d", v->number, state);
 }
 
+static void cancel(struct store_driver *d, struct driver_volume *v)
+{
+	set_state(d, v, COWSTACK_JOB_CANCELLED);
+	v->commit.state = COMMIT_IDLE;
+}
+
 /* --- begin --- */
 
 /* May a commit take from @layer, or put into it? */
@@ -643,11 +649,16 @@ static void do_tick(struct store_driver *d, struct driver_volume *v)
 			job->state = COMMIT_WAITING;
 		break;
 	case COMMIT_END:
+		if (job->stream && random_percent(&d->random, 10)) {
+			/* When all has gone up, and no layer has left. */
+			cancel(d, v);
+			break;
+		}
+		job->state = COMMIT_ENDING;
 		if (job->stream)
 			stream_end(d, v);
 		else
 			end_sweep(d, v);
-		job->state = COMMIT_ENDING;
 		break;
 	case COMMIT_ENDING:
 		finish(d, v);
@@ -704,8 +715,7 @@ void commit_steer(struct store_driver *d, struct driver_volume *v)
 		return;
 	free_change(job);
 	if (random_percent(&d->random, 40)) {
-		set_state(d, v, COWSTACK_JOB_CANCELLED);
-		job->state = COMMIT_IDLE;
+		cancel(d, v);
 	} else if (job->state == COMMIT_STANDING) {
 		set_state(d, v, COWSTACK_JOB_RUNNING);
 		job->state = COMMIT_MARK;

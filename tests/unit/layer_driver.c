@@ -106,9 +106,22 @@ void layer_pin(struct store_driver *d, struct driver_volume *v)
 		     from_layer_id(layer->id), pin ? "pinned" : "not pinned");
 }
 
+/* Often what a job that was cancelled has emptied. */
+static struct cowstack_layer *choose_dropped(struct store_driver *d,
+					     struct driver_volume *v)
+{
+	struct cowstack_layer *layer = v->volume->top->parent;
+
+	if (random_percent(&d->random, 75))
+		return layer_random(d, v);
+	while (layer && !(layer->flags & COWSTACK_LAYER_MIXED))
+		layer = layer->parent;
+	return layer;
+}
+
 void layer_drop(struct store_driver *d, struct driver_volume *v)
 {
-	struct cowstack_layer *layer = layer_random(d, v);
+	struct cowstack_layer *layer = choose_dropped(d, v);
 	struct cowstack_change change;
 	u32 id;
 
