@@ -4,7 +4,6 @@
  * is left.  Runs in a guest; see disk.h for the disks, oracle.h for what counts
  * as lost, phase.h for where a cut falls.
  */
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
@@ -15,6 +14,7 @@
 #include "jobs.h"
 #include "layer_content.h"
 #include "mapper.h"
+#include "options.h"
 #include "phase.h"
 #include "ring.h"
 #include "stacks.h"
@@ -29,23 +29,6 @@ enum {
 	CHURN_SECONDS = 30,
 	HANG_SECONDS = 120,
 	RING_BLOCKS = COWSTACK_MIN_METADATA_BLOCKS - COWSTACK_RING_START,
-};
-
-static struct {
-	unsigned int cuts;
-	u64 seed;
-	enum phase only;		/* PHASES: all of them in turn */
-	unsigned int discard_percent;	/* 0: as it comes */
-	unsigned int flush_percent;
-	unsigned int wraps;		/* of the journal's ring, at least */
-	bool tiers;			/* stacks on stacks */
-	u32 losers;			/* disks that lose caches; 0: as it comes */
-	bool drain;			/* reads that are slow, and no cut */
-	bool jobs;			/* of all kinds */
-	struct job_place only_job;	/* of no kind: as it comes */
-} options = {
-	.cuts = 80, .seed = 1, .only = PHASES,
-	.only_job = { JOB_KINDS, STAGES },
 };
 
 static struct random choices;
@@ -762,86 +745,11 @@ static void print_results(double seconds)
 	}
 }
 
-static void refuse_options(void)
-{
-	fputs("usage: crash_test [--cuts N] [--seed N] [--wraps N] [--only PHASE]\n"
-	      "                  [--discards PERCENT] [--flushes PERCENT]\n"
-	      "                  [--jobs] [--job KIND/STAGE] [--drain]\n"
-	      "                  [--tiers] [--losers BITS]\n",
-	      stderr);
-	exit(2);
-}
-
-static void parse_options(int argc, char **argv)
-{
-	static const struct option list[] = {
-		{ "cuts", required_argument, NULL, 'c' },
-		{ "seed", required_argument, NULL, 's' },
-		{ "only", required_argument, NULL, 'o' },
-		{ "wraps", required_argument, NULL, 'w' },
-		{ "flushes", required_argument, NULL, 'f' },
-		{ "discards", required_argument, NULL, 'd' },
-		{ "tiers", no_argument, NULL, 't' },
-		{ "losers", required_argument, NULL, 'l' },
-		{ "drain", no_argument, NULL, 'D' },
-		{ "jobs", no_argument, NULL, 'j' },
-		{ "job", required_argument, NULL, 'J' },
-		{ }
-	};
-	int option;
-
-	while ((option = getopt_long(argc, argv, "", list, NULL)) != -1) {
-		switch (option) {
-		case 'c':
-			options.cuts = strtoul(optarg, NULL, 10);
-			break;
-		case 's':
-			options.seed = strtoull(optarg, NULL, 10);
-			break;
-		case 'w':
-			options.wraps = strtoul(optarg, NULL, 10);
-			break;
-		case 'f':
-			options.flush_percent = strtoul(optarg, NULL, 10);
-			break;
-		case 'd':
-			options.discard_percent = strtoul(optarg, NULL, 10);
-			break;
-		case 'l':
-			options.losers = strtoul(optarg, NULL, 10);
-			break;
-		case 't':
-			options.tiers = true;
-			break;
-		case 'D':
-			options.drain = true;
-			break;
-		case 'J':
-			if (!job_place_find(optarg, &options.only_job))
-				refuse_options();
-			options.jobs = true;
-			break;
-		case 'j':
-			options.jobs = true;
-			break;
-		case 'o':
-			options.only = phase_find(optarg);
-			if (options.only == PHASES)
-				refuse_options();
-			break;
-		default:
-			refuse_options();
-		}
-	}
-	if (optind != argc)
-		refuse_options();
-}
-
 int main(int argc, char **argv)
 {
 	double start = now();
 
-	parse_options(argc, argv);
+	options_parse(argc, argv);
 	printf("# seed %llu\n", (unsigned long long)options.seed);
 	choices.state = options.seed;
 	signal(SIGALRM, on_alarm);
@@ -850,8 +758,6 @@ int main(int argc, char **argv)
 	workload_init();
 	power_init(options.seed + 1, watch);
 	stacks_open_disks(options.tiers);
-	run_all();
-	stacks_open_disks();
 	if (options.drain)
 		drain_run(&choices);
 	else
