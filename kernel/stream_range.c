@@ -115,6 +115,17 @@ int stream_range_choose(struct stack *stack, struct job_options *options,
 	return error;
 }
 
+/* One that was shared when the stream began may have been pinned by another. */
+static bool any_is_pinned(const struct job_range *range)
+{
+	const struct cowstack_layer *layer = range->destination->parent;
+
+	for (; layer != range->below; layer = layer->parent)
+		if (layer->flags & COWSTACK_LAYER_PINNED)
+			return true;
+	return false;
+}
+
 int stream_range_find(struct stack *stack, const struct cowstack_job *record,
 		      struct job_range *range)
 {
@@ -130,7 +141,8 @@ int stream_range_find(struct stack *stack, const struct cowstack_job *record,
 	if (!range->destination || (below && !range->below) ||
 	    range->below == range->destination ||
 	    !lies_above(range->destination, range->below) ||
-	    cowstack_layer_is_shared(stack->volume, range->destination))
+	    cowstack_layer_is_shared(stack->volume, range->destination) ||
+	    any_is_pinned(range))
 		error = -ENOENT;
 	else
 		set_sources(stack, range);

@@ -181,6 +181,21 @@ dmsetup remove clone
 dmsetup message st 0 delete_volume 2
 check "content without the clone" content_is_right
 
+# --- nor does it go on through a layer that another volume has pinned meanwhile ---
+fresh $size
+make_layers
+dmsetup message st 0 clone_volume 2 1 2 clone
+dmsetup create clone --table "$(stack_line 2 $size /dev/mapper/cut st)"
+dmsetup message v 0 stream start top 4 speed 64K
+dmsetup message v 0 commit pause
+wait_for_job v >/dev/null
+check "the other pins a layer" dmsetup message clone 0 pin 2
+dmsetup remove clone
+dmsetup message st 0 delete_volume 2
+says "layer 2 is pinned" stream start
+like "$(layers)" "2" "it stays in the chain"
+check "content beside it" content_is_right
+
 # --- steering ---
 fresh $size
 make_layers
