@@ -76,6 +76,23 @@ static void note_pin(struct store_driver *d, u32 layer, bool changing)
 	}
 }
 
+/* Of any volume: what others stop to share becomes the job's own. */
+static bool any_job_uses_layer(const struct store_driver *d,
+			       const struct cowstack_layer *layer)
+{
+	int i;
+
+	for (i = 0; i < DRIVER_VOLUMES; i++) {
+		const struct driver_volume *v = &d->volumes[i];
+
+		if (v->volume && is_in_chain(v, layer->id) &&
+		    (v->commit.state != COMMIT_IDLE ||
+		     commit_uses_layer(v, layer)))
+			return true;
+	}
+	return false;
+}
+
 void layer_pin(struct store_driver *d, struct driver_volume *v)
 {
 	struct cowstack_layer *layer;
@@ -90,8 +107,7 @@ void layer_pin(struct store_driver *d, struct driver_volume *v)
 	if (!layer)
 		return;
 	pin = !(layer->flags & COWSTACK_LAYER_PINNED);
-	if (pin && (commit_uses_layer(v, layer) ||
-		    v->commit.state != COMMIT_IDLE ||
+	if (pin && (any_job_uses_layer(d, layer) ||
 		    !cowstack_layer_is_whole(v->volume, layer)))
 		return;
 	if (cowstack_change_pin(&change, &d->md, layer, pin)) {
