@@ -429,7 +429,10 @@ judge_space()
 	peak=$(calculate "$peak * $megabytes")
 	end=$(awk -v at="$commit_ended" '$1 >= at { print $2; exit }' "$state/samples")
 	end=$(calculate "${end:-0} * $megabytes")
-	given=$(dmsetup status machine | awk '{ sub(/.*\//, "", $14); print $14 }')
+	# What its layers held at most; chunks of zeroes hold nothing of the store.
+	given=$(awk -v from="$commit_began" '
+		$1 > from && $5 > most { most = $5 }
+		END { print most + 0 }' "$state/samples")
 	given=$(calculate "$given * $megabytes")
 	# With what the machine itself discarded meanwhile
 	discarded=$(awk -v from="$commit_began" '
