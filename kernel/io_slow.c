@@ -140,27 +140,19 @@ static void lock_chunks(struct stack *stack, struct zero_lock *zl, u64 first,
 		wait_for_completion(&zl->granted);
 }
 
-static bool has_failed(struct store *store)
+/* Gate and drain section.  -EAGAIN: the store is suspended; -EIO: it has failed. */
+static int enter_all(struct cowstack_io *io)
 {
-	return READ_ONCE(store->mode) == STORE_FAIL;
-}
+	struct stack *stack = io->stack;
 
-/* Gate and drain section; false: the store has failed. */
-static bool enter_all(struct cowstack_io *io)
-{
-	struct store *store = io->stack->store;
-
-	while (!has_failed(store)) {
-		io_gate_enter_wait(&io->stack->writes);
-		io->in_gate = true;
-		if (io_enter_drain(io))
-			return true;
-		io_leave(io);
-		wait_event_idle(store->resumed,
-				!READ_ONCE(store->suspended) ||
-					has_failed(store));
-	}
-	return false;
+	if (READ_ONCE(stack->store->mode) == STORE_FAIL)
+		return -EIO;
+	io_gate_enter_wait(&stack->writes);
+	io->in_gate = true;
+	if (io_enter_drain(io))
+		return 0;
+	io_leave(io);
+	return -EAGAIN;
 }
 
 /*
@@ -309,8 +301,8 @@ static int zero_region(struct cowstack_io *io, u64 sector, u64 end)
 /*
  * A discard makes whole chunks zero and leaves the edges as they are; it is
  * advice, so one that finds no room is done all the same.  Write-zeroes are
- * done to the sector.  A bio that must wait for room begins anew: zeroes twice
- * are zeroes.
+ * done to the sector.  A bio that must wait, for room or for a suspended store,
+ * begins anew: zeroes twice are zeroes.
  */
 void io_zero_range(struct cowstack_io *io)
 {
@@ -328,10 +320,9 @@ void io_zero_range(struct cowstack_io *io)
 					    << g->chunk_shift);
 		struct zero_lock zl;
 
-		if (!enter_all(io)) {
-			error = -EIO;
+		error = enter_all(io);
+		if (error)
 			break;
-		}
 		lock_chunks(stack, &zl, chunk, (stop - 1) >> g->chunk_shift);
 		error = zero_region(io, sector, stop);
 		range_lock_release(&stack->ranges, &zl.lock);
@@ -341,6 +332,10 @@ void io_zero_range(struct cowstack_io *io)
 	}
 	if (error == -ENOSPC && bio_op(bio) == REQ_OP_DISCARD)
 		error = 0;
+	if (error == -EAGAIN) {
+		defer_hold(store, bio);
+		return;
+	}
 	if (error == -ENOSPC) {
 		defer_park(store, bio);
 		return;

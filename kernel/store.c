@@ -121,7 +121,6 @@ static void init_store(struct store *store, struct mapped_device *md,
 	spin_lock_init(&store->mode_lock);
 	mutex_init(&store->message_mutex);
 	mutex_init(&store->metadata_lock);
-	init_waitqueue_head(&store->resumed);
 	store_event_init(store);
 }
 

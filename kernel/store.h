@@ -124,7 +124,6 @@ struct store {
 	struct bio_list postponed;	/* until the journal has room */
 	struct list_head parked;	/* struct cowstack_io, wait for room */
 	bool out_of_space;
-	wait_queue_head_t resumed;
 	struct work_struct event_work;
 	struct workqueue_struct *defer_wq;
 	struct workqueue_struct *discard_wq;

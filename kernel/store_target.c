@@ -174,7 +174,6 @@ static void fail_store(struct store *store)
 {
 	store_set_fail(store, "table is gone");
 	journal_fail(store);
-	wake_up_all(&store->resumed);
 	defer_admit_held(store);
 	defer_admit_postponed(store);
 	defer_admit_parked(store);
@@ -268,7 +267,6 @@ static void store_resume(struct dm_target *ti)
 	noio = memalloc_noio_save();
 	mutex_lock(&store->message_mutex);
 	WRITE_ONCE(store->suspended, false);
-	wake_up_all(&store->resumed);
 	defer_admit_held(store);
 	jobs_resume(store);
 	mutex_unlock(&store->message_mutex);

@@ -170,6 +170,34 @@ dmsetup suspend st
 message_refused "snapshot: the store is suspended" v snapshot
 dmsetup resume st
 
+# --- what waits for a suspended store goes back to dm ---
+# given_back WHAT COMMAND…: it waits; the stack suspends all the same, and it ends later
+given_back()
+{
+	local what=$1 io status
+
+	shift
+	dmsetup suspend st
+	"$@" 2>/dev/null &
+	io=$!
+	sleep 0.5
+	check "$what waits for the store" kill -0 $io
+	check "and the stack suspends without flushing" timeout 10 dmsetup suspend --noflush v
+	dmsetup resume st
+	dmsetup resume v
+	wait $io
+	status=$?
+	is "$status" 0 "$what ends when both are resumed"
+}
+
+given_back "a read" dd if=/dev/mapper/v of=/dev/null bs=64K count=1 iflag=direct
+given_back "a write" dd if=/dev/zero of=/dev/mapper/v bs=64K count=1 oflag=direct
+given_back "a write of one sector" dd if=/dev/zero of=/dev/mapper/v bs=512 count=1 seek=9 oflag=direct
+given_back "a flush" dd if=/dev/null of=/dev/mapper/v conv=fsync,notrunc
+given_back "a discard" blkdiscard -f -o 0 -l 1M /dev/mapper/v
+given_back "zeroing" blkdiscard -f -z -o 1M -l 100K /dev/mapper/v
+dd if=/dev/mapper/v of=/dev/shadow bs=1M iflag=direct oflag=direct 2>/dev/null
+
 # --- a wrong base ---
 layers=$(dmsetup message v 0 layers)
 dmsetup remove v
