@@ -33,7 +33,7 @@ name_originals = sed -u 's,$(CURDIR)/$(1)/,,g'
 FAULTS := 1 2 3 4 5 6 7 8 9 10
 
 .PHONY: all module tool unit coverage guest-programs check demo bench sparse warnings checkpatch \
-	fault-modules debug-module check-debug crash-test headers clean help FORCE
+	fault-modules debug-module check-debug check-long crash-test headers clean help FORCE
 
 all: module tool
 
@@ -46,6 +46,7 @@ help:
 	@echo 'make debug-module   that for the debug kernel, in build/debug/; builds the kernel too'
 	@echo 'make demo           installs what is missing, builds, shows the main job in a guest'
 	@echo 'make check          installs what is missing, builds, runs every test'
+	@echo 'make check-long     what takes hours: see tests/check-long --help'
 	@echo 'make check-debug    the guests'"'"' tests on the debug kernel'
 	@echo 'make unit           the tests of kernel/core in userspace'
 	@echo 'make coverage       the lines of kernel/core that those run (gcov)'
@@ -113,6 +114,13 @@ check:
 	tests/fetch-kernel-files
 	$(MAKE) all guest-programs KERNEL=$$(tests/fetch-kernel-files --release)
 	tests/run -j 2
+
+# Everything faults.md asks numbers of: hours. See tests/check-long.
+check-long:
+	tests/install-packages
+	tests/fetch-kernel-files
+	$(MAKE) all guest-programs KERNEL=$$(tests/fetch-kernel-files --release)
+	tests/check-long $(CHECK_LONG)
 
 check-debug:
 	tests/install-packages
