@@ -36,6 +36,7 @@
 #include <linux/overflow.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/spinlock.h>
@@ -46,6 +47,12 @@
 static inline u32 environment_crc32(u32 crc, const void *data, size_t bytes)
 {
 	return ~crc32_le(~crc, data, bytes);
+}
+
+/* Has whoever waits for this been killed? */
+static inline bool environment_killed(void)
+{
+	return fatal_signal_pending(current);
 }
 
 /*

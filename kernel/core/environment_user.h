@@ -142,6 +142,12 @@ static inline void cond_resched(void)
 {
 }
 
+/* Here a signal ends the process by itself. */
+static inline bool environment_killed(void)
+{
+	return false;
+}
+
 /* Atomics; all of these are full barriers, as the kernel's are. */
 #define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)

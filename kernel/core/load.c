@@ -105,10 +105,11 @@ static int load_index(struct loader *l)
 			return damaged_at(l, place, "index block is damaged");
 		error = load_records(l, block->records,
 				     le32_to_cpu(block->used));
+		if (!error)
+			error = load_pause(l);
 		if (error)
 			return error;
 		place = le64_to_cpu(block->next);
-		cond_resched();
 	}
 	if (place)
 		return damaged(l, "index is longer than its superblock says");
@@ -162,9 +163,10 @@ static int load_pages(struct loader *l)
 			error = fill_page(l, &l->places[i + k],
 					  (void *)(l->buffer +
 						   k * COWSTACK_BLOCK_SIZE));
+		if (!error)
+			error = load_pause(l);
 		if (error)
 			return error;
-		cond_resched();
 	}
 	return 0;
 }
@@ -259,6 +261,8 @@ static int check_ring_end(struct loader *l)
 	for (at = 0; at < g->ring_blocks; at += n) {
 		n = min_t(u64, LOAD_BUFFER_BLOCKS, g->ring_blocks - at);
 		error = read_blocks(l, start + at, n, l->buffer);
+		if (!error)
+			error = load_pause(l);
 		if (error)
 			return error;
 		for (i = 0; i < n; i++) {
@@ -271,7 +275,6 @@ static int check_ring_end(struct loader *l)
 				return damaged_at(l, ring_place(l, md->head),
 						  "journal is damaged before its end");
 		}
-		cond_resched();
 	}
 	return 0;
 }
@@ -284,6 +287,8 @@ static int replay(struct loader *l)
 
 	for (;;) {
 		error = read_step(l, &blocks);
+		if (!error)
+			error = load_pause(l);
 		if (error)
 			return error;
 		if (!blocks)
@@ -297,7 +302,6 @@ static int replay(struct loader *l)
 		md->head += blocks;
 		md->next_step++;
 		l->report->steps++;
-		cond_resched();
 	}
 }
 
@@ -314,6 +318,8 @@ static int link_layers(struct loader *l)
 		if (!parent || !(parent->flags & COWSTACK_LAYER_FROZEN))
 			return damaged(l, "layer lies on none, or on one that is not frozen");
 		cowstack_layer_set_parent(layer, parent);
+		if (load_pause(l))
+			return -EINTR;
 	}
 	return 0;
 }
@@ -340,6 +346,8 @@ static int link_volumes(struct loader *l)
 		if (cowstack_volume_depth(volume) > COWSTACK_MAX_LAYERS)
 			return damaged(l, "chain has more than 250 layers");
 		cowstack_volume_set_limits(l->md, volume);
+		if (load_pause(l))
+			return -EINTR;
 	}
 	return 0;
 }
@@ -385,9 +393,10 @@ static int claim_layer(struct loader *l, struct cowstack_layer *layer)
 	for (number = 0;
 	     (page = sparse_table_next(&layer->map.pages, &number)); number++) {
 		error = claim_page(l, layer, page);
+		if (!error)
+			error = load_pause(l);
 		if (error)
 			return error;
-		cond_resched();
 	}
 	return 0;
 }

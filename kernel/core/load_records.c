@@ -13,6 +13,21 @@ static struct cowstack_layer *known_layer(struct loader *l, u32 id)
 	return id ? cowstack_layer_find(l->md, to_layer_id(id)) : NULL;
 }
 
+/* Eight volumes or layers take about what a page of a map takes. */
+static int memory_error(struct loader *l)
+{
+	if (l->pages + l->objects / 8 <= l->reader->max_pages)
+		return 0;
+	l->report->why = "map does not fit in memory";
+	return -EFBIG;
+}
+
+static int count_object(struct loader *l)
+{
+	l->objects++;
+	return memory_error(l);
+}
+
 static int apply_store(struct loader *l, const struct disk_store_record *r)
 {
 	struct cowstack_metadata *md = l->md;
@@ -51,6 +66,8 @@ static int apply_volume(struct loader *l, const struct disk_volume_record *r)
 		if (!volume)
 			return -ENOMEM;
 		cowstack_volume_add(l->md, volume, NULL);
+		if (count_object(l))
+			return -EFBIG;
 	}
 	volume->info = info;
 	volume->top_id = top;
@@ -87,6 +104,8 @@ static int apply_layer(struct loader *l, const struct disk_layer_record *r)
 		if (!layer)
 			return -ENOMEM;
 		cowstack_layer_add(l->md, layer);
+		if (count_object(l))
+			return -EFBIG;
 	}
 	layer->parent_id = to_layer_id(parent);
 	layer->flags = flags;
@@ -132,14 +151,6 @@ static bool run_is_possible(struct loader *l, u64 first, u64 count)
 	if (cowstack_fault(FAULT_NO_RANGE_CHECK))
 		return true;
 	return count && first < most && count <= most - first;
-}
-
-static int memory_error(struct loader *l)
-{
-	if (l->pages <= l->reader->max_pages)
-		return 0;
-	l->report->why = "map does not fit in memory";
-	return -EFBIG;
 }
 
 static int set_replayed(struct loader *l, struct cowstack_layer *layer,
@@ -208,10 +219,10 @@ static int apply_run(struct loader *l, const struct disk_run_record *r,
 			continue;
 		}
 		error = set_replayed(l, layer, chunk, word);
+		if (!error && !(chunk % COWSTACK_PAGE_CHUNKS))
+			error = load_pause(l);
 		if (error)
 			return error;
-		if (!(chunk % COWSTACK_PAGE_CHUNKS))
-			cond_resched();
 	}
 	return 0;
 }
@@ -232,7 +243,8 @@ static int apply_clean_gone(struct loader *l, u32 id)
 			if (map_word_is_clean(page->words[slot]))
 				map_page_store_clean(page, slot, MAP_WORD_NONE);
 		cowstack_page_mark_home(l->md, page);
-		cond_resched();
+		if (load_pause(l))
+			return -EINTR;
 	}
 	return 0;
 }
@@ -244,7 +256,8 @@ static int remember_place(struct loader *l, struct map_page *page, u64 block)
 
 	if (l->place_count == l->place_room) {
 		room = max_t(u64, 1024, l->place_room * 2);
-		bigger = kvcalloc(room, sizeof(*bigger), GFP_KERNEL);
+		bigger = kvcalloc(room, sizeof(*bigger),
+				  GFP_KERNEL | __GFP_NOWARN);
 		if (!bigger)
 			return -ENOMEM;
 		if (l->place_count)

@@ -21,6 +21,7 @@ struct loader {
 	struct cowstack_load_report *report;
 	bool in_index;			/* page records may come */
 	u64 pages;
+	u64 objects;			/* volumes and layers that were made */
 	struct page_place *places;	/* of pages named by the index */
 	u64 place_count;
 	u64 place_room;
@@ -39,6 +40,19 @@ static inline int damaged_at(struct loader *l, u64 where, const char *why)
 {
 	l->report->where = where;
 	return damaged(l, why);
+}
+
+/*
+ * To be called in loops whose length the device decides: what is hostile may ask for
+ * more work than anyone waits for.  0, or -EINTR.  May sleep.
+ */
+static inline int load_pause(struct loader *l)
+{
+	cond_resched();
+	if (!environment_killed())
+		return 0;
+	l->report->why = "loading was interrupted";
+	return -EINTR;
 }
 
 /*

@@ -470,6 +470,20 @@ TEST_F(journal, too_many_pages)
 				   1ULL << 37, 24));
 }
 
+/* So are volumes and layers: each takes memory before it is known to make sense. */
+TEST_F(journal, too_many_volumes)
+{
+	u32 id;
+
+	for (id = 2; id < 30; id++)
+		image_create_volume(&self->image, &self->md, id, 1024);
+	EXPECT_EQ(0, load_copy(self));
+	self->image.reader.max_pages = 6;
+	EXPECT_EQ(-EFBIG, load_copy(self));
+	self->image.reader.max_pages = 8;
+	EXPECT_EQ(0, load_copy(self));
+}
+
 TEST_F(journal, words_that_name_a_chunk_twice)
 {
 	map_word_t word = map_word_with_room(MAP_WORD_NONE, self->data[3]);
