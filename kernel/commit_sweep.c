@@ -100,32 +100,35 @@ static bool find_replacement(struct job *job, vchunk_t chunk,
 	return true;
 }
 
-static void find_replacements(struct job *job, u64 end)
+/* -EOVERFLOW: there are more than a group can have; nothing may be let go of. */
+static int find_replacements(struct job *job, u64 end)
 {
 	vchunk_t chunk = job->group_first;
 
 	job->replacement_count = 0;
 	if (!job->replacements)
-		return;
+		return 0;
 	while (cowstack_range_next(&job->range, &chunk) &&
 	       from_vchunk(chunk) < end) {
+		if (job->replacement_count == COWSTACK_MAX_REPLACEMENTS)
+			return -EOVERFLOW;
 		if (find_replacement(job, chunk,
 				     &job->replacements[job->replacement_count]))
 			job->replacement_count++;
-		if (WARN_ON_ONCE(job->replacement_count ==
-				 COWSTACK_MAX_REPLACEMENTS))
-			return;
 		chunk = to_vchunk(from_vchunk(chunk) + 1);
 	}
+	return 0;
 }
 
 static int let_go(struct job *job)
 {
 	struct cowstack_job record = commit_copy_record(job);
-	int error = 0;
+	int error;
 
 	record.cursor = from_vchunk(job->group_first) + job->group_chunks;
-	find_replacements(job, record.cursor);
+	error = find_replacements(job, record.cursor);
+	if (error)
+		return error;
 	if (cowstack_fault(FAULT_DROP_IN_TWO_STEPS) && job->top != job->bottom)
 		error = commit_make_durable(job, prepare_let_go_newest, &record);
 	if (!error)
@@ -243,8 +246,8 @@ static bool batch_has_room(const struct job *job,
 static void gather_segment(struct copy_batch *batch,
 			   const struct cowstack_segment *segment)
 {
-	/* There is room: what is not copied must not be let go of. */
-	if (WARN_ON_ONCE(!copy_batch_add(batch, segment)))
+	/* Should there be no room after all: what is not copied stays. */
+	if (!copy_batch_add(batch, segment))
 		batch->error = -EIO;
 }
 

@@ -97,6 +97,11 @@ static int check_base_device(struct dm_target *ti, struct stack_table *table,
 					    path);
 		return -EROFS;
 	}
+	/* Commits write anywhere, in ascending order but with gaps. */
+	if (bdev_is_zoned(table->base->bdev)) {
+		ti->error = error_text_make("base %s is zoned", path);
+		return -EINVAL;
+	}
 	mutex_lock(&stores_mutex);
 	error = check_registry(ti, table, path);
 	mutex_unlock(&stores_mutex);

@@ -119,6 +119,9 @@ static int get_store_device(struct dm_target *ti, const char *path,
 		ti->error = error_text_make("store device %s is read-only",
 					    path);
 		error = -EROFS;
+	} else if (bdev_is_zoned(table->dev->bdev)) {
+		ti->error = error_text_make("store device %s is zoned", path);
+		error = -EINVAL;
 	} else if (ti->begin ||
 		   ti->len > bdev_nr_sectors(table->dev->bdev)) {
 		ti->error = error_text_make("table must start at 0 and be no longer than %s",

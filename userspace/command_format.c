@@ -61,10 +61,15 @@ static enum exit_code cut_up(struct cowstack_geometry *geometry,
 			     struct store_file *file, const char *path,
 			     u32 chunk_sectors)
 {
+	const struct device_file *device = store_file_device(file);
 	u64 sectors = store_file_sectors(file);
 	char size[SIZE_TEXT], least[SIZE_TEXT];
 	int error = cowstack_geometry_init(geometry, sectors, chunk_sectors);
 
+	if (device->zoned)
+		return fail(EXIT_FAILED,
+			    "%s is zoned, and a store is written in any order; use another device",
+			    path);
 	if (error == -ENOSPC)
 		return fail(EXIT_FAILED,
 			    "%s is too small: %s, and a store with such chunks needs %s",

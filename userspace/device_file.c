@@ -10,6 +10,7 @@
 
 /* Before linux/fs.h, which has macros of the same names as ours. */
 #include <linux/fs.h>
+#include <linux/blkzoned.h>
 
 #include "device_file.h"
 #include "loop_device.h"
@@ -17,6 +18,7 @@
 static enum exit_code read_properties(struct device_file *file)
 {
 	struct stat st;
+	u32 zone_sectors = 0;
 	int read_only = 0;
 
 	if (fstat(file->fd, &st))
@@ -34,6 +36,9 @@ static enum exit_code read_properties(struct device_file *file)
 	    ioctl(file->fd, BLKROGET, &read_only))
 		return fail_errno(-errno, NULL, "%s", file->path);
 	file->read_only = read_only;
+	/* A kernel without zones has no zoned devices. */
+	file->zoned = !ioctl(file->fd, BLKGETZONESZ, &zone_sectors) &&
+		      zone_sectors;
 	return EXIT_DONE;
 }
 

@@ -16,6 +16,7 @@ struct device_file {
 	const char *path;
 	bool block;			/* else a regular file */
 	bool read_only;			/* the device itself */
+	bool zoned;			/* writes go to the end of zones only */
 	unsigned int major, minor;
 	u64 bytes;
 };

@@ -111,7 +111,7 @@ char *feature_words(const char *const *texts, size_t count,
 	struct feature feature;
 	char *all, *list;
 	const char *at;
-	size_t i;
+	size_t used, i;
 
 	list = calloc(1, room);
 	all = calloc(1, room);
@@ -119,12 +119,13 @@ char *feature_words(const char *const *texts, size_t count,
 		fail_errno(-ENOMEM, NULL, "features");
 		goto fail;
 	}
-	strcpy(list, more);
+	snprintf(list, room, "%s", more);
 	for (i = 0; i < count; i++) {
 		if (feature_parse(texts[i], target, &feature))
 			goto fail;
-		sprintf(list + strlen(list), " %s %s", feature.name,
-			feature.value);
+		used = strlen(list);
+		snprintf(list + used, room - used, " %s %s", feature.name,
+			 feature.value);
 	}
 	for (at = list; *at; at++)
 		words += *at == ' ';

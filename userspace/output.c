@@ -105,7 +105,7 @@ void output_set_number(struct output *output, struct row *row, size_t column,
 	if (output->columns[column].kind == COLUMN_SIZE && !output->json)
 		size_print(number, text);
 	else if (output->columns[column].kind == COLUMN_FLAG && !output->json)
-		strcpy(text, number ? "yes" : "-");
+		snprintf(text, sizeof(text), "%s", number ? "yes" : "-");
 	else
 		snprintf(text, sizeof(text), "%llu", llu(number));
 	output_set_text(output, row, column, text);

@@ -10,7 +10,8 @@ static enum exit_code fill_from_store(struct status_view *view)
 
 	if (code || !strcmp(view->status.mode, "fail"))
 		return code;
-	strcpy(view->status.mode, STATUS_DOWN);
+	snprintf(view->status.mode, sizeof(view->status.mode), "%s",
+		 STATUS_DOWN);
 	return volume_layers(view->volume, &view->layers, &view->layer_count);
 }
 

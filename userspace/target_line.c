@@ -132,7 +132,7 @@ int store_status_parse(const char *text, struct store_status *status)
 	memset(status, 0, sizeof(*status));
 	take_word(&line, status->mode, sizeof(status->mode));
 	if (is_failed(status->mode)) {
-		strcpy(status->mode, "fail");
+		snprintf(status->mode, sizeof(status->mode), "fail");
 		return 0;
 	}
 	status->chunk_sectors = take_number(&line, COWSTACK_MAX_CHUNK_SECTORS);
@@ -162,7 +162,7 @@ int stack_status_parse(const char *text, struct stack_status *status)
 	memset(status, 0, sizeof(*status));
 	take_word(&line, status->mode, sizeof(status->mode));
 	if (is_failed(status->mode)) {
-		strcpy(status->mode, "fail");
+		snprintf(status->mode, sizeof(status->mode), "fail");
 		return 0;
 	}
 	status->layers = take_number(&line, U32_MAX);
@@ -300,7 +300,7 @@ void store_uuid_print(const u8 uuid[COWSTACK_UUID_SIZE], char text[LINE_UUID])
 	for (i = 0; i < COWSTACK_UUID_SIZE; i++) {
 		if (i == 4 || i == 6 || i == 8 || i == 10)
 			*at++ = '-';
-		at += sprintf(at, "%02x", uuid[i]);
+		at += snprintf(at, 3, "%02x", uuid[i]);
 	}
 }
 
@@ -324,6 +324,6 @@ bool store_dm_uuid_parse(const char *uuid, char store[LINE_UUID])
 	if (strlen(uuid) != LINE_UUID - 1 ||
 	    strspn(uuid, "0123456789abcdef-") != LINE_UUID - 1)
 		return false;
-	strcpy(store, uuid);
+	snprintf(store, LINE_UUID, "%s", uuid);
 	return true;
 }
