@@ -35,7 +35,7 @@ static void event_work_fn(struct work_struct *work)
 /* Events sleep; whoever has one to raise may not. */
 void store_event(struct store *store)
 {
-	queue_work(system_wq, &store->event_work);
+	queue_work(system_percpu_wq, &store->event_work);
 }
 
 void store_event_init(struct store *store)

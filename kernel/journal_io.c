@@ -475,7 +475,8 @@ int journal_init(struct store *store)
 	INIT_DELAYED_WORK(&store->step_timer, step_timer_fn);
 	store->step_stopped = true;
 	store->journal_wq = alloc_workqueue("cowstack_journal",
-					    WQ_MEM_RECLAIM | WQ_HIGHPRI, 2);
+					    WQ_MEM_RECLAIM | WQ_HIGHPRI |
+					    WQ_PERCPU, 2);
 	store->step_blocks = kcalloc(store->metadata.max_step_blocks,
 				     sizeof(*store->step_blocks), GFP_KERNEL);
 	if (!store->journal_wq || !store->step_blocks)

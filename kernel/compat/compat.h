@@ -9,12 +9,25 @@
 #include <linux/blkdev.h>
 #include <linux/device-mapper.h>
 #include <linux/srcu.h>
+#include <linux/workqueue.h>
 
 /* Open modes of block devices have a type and names of their own since 6.5. */
 #ifndef BLK_OPEN_READ
 typedef fmode_t blk_mode_t;
 #define BLK_OPEN_READ FMODE_READ
 #define BLK_OPEN_WRITE FMODE_WRITE
+#endif
+
+/*
+ * A workqueue is bound to processors unless it says otherwise.  Newer kernels
+ * warn of one that says neither, and of the system's by its old name.
+ */
+#ifndef COMPAT_HAS_workqueue_percpu
+#define WQ_PERCPU 0
+#endif
+
+#ifndef COMPAT_HAS_workqueue_system_percpu
+#define system_percpu_wq system_wq
 #endif
 
 /*
