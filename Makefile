@@ -30,10 +30,14 @@ copy_sources = mkdir -p $(1) && \
 # $(call name_originals,DIRECTORY)
 name_originals = sed -u 's,$(CURDIR)/$(1)/,,g'
 
+# Kernels of other Debians, by the names that tests/fetch-other-kernels has for them.
+OTHER_KERNELS := 6.12 7
+
 FAULTS := 1 2 3 4 5 6 7 8 9 10
 
 .PHONY: all module tool unit coverage guest-programs check demo bench sparse warnings checkpatch \
-	fault-modules debug-module check-debug check-long crash-test headers clean help FORCE
+	fault-modules debug-module check-debug check-long crash-test kernel-modules headers clean \
+	help FORCE
 
 all: module tool
 
@@ -44,6 +48,7 @@ help:
 	@echo '  FAULT=N           the module with a rule broken, in build/fault-N/'
 	@echo 'make fault-modules  all of those'
 	@echo 'make debug-module   that for the debug kernel, in build/debug/; builds the kernel too'
+	@echo 'make kernel-modules the same for the newest 6.12 and 7, in build/kernel-6.12/ and -7/'
 	@echo 'make demo           installs what is missing, builds, shows the main job in a guest'
 	@echo 'make check          installs what is missing, builds, runs every test'
 	@echo 'make check-long     what takes hours: see tests/check-long --help'
@@ -83,6 +88,14 @@ debug-module:
 build/debug/dm-cowstack.ko: headers FORCE
 	@$(call copy_sources,$(@D))
 	+$(call build_module,$(CURDIR)/$(@D))
+
+# For kernels of other Debians, each by its own compiler; warnings are errors there.
+kernel-modules: $(OTHER_KERNELS:%=build/kernel-%/dm-cowstack.ko)
+
+build/kernel-%/dm-cowstack.ko: FORCE
+	@tests/fetch-other-kernels $*
+	@$(call copy_sources,$(@D))
+	tests/make-for-kernel $* $(@D) W=1 KCFLAGS=-Werror modules
 
 tool:
 	$(if $(wildcard userspace/Makefile),$(MAKE) -C userspace)
