@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 1536 --cpus 2 --timeout 900 --add build/tests/mirror_io
+# kernels: all
 # Every kind of I/O, of any size and alignment, against a plain device.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --cpus 1
+# kernels: all
 # The module comes and goes.
 . /lib/cowstack-tests/tap.sh
 

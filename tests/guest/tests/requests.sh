@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --cpus 1 --add tests/crash/build/direct_io
+# kernels: all
 # Exactly which requests reach the disks.
 . /lib/cowstack-tests/tap.sh
 
