@@ -172,9 +172,12 @@ int commit_make_durable(struct job *job, commit_prepare_fn prepare,
 			error = journal_commit(store, &change);
 		store_change_free(&change);
 		mutex_unlock(&job->stack->chain_mutex);
-		if (error != -EAGAIN)
+		if (error == -EAGAIN)
+			error = commit_wait_for_store(job);
+		else if (error == -ENOMEM)
+			error = commit_wait_for_memory(job);
+		else
 			return error;
-		error = commit_wait_for_store(job);
 	} while (!error);
 	return error;
 }
@@ -321,6 +324,18 @@ static bool base_becomes_valid(struct job *job)
 	return covers;
 }
 
+static int sample_base(struct job *job, u32 *crc)
+{
+	struct stack *stack = job->stack;
+	int error;
+
+	do
+		error = base_sample(stack->store, stack->base,
+				    stack->volume->info.base_seed, crc);
+	while (error == -ENOMEM && !(error = commit_wait_for_memory(job)));
+	return error;
+}
+
 static int finish(struct job *job)
 {
 	struct stack *stack = job->stack;
@@ -341,9 +356,7 @@ static int finish(struct job *job)
 	 */
 	f.base_valid = base_becomes_valid(job);
 	if (f.base_valid)
-		error = base_sample(stack->store, stack->base,
-				    stack->volume->info.base_seed,
-				    &f.base_crc);
+		error = sample_base(job, &f.base_crc);
 	if (error)
 		return error;
 	f.record.state = COWSTACK_JOB_COMPLETED;
@@ -394,12 +407,11 @@ static int fill_buffers(struct job *job)
  */
 static int allocate_buffers(struct job *job)
 {
-	while (fill_buffers(job)) {
-		if (commit_must_end(job))
-			return -EINTR;
-		commit_sleep_still(job, max(HZ / 10, 1));
-	}
-	return 0;
+	int error = 0;
+
+	while (!error && fill_buffers(job))
+		error = commit_wait_for_memory(job);
+	return error;
 }
 
 static int run_job_once(struct job *job)

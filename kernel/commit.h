@@ -96,6 +96,13 @@ void commit_stand_still(struct job *job);
 /* The same for @most jiffies, unless it is to end. */
 void commit_sleep_still(struct job *job, unsigned long most);
 
+/*
+ * No memory for what must be done now; to be tried again.  Nothing that a job does
+ * for users is urgent, and memory comes back: no reason to stop.  0, or -EINTR: the
+ * thread must end.
+ */
+int commit_wait_for_memory(struct job *job);
+
 /* Must the thread come to commit_wait() before it moves anything more? */
 bool commit_must_wait(struct job *job);
 
@@ -152,8 +159,9 @@ typedef int (*commit_prepare_fn)(struct job *job, struct cowstack_change *c,
 				 const void *argument);
 
 /*
- * Makes a change durable; a store that is suspended meanwhile is waited for,
- * standing still.  Return: 0, -EINTR: the thread must end; an error.
+ * Makes a change durable.  A store that is suspended meanwhile, and memory that is not
+ * there, are waited for, standing still.  Return: 0, -EINTR: the thread must end; an
+ * error.
  */
 int commit_make_durable(struct job *job, commit_prepare_fn prepare,
 			const void *argument);

@@ -52,6 +52,13 @@ void commit_sleep_still(struct job *job, unsigned long most)
 	commit_stand_still(job);
 }
 
+int commit_wait_for_memory(struct job *job)
+{
+	if (!commit_must_end(job))
+		commit_sleep_still(job, max(HZ / 10, 1));
+	return commit_must_end(job) ? -EINTR : 0;
+}
+
 static void set_state(struct job *job, enum cowstack_job_state state)
 {
 	bool changes;

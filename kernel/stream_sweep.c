@@ -404,6 +404,10 @@ static int pull_batch(struct job *job, struct pull_batch *batch)
 		job->next = batch->first;
 		return commit_wait_for_store(job);
 	}
+	if (error == -ENOMEM) {
+		job->next = batch->first;
+		return commit_wait_for_memory(job);
+	}
 	if (error)
 		return handle_error(job, batch, error);
 	commit_account(job, batch->bytes, count_passed(job, batch));
