@@ -38,7 +38,7 @@ void base_fill(struct store_driver *d, struct driver_volume *v, u64 sectors)
 		v->base->content[sector] = version;
 		device_write_version(&v->base->device, sector, version, 0);
 	}
-	device_flush(&v->base->device);
+	device_settle(&v->base->device);
 }
 
 struct base_size {
@@ -52,11 +52,11 @@ static void set_base(struct cowstack_volume_info *info, const void *argument)
 	info->base_sectors = size->sectors;
 }
 
-void base_record(struct store_driver *d, struct driver_volume *v)
+bool base_record(struct store_driver *d, struct driver_volume *v)
 {
 	const struct base_size size = { .sectors = v->base->device.sectors };
 
-	job_change_record(d, v, set_base, &size);
+	return job_change_record(d, v, set_base, &size);
 }
 
 /* --- another content --- */
@@ -98,7 +98,7 @@ static void go_down(struct store_driver *d, struct driver_volume *v)
 	volume_drain(d, v);
 	stream_finish_batch(d, v);
 	driver_run_steps(d);
-	commit_settle(d, v);
+	job_settle(d, v);
 	driver_flush(d);
 }
 
@@ -143,37 +143,36 @@ static u64 new_size(struct store_driver *d, const struct driver_base *base)
 void base_exchange(struct store_driver *d, struct driver_volume *v)
 {
 	struct driver_base *base = v->base;
-	u64 countdown;
 	u32 i;
 
 	for (i = 0; i < DRIVER_VOLUMES; i++) {
 		if (d->volumes[i].base == base && d->volumes[i].uncertain)
 			return;
+		/* What was written at its end has taken in what lies behind. */
+		if (is_user(&d->volumes[i], base) &&
+		    least_size(&d->volumes[i]) < base->device.sectors)
+			return;
 		if (is_user(&d->volumes[i], base) && !driver_is_over(d))
 			go_down(d, &d->volumes[i]);
 	}
-	if (driver_is_over(d))
+	if (driver_is_stuck(d))
 		return;
-	/* By something else, which no power cut of ours interrupts. */
-	countdown = d->power.countdown;
-	d->power.countdown = 0;
 	base_fill(d, v, new_size(d, base));
-	d->power.countdown = countdown;
 	driver_trace(d, "volume %u: another base, of %llu sectors", v->number,
 		     (unsigned long long)base->device.sectors);
-	d->exchanges++;
+	d->counts.exchanges++;
 	for (i = 0; i < DRIVER_VOLUMES; i++) {
 		if (!is_user(&d->volumes[i], base))
 			continue;
 		replace_content(d, &d->volumes[i]);
 		d->volumes[i].exchanged = true;
-		commit_drop(&d->volumes[i]);
-		commit_resume(d, &d->volumes[i]);
+		job_drop(&d->volumes[i]);
+		job_resume(d, &d->volumes[i]);
 	}
-	for (i = 0; i < DRIVER_VOLUMES && !driver_is_over(d); i++)
+	for (i = 0; i < DRIVER_VOLUMES && !driver_is_stuck(d); i++)
 		if (is_user(&d->volumes[i], base))
 			base_accept(d, &d->volumes[i]);
-	for (i = 0; i < DRIVER_VOLUMES && !driver_is_over(d); i++)
+	for (i = 0; i < DRIVER_VOLUMES && !driver_is_stuck(d); i++)
 		if (is_user(&d->volumes[i], base))
 			volume_check(d, &d->volumes[i]);
 }
@@ -186,15 +185,13 @@ void base_accept(struct store_driver *d, struct driver_volume *v)
 	if (clean) {
 		if (cowstack_change_drop_clean(&change, &d->md, v->volume))
 			driver_fail(d, "clean words stay");
-		driver_submit(d, &change);
-		driver_run_steps(d);
-		cowstack_change_free(&change);
-		d->clean_dropped += clean;
+		if (!driver_carry_out(d, &change))
+			return;
+		d->counts.clean_dropped += clean;
 		if (!d->power.dead && cowstack_volume_clean(v->volume))
 			driver_fail(d, "volume %u: clean words are left",
 				    v->number);
 	}
-	base_record(d, v);
-	if (!d->power.dead)
+	if (base_record(d, v) && !d->power.dead)
 		v->exchanged = false;
 }

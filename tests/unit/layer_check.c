@@ -156,7 +156,7 @@ static void check_clean_word(struct store_driver *d, struct driver_volume *v,
 	struct chunk_words below;
 	u32 i;
 
-	d->clean_words++;
+	d->counts.clean_words++;
 	known &= ~pieces_on_the_way(g, v, layer, chunk);
 	collect_words(layer->parent, chunk, &below);
 	for (i = 0; i < g->chunk_sectors; i++) {

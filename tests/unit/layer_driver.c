@@ -25,13 +25,6 @@ static struct model_point *point_of(struct driver_volume *v,
 	return model_find_point(&v->model, from_layer_id(layer->id));
 }
 
-static void carry_out(struct store_driver *d, struct cowstack_change *change)
-{
-	driver_submit(d, change);
-	driver_run_steps(d);
-	cowstack_change_free(change);
-}
-
 /* A layer that this volume is rid of may be there for others. */
 static bool is_in_chain(const struct driver_volume *v, layer_id_t id)
 {
@@ -87,7 +80,7 @@ static bool any_job_uses_layer(const struct store_driver *d,
 
 		if (v->volume && is_in_chain(v, layer->id) &&
 		    (v->commit.state != COMMIT_IDLE ||
-		     commit_uses_layer(v, layer)))
+		     job_uses_layer(v, layer)))
 			return true;
 	}
 	return false;
@@ -102,8 +95,8 @@ void layer_pin(struct store_driver *d, struct driver_volume *v)
 	/* The module's chain_mutex: one change of a chain at a time. */
 	stream_finish_batch(d, v);
 	driver_run_steps(d);
-	commit_settle(d, v);
-	layer = driver_is_over(d) ? NULL : layer_random(d, v);
+	job_settle(d, v);
+	layer = driver_is_stuck(d) ? NULL : layer_random(d, v);
 	if (!layer)
 		return;
 	pin = !(layer->flags & COWSTACK_LAYER_PINNED);
@@ -115,8 +108,7 @@ void layer_pin(struct store_driver *d, struct driver_volume *v)
 		return;
 	}
 	note_pin(d, from_layer_id(layer->id), true);
-	carry_out(d, &change);
-	if (!d->power.dead)
+	if (driver_carry_out(d, &change) && !d->power.dead)
 		note_pin(d, from_layer_id(layer->id), false);
 	driver_trace(d, "volume %u: layer %u is %s", v->number,
 		     from_layer_id(layer->id), pin ? "pinned" : "not pinned");
@@ -151,10 +143,11 @@ void layer_drop(struct store_driver *d, struct driver_volume *v)
 			    v->number, id);
 	point_of(v, layer)->leaving = true;
 	point_of(v, layer)->upward = layer->flags & COWSTACK_LAYER_MIXED;
-	carry_out(d, &change);
+	if (!driver_carry_out(d, &change))
+		return;
 	if (!d->power.dead)
 		layers_settle(d, v);
-	d->drops++;
+	d->counts.drops++;
 	driver_trace(d, "volume %u: layer %u dropped", v->number, id);
 }
 
@@ -169,7 +162,9 @@ void layer_empty(struct store_driver *d, struct driver_volume *v)
 	id = layer->id;
 	if (cowstack_change_empty_layer(&change, &d->md, v->volume, layer))
 		return;
-	carry_out(d, &change);
+	if (!driver_carry_out(d, &change))
+		return;
+	d->counts.emptied++;
 	driver_trace(d, "volume %u: layer %u emptied", v->number,
 		     from_layer_id(id));
 	if (!cowstack_layer_is_empty(cowstack_layer_find(&d->md, id)))
@@ -177,12 +172,12 @@ void layer_empty(struct store_driver *d, struct driver_volume *v)
 }
 
 void layer_check_needs_no_base(struct store_driver *d, struct driver_volume *v,
-			       const struct cowstack_layer *layer)
+			       const struct cowstack_layer *layer, u64 end)
 {
 	const struct cowstack_geometry *g = cowstack_geometry(&d->md);
 	u64 sector, step = 1ULL << g->piece_shift;
 
-	for (sector = 0; sector < v->volume->info.base_sectors; sector += step) {
+	for (sector = 0; sector < end; sector += step) {
 		vchunk_t chunk = cowstack_sector_chunk(g, sector);
 		map_word_t word = chunk_map_get(&layer->map, chunk);
 		u32 piece = (sector & (g->chunk_sectors - 1)) >> g->piece_shift;
@@ -265,10 +260,10 @@ static void bring_up_clone(struct store_driver *d, struct driver_volume *v,
 			   const struct driver_volume *from, layer_id_t layer)
 {
 	v->volume = cowstack_volume_find(&d->md, to_volume_id(v->number));
-	model_clone(&v->model, &from->model, from_layer_id(layer),
-		    v->volume->info.sectors);
-	if (cowstack_volume_bring_up(&d->md, v->volume))
-		driver_fail(d, "clone does not come up");
+	model_clone(&v->model, &from->model, from_layer_id(layer));
+	model_grow(&v->model, v->volume->info.sectors, v->base->content,
+		   v->base->device.sectors);
+	volume_bring_up(d, v);
 	if (!d->power.dead)
 		v->uncertain = false;
 }
@@ -280,11 +275,11 @@ bool volume_clone(struct store_driver *d, struct driver_volume *v)
 	struct cowstack_change change;
 	int error;
 
-	if (!layer || commit_is_ending(from))
+	if (!layer || job_is_ending(from))
 		return false;
 	error = prepare_clone(d, v, from, layer, &change);
 	if (error) {
-		if (error != -EBUSY && error != -ENOSPC)
+		if (error != -EBUSY && error != -ENOSPC && error != -ENOMEM)
 			driver_fail(d, "volume is not cloned: %d", error);
 		return false;
 	}
@@ -293,10 +288,11 @@ bool volume_clone(struct store_driver *d, struct driver_volume *v)
 	v->exchanged = false;
 	v->commit.ending = false;
 	v->commit.state = COMMIT_IDLE;
-	carry_out(d, &change);
+	if (!driver_carry_out(d, &change))
+		return true;
 	driver_trace(d, "volume %u: cloned from volume %u, layer %u", v->number,
 		     from->number, from_layer_id(layer->id));
 	bring_up_clone(d, v, from, layer->id);
-	d->clones++;
+	d->counts.clones++;
 	return true;
 }

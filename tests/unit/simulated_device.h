@@ -8,6 +8,9 @@
  * on its own.  From then on the devices ignore all writes until the power is
  * back, so that whoever drives them need not notice in mid-operation.
  *
+ * An I/O may fail: a chosen one, of which any part of a write lands; all of a device
+ * that is pulled; and of a thin one a write that needs room where there is none.
+ *
  * A sector of data is its version number: its first eight bytes.  A device that
  * holds metadata too has sectors of 512 bytes, one that does not of eight.
  */
@@ -41,6 +44,15 @@ struct power {
 	bool dead;
 	enum crash_phase phase;
 	enum crash_phase target; /* count only I/Os of it; PHASE_COUNT: all */
+	/*
+	 * The cut leaves caches as they are: whoever asked for that decides what
+	 * survives, with device_keep().
+	 */
+	bool keeps_caches;
+	u64 failing_in;		/* I/Os until one fails; 0: none will */
+	u64 pulling_in;		/* I/Os until .pulled is; 0: it is not */
+	struct simulated_device *pulled;
+	u64 errors;
 	u64 cuts[PHASE_COUNT];
 	u64 ios;
 	struct simulated_device *devices[POWER_MAX_DEVICES];
@@ -52,9 +64,19 @@ struct cached_write {
 	u32 sector;
 	u32 bytes;		/* 8 or 512; 0: overtaken, means nothing */
 	u64 ticket;		/* in flight under this number; 0: complete */
+	u64 io;			/* sectors of one I/O have one number */
 	u64 version;		/* where bytes is 8 */
 	u32 data;		/* else: place in device.data */
 };
+
+/* What a sector of the medium was before it was written. */
+struct overwritten {
+	u32 sector;
+	u8 bytes[512];
+};
+
+/* Not thin: there is always room. */
+#define DEVICE_NOT_THIN (~0ULL)
 
 struct simulated_device {
 	struct power *power;
@@ -72,6 +94,13 @@ struct simulated_device {
 	u8 *touched;		/* by eight sectors: not zero any more */
 	u32 *touched_list;
 	u32 touched_count;
+	bool gone;		/* pulled */
+	unsigned int landing;	/* percent of the sectors of the I/O being sent */
+	u64 thin_blocks;	/* more, of eight sectors, that there is room for */
+	bool recording;		/* since device_mark() */
+	struct overwritten *undo;
+	u32 undo_count;
+	u32 undo_room;
 };
 
 /* @room: the most sectors it will ever have.  Exits where memory is short. */
@@ -94,18 +123,46 @@ void device_read_blocks(const struct simulated_device *device, u64 first,
 /* The write in flight as @ticket is complete: flushes cover it from now on. */
 void device_complete(struct simulated_device *device, u64 ticket);
 
-void device_flush(struct simulated_device *device);
+/*
+ * An I/O is about to be sent: a place where the power may be cut.  Return: 0, or
+ * the error that it will end with.  The sectors of a write are written after that
+ * all the same, and land as they do.
+ */
+int device_send(struct simulated_device *device);
+/* The same for a write, for which a thin device needs room. */
+int device_send_write(struct simulated_device *device, u64 sector, u64 count);
+
+int device_flush(struct simulated_device *device);
 
 /*
  * Writes blocks FUA, with PREFLUSH if @preflush: block @i to @places[i].  The
  * power may be cut before, between the two, or in the middle of the writing.
  */
-void device_write_durably(struct simulated_device *device, bool preflush,
-			  const u64 *places, const void *const *blocks,
-			  u32 count);
+int device_write_durably(struct simulated_device *device, bool preflush,
+			 const u64 *places, const void *const *blocks,
+			 u32 count);
 
-/* An I/O is about to be sent: a place where the power may be cut. */
-void power_tick(struct power *power);
+/* A thin device has room for these blocks of 4 KiB. */
+void device_provision(struct simulated_device *device, u64 first, u64 count);
+
+/* All that is in the cache is durable: no I/O of ours. */
+void device_settle(struct simulated_device *device);
+/* It was pulled, and is back: with its cache, or with what was durable. */
+void device_return(struct simulated_device *device, bool keeps_cache);
+
+/* --- one medium after another, out of one cache --- */
+
+/* The cache is taken away; what was durable is what there is from now on. */
+void device_take_cache(struct simulated_device *device,
+		       struct cached_write **cache, u32 *count, u8 **data);
+/* One of these survives. */
+void device_keep(struct simulated_device *device,
+		 const struct cached_write *write, const u8 *data);
+/* The cache is empty; device_rewind() leads back to here. */
+void device_mark(struct simulated_device *device);
+void device_rewind(struct simulated_device *device);
+void device_unmark(struct simulated_device *device);
+
 void power_cut(struct power *power);
 void power_restore(struct power *power);
 

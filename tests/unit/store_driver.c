@@ -84,14 +84,14 @@ void driver_exit(struct store_driver *d)
 
 /* --- superblocks --- */
 
-static void write_superblock(struct store_driver *d,
-			     const struct cowstack_superblock *sb, u64 place)
+static int write_superblock(struct store_driver *d,
+			    const struct cowstack_superblock *sb, u64 place)
 {
 	struct disk_superblock block;
 	const void *blocks[] = { &block };
 
 	cowstack_superblock_encode(sb, place, &block);
-	device_write_durably(&d->store, false, &place, blocks, 1);
+	return device_write_durably(&d->store, false, &place, blocks, 1);
 }
 
 static void random_geometry(struct store_driver *d, struct cowstack_geometry *g)
@@ -121,7 +121,7 @@ void driver_format(struct store_driver *d, u64 seed)
 	d->failed = false;
 	d->counter = 0;
 	d->tickets = 0;
-	d->grown_sectors = 0;
+	d->is_full = false;
 	/* Short steps, so that words often do not fit into one. */
 	d->step_blocks = random_percent(&d->random, 40) ? MOST_STEP_BLOCKS :
 				1 + random_below(&d->random, 2);
@@ -149,6 +149,12 @@ void driver_format(struct store_driver *d, u64 seed)
 
 /* --- opening and closing --- */
 
+static void driver_set_ro(struct store_driver *d)
+{
+	d->ro = true;
+	driver_trace(d, "the store is read-only from now on");
+}
+
 struct device_reader {
 	struct cowstack_reader reader;
 	struct store_driver *driver;
@@ -164,12 +170,20 @@ static int read_store(struct cowstack_reader *reader, u64 first, u64 blocks,
 		driver_fail(d, "read behind the store's end");
 		return -EIO;
 	}
-	power_tick(&d->power);
 	device_read_blocks(&d->store, first, blocks, buffer);
-	return 0;
+	return device_send(&d->store);
 }
 
-void driver_open(struct store_driver *d)
+/* The first thing that is written; see load.h. */
+static void mend_superblock(struct store_driver *d,
+			    const struct cowstack_load_report *report)
+{
+	if (report->other_superblock &&
+	    write_superblock(d, &d->md.superblock, report->other_place))
+		driver_set_ro(d);
+}
+
+bool driver_open(struct store_driver *d)
 {
 	struct device_reader reader = {
 		.reader = {
@@ -180,16 +194,21 @@ void driver_open(struct store_driver *d)
 		.driver = d,
 	};
 	struct cowstack_load_report report;
+	u64 errors = d->power.errors;
 	int error, i;
 
 	error = cowstack_load(&d->md, &reader.reader, &report);
+	if (error == -ENOMEM || (error && d->power.errors != errors))
+		return false;
 	if (error) {
 		driver_fail(d, "load: %s, block %llu, error %d",
 			    report.why ? report.why : "?",
 			    (unsigned long long)report.where, error);
-		return;
+		return false;
 	}
 	d->open = true;
+	d->ro = false;
+	d->words_lost = false;
 	d->md.nonce = random_next(&d->random);
 	d->md.max_step_blocks = d->step_blocks;
 	d->checkpoint_state = CHECKPOINT_IDLE;
@@ -200,11 +219,17 @@ void driver_open(struct store_driver *d)
 		     report.other_superblock ? ", one superblock" : "");
 	for (i = 0; i < DRIVER_VOLUMES; i++)
 		volume_open(d, &d->volumes[i]);
-	/* Before anything else is written, see load.h. */
-	if (report.other_superblock)
-		write_superblock(d, &d->md.superblock, report.other_place);
-	for (i = 0; i < DRIVER_VOLUMES && !driver_is_over(d); i++)
+	mend_superblock(d, &report);
+	for (i = 0; i < DRIVER_VOLUMES && !driver_is_stuck(d); i++)
 		volume_finish_open(d, &d->volumes[i]);
+	return true;
+}
+
+static void give_up_checkpoint(struct store_driver *d)
+{
+	if (d->checkpoint_state != CHECKPOINT_IDLE)
+		cowstack_checkpoint_free(&d->checkpoint);
+	d->checkpoint_state = CHECKPOINT_IDLE;
 }
 
 void driver_close(struct store_driver *d)
@@ -213,9 +238,7 @@ void driver_close(struct store_driver *d)
 
 	if (!d->open)
 		return;
-	if (d->checkpoint_state != CHECKPOINT_IDLE)
-		cowstack_checkpoint_free(&d->checkpoint);
-	d->checkpoint_state = CHECKPOINT_IDLE;
+	give_up_checkpoint(d);
 	d->checkpointing = false;
 	for (i = 0; i < DRIVER_VOLUMES; i++)
 		volume_close(d, &d->volumes[i]);
@@ -250,21 +273,30 @@ static bool is_step_of_stream(const struct store_driver *d)
 	return false;
 }
 
-static void write_step(struct store_driver *d, struct cowstack_step *step)
+static int write_step(struct store_driver *d, struct cowstack_step *step)
 {
 	u64 places[COWSTACK_MAX_STEP_BLOCKS];
 	u32 i;
 
 	for (i = 0; i < step->blocks; i++)
 		places[i] = from_mblock(cowstack_step_place(&d->md, step, i));
-	device_write_durably(&d->store,
-			     !driver_breaks(d, FAULT_SKIP_STORE_FLUSH,
-					    is_step_of_stream(d)),
-			     places, (const void *const *)d->blocks,
-			     step->blocks);
+	return device_write_durably(&d->store,
+				    !driver_breaks(d, FAULT_SKIP_STORE_FLUSH,
+						   is_step_of_stream(d)),
+				    places, (const void *const *)d->blocks,
+				    step->blocks);
 }
 
-/* Returns whether the step took all there was. */
+/* What was in it is in memory as before, and stays there. */
+static void fail_step(struct store_driver *d, struct cowstack_step *step)
+{
+	d->words_lost = true;
+	list_splice_tail_init(&step->transactions, &d->queue);
+	list_splice_tail_init(&step->freed, &d->md.freed_waiting);
+	driver_set_ro(d);
+}
+
+/* Returns whether no other step is to follow. */
 static bool run_step(struct store_driver *d)
 {
 	struct cowstack_transaction *t, *next;
@@ -272,6 +304,8 @@ static bool run_step(struct store_driver *d)
 	struct list_head applied;
 	bool taken = true;
 
+	if (d->ro)
+		return true;
 	INIT_LIST_HEAD(&applied);
 	cowstack_step_begin(&d->md, &step, d->blocks);
 	cowstack_step_collect(&d->md, &step);
@@ -281,14 +315,16 @@ static bool run_step(struct store_driver *d)
 	cowstack_step_seal(&d->md, &step);
 	if (step.blocks > cowstack_ring_room(&d->md))
 		driver_fail(d, "the step runs over the journal's tail");
-	if (step.blocks)
-		write_step(d, &step);
+	if (step.blocks && write_step(d, &step)) {
+		fail_step(d, &step);
+		return true;
+	}
 	cowstack_step_finish(&d->md, &step, &applied);
 	/* Out of every list: whoever waits for a transaction looks at that. */
 	list_for_each_entry_safe(t, next, &applied, list)
 		list_del_init(&t->list);
-	d->steps += !!step.blocks;
-	d->partial_steps += !step.complete;
+	d->counts.steps += !!step.blocks;
+	d->counts.partial_steps += !step.complete;
 	return taken && step.complete;
 }
 
@@ -305,23 +341,50 @@ void driver_run_steps(struct store_driver *d)
 	} while (!done && !d->failed);
 }
 
+bool driver_carry_out(struct store_driver *d, struct cowstack_change *change)
+{
+	bool applied;
+
+	driver_submit(d, change);
+	driver_run_steps(d);
+	applied = list_empty(&change->transaction.list);
+	list_del_init(&change->transaction.list);
+	cowstack_change_free(change);
+	d->counts.changes += applied;
+	return applied;
+}
+
+/* Returns whether all that was acknowledged before is durable. */
+static bool make_durable(struct store_driver *d)
+{
+	bool dirty = d->words_lost || cowstack_words_are_dirty(&d->md) ||
+		     !list_empty(&d->queue);
+
+	if (dirty && cowstack_fault(FAULT_EARLY_FUA))
+		return true;
+	if (dirty) {
+		driver_run_steps(d);
+		return !d->ro;
+	}
+	if (!device_flush(&d->store))
+		return true;
+	if (!d->ro)
+		driver_set_ro(d);
+	d->words_lost = true;
+	return false;
+}
+
 void driver_flush(struct store_driver *d)
 {
 	u32 covered[DRIVER_VOLUMES];
+	bool durable;
 	int i;
 
-	if (cowstack_words_are_dirty(&d->md) || !list_empty(&d->queue)) {
-		for (i = 0; i < DRIVER_VOLUMES; i++)
-			covered[i] = model_begin_flush(&d->volumes[i].model);
-		if (!cowstack_fault(FAULT_EARLY_FUA))
-			driver_run_steps(d);
-	} else {
-		for (i = 0; i < DRIVER_VOLUMES; i++)
-			covered[i] = model_begin_flush(&d->volumes[i].model);
-		device_flush(&d->store);
-	}
-	driver_trace(d, "flush");
-	if (driver_is_over(d))
+	for (i = 0; i < DRIVER_VOLUMES; i++)
+		covered[i] = model_begin_flush(&d->volumes[i].model);
+	durable = make_durable(d);
+	driver_trace(d, "flush%s", durable ? "" : " fails");
+	if (!durable || driver_is_over(d))
 		return;
 	for (i = 0; i < DRIVER_VOLUMES; i++)
 		model_end_flush(&d->volumes[i].model, covered[i]);
@@ -349,7 +412,7 @@ static void discard_run(struct store_driver *d, const struct chunk_run *run)
 	u64 sector = cowstack_chunk_sector(g, run->first);
 	u64 sectors = run->count << g->chunk_shift;
 
-	power_tick(&d->power);
+	device_send(&d->store);
 	for (; sectors; sectors--)
 		device_write_version(&d->store, sector++, ~0ULL, 0);
 }
@@ -379,6 +442,18 @@ void driver_reclaim(struct store_driver *d)
 
 /* --- checkpoints --- */
 
+static void write_metadata(struct store_driver *d, mblock_t block,
+			   const void *bytes)
+{
+	u64 sector = from_mblock(block) * COWSTACK_BLOCK_SECTORS;
+
+	if (d->ro)
+		return;
+	if (device_send_write(&d->store, sector, COWSTACK_BLOCK_SECTORS))
+		driver_set_ro(d);
+	device_write_block(&d->store, from_mblock(block), bytes);
+}
+
 static void write_page(struct store_driver *d)
 {
 	__le64 image[COWSTACK_PAGE_CHUNKS];
@@ -387,24 +462,20 @@ static void write_page(struct store_driver *d)
 
 	more = cowstack_checkpoint_next_page(&d->md, &d->checkpoint, image,
 					     &block);
-	if (more < 0) {
+	if (more < 0)
 		driver_fail(d, "no room for a page: %d", more);
-	} else if (more) {
-		power_tick(&d->power);
-		device_write_block(&d->store, from_mblock(block), image);
-	} else {
+	else if (more)
+		write_metadata(d, block, image);
+	else
 		d->checkpoint_state = CHECKPOINT_STEP;
-	}
 }
 
 static void write_index(struct store_driver *d)
 {
 	struct cowstack_index_block *b;
 
-	list_for_each_entry(b, &d->checkpoint.index, list) {
-		power_tick(&d->power);
-		device_write_block(&d->store, from_mblock(b->place), &b->block);
-	}
+	list_for_each_entry(b, &d->checkpoint.index, list)
+		write_metadata(d, b->place, &b->block);
 }
 
 static void make_index(struct store_driver *d)
@@ -415,10 +486,19 @@ static void make_index(struct store_driver *d)
 		driver_fail(d, "no room for the index: %d", error);
 }
 
+/* Without memory it is put off. */
 static void begin_checkpoint(struct store_driver *d)
 {
-	if (cowstack_checkpoint_begin(&d->md, &d->checkpoint))
-		driver_fail(d, "checkpoint does not begin");
+	if (!cowstack_checkpoint_begin(&d->md, &d->checkpoint))
+		return;
+	d->counts.no_memory++;
+	d->checkpoint_state = CHECKPOINT_IDLE;
+}
+
+static void place_superblock(struct store_driver *d, u64 place)
+{
+	if (write_superblock(d, &d->checkpoint.superblock, place))
+		driver_set_ro(d);
 }
 
 static void end_checkpoint(struct store_driver *d)
@@ -428,7 +508,7 @@ static void end_checkpoint(struct store_driver *d)
 		;
 	cowstack_checkpoint_end(&d->md, &d->checkpoint);
 	cowstack_checkpoint_free(&d->checkpoint);
-	d->checkpoints++;
+	d->counts.checkpoints++;
 }
 
 void driver_checkpoint_tick(struct store_driver *d)
@@ -436,6 +516,10 @@ void driver_checkpoint_tick(struct store_driver *d)
 	enum crash_phase phase = d->power.phase;
 	enum checkpoint_state state = d->checkpoint_state;
 
+	if (d->ro) {
+		give_up_checkpoint(d);
+		return;
+	}
 	if (phase == PHASE_WORK)
 		d->power.phase = PHASE_CHECKPOINT;
 	d->checkpoint_state = state == CHECKPOINT_END ? CHECKPOINT_IDLE :
@@ -458,16 +542,15 @@ void driver_checkpoint_tick(struct store_driver *d)
 		write_index(d);
 		break;
 	case CHECKPOINT_FLUSH:
-		device_flush(&d->store);
+		if (device_flush(&d->store))
+			driver_set_ro(d);
 		break;
 	case CHECKPOINT_SUPERBLOCK_A:
 		cowstack_checkpoint_superblock(&d->md, &d->checkpoint);
-		write_superblock(d, &d->checkpoint.superblock,
-				 COWSTACK_SUPERBLOCK_A);
+		place_superblock(d, COWSTACK_SUPERBLOCK_A);
 		break;
 	case CHECKPOINT_SUPERBLOCK_B:
-		write_superblock(d, &d->checkpoint.superblock,
-				 COWSTACK_SUPERBLOCK_B);
+		place_superblock(d, COWSTACK_SUPERBLOCK_B);
 		break;
 	case CHECKPOINT_END:
 		end_checkpoint(d);
@@ -501,14 +584,12 @@ void driver_grow(struct store_driver *d)
 		return;
 	d->store.sectors = g->data_start + (chunks << g->chunk_shift);
 	if (cowstack_change_grow(&change, &d->md, chunks)) {
-		driver_fail(d, "store does not grow");
+		d->counts.no_memory++;
 		return;
 	}
-	driver_submit(d, &change);
-	driver_run_steps(d);
-	cowstack_change_free(&change);
-	driver_trace(d, "store grows to %llu chunks",
-		     (unsigned long long)chunks);
+	if (driver_carry_out(d, &change))
+		driver_trace(d, "store grows to %llu chunks",
+			     (unsigned long long)chunks);
 }
 
 /* Chunks that words name without holding anything: a write failed. */
@@ -539,8 +620,7 @@ void driver_check_leaks(struct store_driver *d)
 		driver_fail(d, "%llu chunks are in limbo",
 			    (unsigned long long)a->limbo);
 	driver_close(d);
-	driver_open(d);
-	if (driver_is_over(d))
+	if (!driver_open(d) || driver_is_stuck(d))
 		return;
 	if (a->metadata_blocks != blocks || a->pages > pages)
 		driver_fail(d, "memory: %llu pages, %llu blocks; disk: %llu, %llu",

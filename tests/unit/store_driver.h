@@ -50,6 +50,7 @@ struct driver_write {
 /* A read between looking up where things are and reading them. */
 struct driver_read {
 	bool used;
+	bool fails;
 	u64 sector;
 	u32 count;
 	u64 oldest;		/* versions from this counter on may be seen */
@@ -114,6 +115,7 @@ struct driver_commit {
 	u32 pull_count;
 	bool one_by_one;	/* a batch of several has failed */
 	bool past_shared;	/* sources that others use too */
+	u64 pulled;		/* a stream: sectors of the base */
 	struct commit_sector *sectors;
 	u32 sector_count;
 };
@@ -151,28 +153,13 @@ enum checkpoint_state {
 	CHECKPOINT_END,
 };
 
-struct store_driver {
-	struct random random;
-	struct power power;
-	struct simulated_device store;
-	struct driver_volume volumes[DRIVER_VOLUMES];
-	struct driver_base bases[DRIVER_BASES];
-	struct cowstack_metadata md;
-	bool open;
-	struct list_head queue;		/* transactions for the next step */
-	u32 step_blocks;		/* most of a step of this store */
-	struct list_head draining;	/* durable runs whose I/O has to end */
-	struct disk_record_block *blocks[COWSTACK_MAX_STEP_BLOCKS];
-	struct disk_record_block *block_memory;
-	enum checkpoint_state checkpoint_state;
-	bool checkpointing;		/* a whole one, under no room */
-	struct cowstack_checkpoint checkpoint;
-	u64 grown_sectors;		/* device size being recorded */
-	u64 counter;			/* of versions */
-	u64 tickets;
+/* What was done. */
+struct driver_counts {
 	u64 steps;
 	u64 partial_steps;	/* that could not take every word */
-	u64 full;		/* writes that found no room */
+	u64 full;		/* times that a write found no room, where one had */
+	u64 full_at_work;	/* of these, with a job at work */
+	u64 room_again;		/* and the next that needed some found it */
 	u64 checkpoints;
 	u64 commits;		/* of these: */
 	u64 layer_commits;	/* into a layer */
@@ -186,10 +173,39 @@ struct store_driver {
 	u64 changed_plans;	/* as a guest wrote meanwhile */
 	u64 exchanges;		/* of bases */
 	u64 clean_dropped;	/* for that */
-	bool stream_faults;	/* only streams break a rule */
 	u64 clones;
 	u64 drops;
 	u64 clean_words;	/* compared with what shows below them */
+	u64 emptied;		/* layers, by make_empty */
+	u64 changes;		/* messages that changed something */
+	u64 reloads;
+	u64 no_memory;		/* things put off for want of it */
+};
+
+struct store_driver {
+	struct random random;
+	struct power power;
+	struct simulated_device store;
+	struct driver_volume volumes[DRIVER_VOLUMES];
+	struct driver_base bases[DRIVER_BASES];
+	struct cowstack_metadata md;
+	bool open;
+	/* Metadata could not be written; nothing more of it is. */
+	bool ro;
+	bool words_lost;		/* with words that are in no step */
+	bool is_full;			/* so the last write that needed room found */
+	struct list_head queue;		/* transactions for the next step */
+	u32 step_blocks;		/* most of a step of this store */
+	struct list_head draining;	/* durable runs whose I/O has to end */
+	struct disk_record_block *blocks[COWSTACK_MAX_STEP_BLOCKS];
+	struct disk_record_block *block_memory;
+	enum checkpoint_state checkpoint_state;
+	bool checkpointing;		/* a whole one, under no room */
+	struct cowstack_checkpoint checkpoint;
+	u64 counter;			/* of versions */
+	u64 tickets;
+	struct driver_counts counts;
+	bool stream_faults;	/* only streams break a rule */
 	unsigned int commit_percent;	/* of the work on a volume */
 	bool verbose;
 	bool failed;
@@ -202,8 +218,11 @@ void driver_exit(struct store_driver *d);
 /* An empty store on fresh devices, closed. */
 void driver_format(struct store_driver *d, u64 seed);
 
-/* Loads, repairs superblocks, brings up volumes, checks all against the model. */
-void driver_open(struct store_driver *d);
+/*
+ * Loads, repairs superblocks, brings up volumes, checks all against the model.
+ * False: an I/O or an allocation failed before anything was changed.
+ */
+bool driver_open(struct store_driver *d);
 /* Forgets all memory, as a power cut does. */
 void driver_close(struct store_driver *d);
 
@@ -220,9 +239,20 @@ static inline bool driver_is_over(const struct store_driver *d)
 	return d->failed || d->power.dead;
 }
 
+/* Nothing can be changed any more. */
+static inline bool driver_is_stuck(const struct store_driver *d)
+{
+	return driver_is_over(d) || d->ro;
+}
+
 /* --- store_driver.c --- */
 
 void driver_submit(struct store_driver *d, struct cowstack_change *change);
+/*
+ * Durable when this returns, and freed.  False: it was not to be, or nobody knows,
+ * and memory is as before.
+ */
+bool driver_carry_out(struct store_driver *d, struct cowstack_change *change);
 /* Steps until no word and no transaction waits. */
 void driver_run_steps(struct store_driver *d);
 void driver_reclaim(struct store_driver *d);
@@ -250,8 +280,8 @@ void volume_begin_read(struct store_driver *d, struct driver_volume *v,
 void volume_end_read(struct store_driver *d, struct driver_volume *v,
 		     struct driver_read *r);
 void volume_snapshot(struct store_driver *d, struct driver_volume *v);
-/* @update edits the volume's record in the same step. */
-void volume_freeze_top(struct store_driver *d, struct driver_volume *v,
+/* @update edits the volume's record in the same step.  False: it was not to be. */
+bool volume_freeze_top(struct store_driver *d, struct driver_volume *v,
 		       cowstack_update_fn update, const void *argument);
 /* A write in flight to @chunk; NULL: there is none. */
 struct driver_write *volume_find_write(struct driver_volume *v, vchunk_t chunk);
@@ -260,6 +290,8 @@ struct cowstack_layer *volume_top(const struct driver_volume *v);
 void volume_drain(struct store_driver *d, struct driver_volume *v);
 bool volume_uses_chunks(const struct store_driver *d,
 			const struct driver_volume *v, u64 first, u64 count);
+/* It has memory, once more is there. */
+void volume_bring_up(struct store_driver *d, struct driver_volume *v);
 void volume_close(struct store_driver *d, struct driver_volume *v);
 void volume_resolve(const struct store_driver *d, const struct driver_volume *v,
 		    u64 sector, u64 count, struct cowstack_extent *extent);
@@ -275,7 +307,7 @@ struct driver_base *base_unused(struct store_driver *d);
 /* @v's base gets new content. */
 void base_fill(struct store_driver *d, struct driver_volume *v, u64 sectors);
 /* Its size enters the volume's record. */
-void base_record(struct store_driver *d, struct driver_volume *v);
+bool base_record(struct store_driver *d, struct driver_volume *v);
 /* Other content, perhaps of another size, for all volumes over @v's base. */
 void base_exchange(struct store_driver *d, struct driver_volume *v);
 /* What the volume has of the base that was goes; again if that was cut. */
@@ -283,7 +315,9 @@ void base_accept(struct store_driver *d, struct driver_volume *v);
 
 /* --- volume_check.c --- */
 
-/* What each sector reads now, against the model. */
+/* The same where a change may be under way: only what guests see. */
+void volume_check_content(struct store_driver *d, struct driver_volume *v);
+/* What each sector reads now, against the model, and all that is frozen. */
 void volume_check(struct store_driver *d, struct driver_volume *v);
 /* Checks and takes over what a load found; writes nothing. */
 void volume_open(struct store_driver *d, struct driver_volume *v);
@@ -301,9 +335,9 @@ void layer_empty(struct store_driver *d, struct driver_volume *v);
 /* Layers that were to leave, and have, or have not. */
 void layers_settle(struct store_driver *d, struct driver_volume *v);
 void layers_check(struct store_driver *d, struct driver_volume *v);
-/* Has all of the base been pulled up into @layer? */
+/* Have the first @end sectors of the base been pulled up into @layer? */
 void layer_check_needs_no_base(struct store_driver *d, struct driver_volume *v,
-			       const struct cowstack_layer *layer);
+			       const struct cowstack_layer *layer, u64 end);
 void layers_check_newest(struct store_driver *d, struct driver_volume *v);
 /* @v, which is none, becomes a clone of another; false: there is nothing. */
 bool volume_clone(struct store_driver *d, struct driver_volume *v);
@@ -324,17 +358,6 @@ void base_check(struct store_driver *d, struct driver_volume *v);
 /* --- stream_driver.c --- */
 
 void stream_begin(struct store_driver *d, struct driver_volume *v);
-/* What a job does in these states if it is a stream. */
-void stream_mark(struct store_driver *d, struct driver_volume *v);
-void stream_gather(struct store_driver *d, struct driver_volume *v);
-void stream_write(struct store_driver *d, struct driver_volume *v);
-/* False: no room for a page of words; it stopped. */
-bool stream_let_go(struct store_driver *d, struct driver_volume *v);
-void stream_end(struct store_driver *d, struct driver_volume *v);
-/* The step that ends it is durable. */
-void stream_note_end(struct store_driver *d, struct driver_volume *v);
-/* What the record says is taken up. */
-void stream_resume(struct store_driver *d, struct driver_volume *v);
 /* Is @chunk of the top being settled, so that writers wait? */
 bool stream_locks(const struct driver_volume *v, vchunk_t chunk);
 /* Who wants to change the chain waits until a batch is settled. */
@@ -342,35 +365,65 @@ void stream_finish_batch(struct store_driver *d, struct driver_volume *v);
 
 /* --- commit_driver.c --- */
 
-/* A change of the record alone, durable when this returns. */
-void job_change_record(struct store_driver *d, struct driver_volume *v,
+void commit_begin(struct store_driver *d, struct driver_volume *v);
+
+/* --- job_driver.c --- */
+
+/* What a kind of job does in each state. */
+struct job_kind {
+	void (*mark)(struct store_driver *d, struct driver_volume *v);
+	void (*gather)(struct store_driver *d, struct driver_volume *v);
+	void (*write)(struct store_driver *d, struct driver_volume *v);
+	void (*flush)(struct store_driver *d, struct driver_volume *v);
+	/* False: it stopped. */
+	bool (*let_go)(struct store_driver *d, struct driver_volume *v);
+	void (*end)(struct store_driver *d, struct driver_volume *v);
+	/* The step that ends it is durable. */
+	void (*note_end)(struct store_driver *d, struct driver_volume *v);
+	/* Are those there that its record names? */
+	bool (*has_layers)(struct store_driver *d, struct driver_volume *v);
+};
+
+extern const struct job_kind commit_kind;
+extern const struct job_kind stream_kind;
+
+/* NULL: the base. */
+struct cowstack_layer *job_layer(struct store_driver *d, layer_id_t id);
+/* A change of the record alone, durable when this returns; as driver_carry_out(). */
+bool job_change_record(struct store_driver *d, struct driver_volume *v,
 		       cowstack_update_fn update, const void *argument);
-/* A cowstack_update_fn: progress of the struct driver_commit. */
+/* Each a cowstack_update_fn, of the struct driver_commit. */
+void job_update_start(struct cowstack_volume_info *info, const void *argument);
 void job_update_progress(struct cowstack_volume_info *info,
 			 const void *argument);
 /* Its change goes into the next step, which may come at once or later. */
 void job_submit(struct store_driver *d, struct driver_commit *job);
 bool job_change_is_waiting(const struct driver_commit *job);
-/* For want of room. */
+void job_free_change(struct driver_commit *job);
+/* Chunk job->first stays where it is, and the next group begins behind it. */
+void job_note_error(struct driver_commit *job);
+/* For want of room, or after an error. */
 void job_stop(struct store_driver *d, struct driver_volume *v);
+/* The layers from @top down to @bottom are about to leave. */
 void job_note_leaving(struct driver_volume *v,
 		      const struct cowstack_layer *bottom,
 		      const struct cowstack_layer *top, bool upward);
 
-void commit_begin(struct store_driver *d, struct driver_volume *v);
-void commit_tick(struct store_driver *d, struct driver_volume *v);
+void job_tick(struct store_driver *d, struct driver_volume *v);
 /* After a load: what the record says. */
-void commit_resume(struct store_driver *d, struct driver_volume *v);
+void job_resume(struct store_driver *d, struct driver_volume *v);
 /* Pauses, resumes or cancels it. */
-void commit_steer(struct store_driver *d, struct driver_volume *v);
+void job_steer(struct store_driver *d, struct driver_volume *v);
+/* One that stands goes on. */
+void job_restart(struct store_driver *d, struct driver_volume *v);
 /* If its last step is durable its end is. */
-void commit_settle(struct store_driver *d, struct driver_volume *v);
+void job_settle(struct store_driver *d, struct driver_volume *v);
 /* Nobody may change its layers meanwhile, or come to share them. */
-bool commit_is_ending(const struct driver_volume *v);
+bool job_is_ending(const struct driver_volume *v);
 /* To its end, or to where it stands still. */
-void commit_run(struct store_driver *d, struct driver_volume *v);
-bool commit_uses_layer(const struct driver_volume *v,
-		       const struct cowstack_layer *layer);
-void commit_drop(struct driver_volume *v);
+void job_run(struct store_driver *d, struct driver_volume *v);
+bool job_uses_layer(const struct driver_volume *v,
+		    const struct cowstack_layer *layer);
+void job_drop(struct driver_volume *v);
 
 #endif /* COWSTACK_UNIT_STORE_DRIVER_H */

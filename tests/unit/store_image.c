@@ -2,15 +2,7 @@
 #include <stdio.h>
 
 #include "store_image.h"
-
-static void *surely(void *p)
-{
-	if (!p) {
-		fprintf(stderr, "out of memory\n");
-		exit(1);
-	}
-	return p;
-}
+#include "surely.h"
 
 static void surely_no(int error, const char *what)
 {

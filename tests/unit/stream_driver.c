@@ -6,17 +6,11 @@
  */
 #include "store_driver.h"
 
-static struct cowstack_layer *find_layer(struct store_driver *d, layer_id_t id)
-{
-	return id == COWSTACK_BASE_LAYER ? NULL :
-					   cowstack_layer_find(&d->md, id);
-}
-
 /* The layer that takes. */
 static struct cowstack_layer *find_taker(struct store_driver *d,
 					 const struct driver_volume *v)
 {
-	return find_layer(d, v->commit.top);
+	return job_layer(d, v->commit.top);
 }
 
 /* The lowest below @layer that this volume alone uses; NULL: there is none. */
@@ -42,12 +36,12 @@ static void fill_stream(struct store_driver *d, const struct driver_volume *v,
 	struct cowstack_layer *taker = find_taker(d, v);
 	u32 i;
 
-	cowstack_range_fill(&stream->range, taker, find_layer(d, job->base));
+	cowstack_range_fill(&stream->range, taker, job_layer(d, job->base));
 	stream->own = 1;
 	for (i = 1; i < stream->range.count; i++)
 		if (stream->range.layer[i]->id == job->bottom)
 			stream->own = i + 1;
-	stream->base_sectors = job->with_base ? v->volume->info.base_sectors : 0;
+	stream->base_sectors = job->pulled;
 }
 
 /* --- begin --- */
@@ -75,6 +69,14 @@ static bool any_is_pinned(const struct cowstack_layer *layer,
 	return false;
 }
 
+/* Sectors that are pulled up from the base; how the volume grows is not looked at. */
+static u64 base_sectors_to_pull(const struct driver_volume *v)
+{
+	const struct cowstack_volume_info *info = &v->volume->info;
+
+	return v->commit.with_base ? min(info->base_sectors, info->sectors) : 0;
+}
+
 static bool choose_stream(struct store_driver *d, struct driver_volume *v)
 {
 	struct cowstack_layer *taker = choose_taker(d, v), *below = NULL;
@@ -96,6 +98,7 @@ static bool choose_stream(struct store_driver *d, struct driver_volume *v)
 	job->base = below ? below->id : COWSTACK_BASE_LAYER;
 	below = lowest_own(v, taker->parent, below);
 	job->bottom = below ? below->id : COWSTACK_BASE_LAYER;
+	job->pulled = base_sectors_to_pull(v);
 	job->retain = false;
 	job->reports = random_percent(&d->random, 30);
 	job->errors = 0;
@@ -111,21 +114,6 @@ static bool has_room(struct store_driver *d, struct driver_volume *v)
 	       cowstack_allocator_room(&d->md.allocator);
 }
 
-static void update_start(struct cowstack_volume_info *info,
-			 const void *argument)
-{
-	const struct driver_commit *job = argument;
-
-	memset(&info->job, 0, sizeof(info->job));
-	info->job.kind = COWSTACK_JOB_STREAM;
-	info->job.state = COWSTACK_JOB_RUNNING;
-	info->job.top = job->top;
-	info->job.base = job->base;
-	info->job.flags = job->with_base ? COWSTACK_JOB_WITH_BASE : 0;
-	info->job.on_error = job->reports ? COWSTACK_ON_ERROR_REPORT :
-					    COWSTACK_ON_ERROR_STOP;
-}
-
 void stream_begin(struct store_driver *d, struct driver_volume *v)
 {
 	struct driver_commit *job = &v->commit;
@@ -137,8 +125,8 @@ void stream_begin(struct store_driver *d, struct driver_volume *v)
 		     from_layer_id(job->base),
 		     job->with_base ? ", with the base" : "");
 	job->stream = true;
-	job->state = COMMIT_MARK;
-	job_change_record(d, v, update_start, job);
+	if (job_change_record(d, v, job_update_start, job))
+		job->state = COMMIT_MARK;
 }
 
 static void update_mark(struct cowstack_volume_info *info, const void *argument)
@@ -146,16 +134,17 @@ static void update_mark(struct cowstack_volume_info *info, const void *argument)
 	info->job.error = 0;
 }
 
-void stream_mark(struct store_driver *d, struct driver_volume *v)
+static void stream_mark(struct store_driver *d, struct driver_volume *v)
 {
 	struct driver_commit *job = &v->commit;
 	struct cowstack_layer *taker = find_taker(d, v);
 	struct cowstack_layer *bottom = lowest_own(v, taker->parent,
-						   find_layer(d, job->base));
+						   job_layer(d, job->base));
 
 	job->next = 0;
 	job->errors = 0;
 	job->one_by_one = false;
+	job->pulled = base_sectors_to_pull(v);
 	job->bottom = bottom ? bottom->id : COWSTACK_BASE_LAYER;
 	if (taker == volume_top(v))
 		v->streamed_into = from_layer_id(taker->id);
@@ -219,16 +208,57 @@ static void gather_chunk(struct store_driver *d, struct driver_volume *v,
 	job->pull_count++;
 }
 
-/* A chunk could not be read or written: it stays where it is. */
-static void note_error(struct driver_commit *job)
+/* No step has been made: nothing names what was taken. */
+static void give_back_room(struct store_driver *d, struct driver_commit *job)
 {
-	job->errors++;
-	job->next = job->first + 1;
-	job->one_by_one = false;
+	struct driver_pull *p;
+
+	for (p = job->pulls; p < job->pulls + job->pull_count; p++) {
+		if (p->took)
+			cowstack_allocator_untake(&d->md.allocator,
+						  map_word_chunk(p->word), 1);
+		p->took = false;
+	}
+}
+
+static void stop(struct store_driver *d, struct driver_volume *v)
+{
+	give_back_room(d, &v->commit);
+	job_stop(d, v);
+}
+
+/*
+ * An I/O has failed.  As the module does: chunk by chunk again, and what fails then
+ * is noted.
+ */
+static void fail_batch(struct store_driver *d, struct driver_volume *v)
+{
+	struct driver_commit *job = &v->commit;
+
+	if (!job->reports) {
+		stop(d, v);
+		return;
+	}
+	give_back_room(d, job);
+	if (job->one_by_one) {
+		job_note_error(job);
+		return;
+	}
+	job->one_by_one = true;
+	job->next = job->first;
 	job->state = COMMIT_GATHER;
 }
 
-void stream_gather(struct store_driver *d, struct driver_volume *v)
+/* The store, and the base where that goes up too. */
+static int send_reads(struct store_driver *d, struct driver_volume *v)
+{
+	int error = device_send(&d->store);
+
+	return error || !v->commit.with_base ?
+		       error : device_send(&v->base->device);
+}
+
+static void stream_gather(struct store_driver *d, struct driver_volume *v)
 {
 	const struct cowstack_geometry *g = cowstack_geometry(&d->md);
 	struct driver_commit *job = &v->commit;
@@ -243,11 +273,14 @@ void stream_gather(struct store_driver *d, struct driver_volume *v)
 	}
 	job->first = from_vchunk(chunk);
 	if (job->reports && random_percent(&d->random, 15)) {
-		note_error(job);
+		job_note_error(job);
 		return;
 	}
 	job->pull_count = 0;
-	power_tick(&d->power);
+	if (send_reads(d, v)) {
+		fail_batch(d, v);
+		return;
+	}
 	do {
 		gather_chunk(d, v, &stream, chunk);
 		job->next = from_vchunk(chunk) + 1;
@@ -317,14 +350,14 @@ static u64 version_to_write(struct store_driver *d, const struct driver_pull *p,
 	return version;
 }
 
-static void write_copies(struct store_driver *d, const struct driver_pull *p,
-			 const struct cowstack_pull *pull)
+static int write_copies(struct store_driver *d, const struct driver_pull *p,
+			const struct cowstack_pull *pull)
 {
 	const struct cowstack_geometry *g = cowstack_geometry(&d->md);
 	u64 home = cowstack_chunk_sector(g, map_word_chunk(p->word));
+	int error = device_send_write(&d->store, home, g->chunk_sectors);
 	u32 i, within, end;
 
-	power_tick(&d->power);
 	for (i = 0; i < pull->count; i++) {
 		const struct cowstack_pull_copy *c = &pull->copies[i];
 
@@ -334,6 +367,7 @@ static void write_copies(struct store_driver *d, const struct driver_pull *p,
 					     version_to_write(d, p, c, within),
 					     0);
 	}
+	return error;
 }
 
 static int place_chunk(struct store_driver *d, struct driver_volume *v,
@@ -347,7 +381,7 @@ static int place_chunk(struct store_driver *d, struct driver_volume *v,
 	u64 got;
 
 	cowstack_stream_plan(cowstack_geometry(&d->md), stream, p->chunk, &pull);
-	d->changed_plans += copies && pull.copied != p->gathered;
+	d->counts.changed_plans += copies && pull.copied != p->gathered;
 	if (!is_new(d, v, p->chunk, &pull))
 		return 0;
 	p->word = pull.word;
@@ -361,47 +395,7 @@ static int place_chunk(struct store_driver *d, struct driver_volume *v,
 	r->chunk = p->chunk;
 	r->layer = find_taker(d, v);
 	r->word = p->word;
-	if (copies)
-		write_copies(d, p, &pull);
-	return 0;
-}
-
-/* No step has been made: nothing names what was taken. */
-static void give_back_room(struct store_driver *d, struct driver_commit *job)
-{
-	struct driver_pull *p;
-
-	for (p = job->pulls; p < job->pulls + job->pull_count; p++) {
-		if (p->took)
-			cowstack_allocator_untake(&d->md.allocator,
-						  map_word_chunk(p->word), 1);
-		p->took = false;
-	}
-}
-
-static void stop(struct store_driver *d, struct driver_volume *v)
-{
-	give_back_room(d, &v->commit);
-	job_stop(d, v);
-}
-
-/* As the module does: chunk by chunk again, and what fails then is noted. */
-static void fail_batch(struct store_driver *d, struct driver_volume *v)
-{
-	struct driver_commit *job = &v->commit;
-
-	if (!job->reports) {
-		stop(d, v);
-		return;
-	}
-	give_back_room(d, job);
-	if (job->one_by_one) {
-		note_error(job);
-		return;
-	}
-	job->one_by_one = true;
-	job->next = job->first;
-	job->state = COMMIT_GATHER;
+	return copies ? write_copies(d, p, &pull) : 0;
 }
 
 static int place_chunks(struct store_driver *d, struct driver_volume *v,
@@ -418,6 +412,8 @@ static int place_chunks(struct store_driver *d, struct driver_volume *v,
 		error = place_chunk(d, v, &stream, &job->pulls[i], copies);
 	return error;
 }
+
+static bool stream_let_go(struct store_driver *d, struct driver_volume *v);
 
 /* The step first, its data after it. */
 static void let_go_before_copy(struct store_driver *d, struct driver_volume *v)
@@ -440,12 +436,13 @@ static void let_go_before_copy(struct store_driver *d, struct driver_volume *v)
 	job->state = COMMIT_WAITING;
 }
 
-void stream_write(struct store_driver *d, struct driver_volume *v)
+static void stream_write(struct store_driver *d, struct driver_volume *v)
 {
 	struct driver_commit *job = &v->commit;
+	int error;
 
 	lock_chunks(d, v);
-	if (driver_is_over(d))
+	if (driver_is_stuck(d))
 		return;
 	if (driver_breaks(d, FAULT_DROP_BEFORE_COPY, true)) {
 		let_go_before_copy(d, v);
@@ -456,11 +453,10 @@ void stream_write(struct store_driver *d, struct driver_volume *v)
 		driver_run_steps(d);
 		device_flush(&d->store);
 	}
-	if (place_chunks(d, v, true)) {
+	error = place_chunks(d, v, true);
+	if (error == -ENOSPC)
 		stop(d, v);
-		return;
-	}
-	if (random_percent(&d->random, 3))
+	else if (error || random_percent(&d->random, 3))
 		fail_batch(d, v);
 	else
 		job->state = COMMIT_LET_GO;
@@ -476,15 +472,13 @@ static void let_go_in_two_steps(struct store_driver *d, struct driver_volume *v,
 	if (cowstack_change_let_go(&job->change, &d->md, v->volume, &what, NULL,
 				   NULL))
 		return;
-	driver_submit(d, &job->change);
-	driver_run_steps(d);
-	cowstack_change_free(&job->change);
+	driver_carry_out(d, &job->change);
 }
 
-bool stream_let_go(struct store_driver *d, struct driver_volume *v)
+static bool stream_let_go(struct store_driver *d, struct driver_volume *v)
 {
 	struct driver_commit *job = &v->commit;
-	struct cowstack_layer *bottom = find_layer(d, job->bottom);
+	struct cowstack_layer *bottom = job_layer(d, job->bottom);
 	struct cowstack_let_go what = {
 		.bottom = bottom,
 		.top = bottom ? find_taker(d, v)->parent : NULL,
@@ -501,7 +495,7 @@ bool stream_let_go(struct store_driver *d, struct driver_volume *v)
 	error = cowstack_change_let_go(&job->change, &d->md, v->volume, &what,
 				       job_update_progress, job);
 	if (error) {
-		if (error != -ENOSPC)
+		if (error != -ENOSPC && error != -ENOMEM)
 			driver_fail(d, "volume %u: no letting go upward: %d",
 				    v->number, error);
 		stop(d, v);
@@ -518,7 +512,7 @@ void stream_finish_batch(struct store_driver *d, struct driver_volume *v)
 	if (!job->stream || driver_is_over(d))
 		return;
 	if (job->state == COMMIT_LET_GO)
-		commit_tick(d, v);
+		job_tick(d, v);
 	if (job->state == COMMIT_WAITING)
 		driver_run_steps(d);
 }
@@ -534,11 +528,11 @@ static void update_finish(struct cowstack_volume_info *info,
 	info->job.errors = job->errors;
 }
 
-void stream_end(struct store_driver *d, struct driver_volume *v)
+static void stream_end(struct store_driver *d, struct driver_volume *v)
 {
 	struct driver_commit *job = &v->commit;
 	struct cowstack_layer *taker = find_taker(d, v);
-	struct cowstack_layer *below = find_layer(d, job->base);
+	struct cowstack_layer *below = job_layer(d, job->base);
 	const struct cowstack_layer *layer;
 	int error;
 
@@ -550,8 +544,10 @@ void stream_end(struct store_driver *d, struct driver_volume *v)
 		error = cowstack_change_pull(&job->change, &d->md, v->volume,
 					     taker, below, update_finish, job);
 	if (error) {
-		driver_fail(d, "volume %u: stream cannot finish: %d", v->number,
-			    error);
+		if (error != -ENOMEM)
+			driver_fail(d, "volume %u: stream cannot finish: %d",
+				    v->number, error);
+		job_stop(d, v);
 		return;
 	}
 	for (layer = taker; !job->kept && layer->parent != below;
@@ -563,35 +559,46 @@ void stream_end(struct store_driver *d, struct driver_volume *v)
 	job_submit(d, job);
 }
 
-void stream_note_end(struct store_driver *d, struct driver_volume *v)
+static void stream_note_end(struct store_driver *d, struct driver_volume *v)
 {
 	struct driver_commit *job = &v->commit;
 	const struct cowstack_layer *taker = find_taker(d, v);
 
 	job->ending = false;
 	layers_settle(d, v);
-	if (!job->errors && taker->parent != find_layer(d, job->base))
+	if (!job->errors && taker->parent != job_layer(d, job->base))
 		driver_fail(d, "volume %u: a layer is still below %u",
 			    v->number, from_layer_id(job->top));
 	if (!job->errors && job->with_base)
-		layer_check_needs_no_base(d, v, taker);
-	d->streams++;
-	d->top_streams += taker == v->volume->top;
-	d->base_streams += job->with_base;
-	d->shared_streams += job->past_shared;
-	d->with_errors += !!job->errors;
+		layer_check_needs_no_base(d, v, taker, job->pulled);
+	d->counts.streams++;
+	d->counts.top_streams += taker == v->volume->top;
+	d->counts.base_streams += job->with_base;
+	d->counts.shared_streams += job->past_shared;
+	d->counts.with_errors += !!job->errors;
 	driver_trace(d, "volume %u: streamed into layer %u, %llu errors",
 		     v->number, from_layer_id(job->top),
 		     (unsigned long long)job->errors);
 }
 
-void stream_resume(struct store_driver *d, struct driver_volume *v)
+static bool stream_has_layers(struct store_driver *d, struct driver_volume *v)
 {
 	const struct cowstack_layer *layer = find_taker(d, v);
 	layer_id_t below = v->commit.base;
 
-	for (; layer && layer->id != below; layer = layer->parent)
-		;
-	if (!find_taker(d, v) || (from_layer_id(below) && !layer))
-		driver_fail(d, "volume %u: its stream has no layer", v->number);
+	if (!layer)
+		return false;
+	while (layer && layer->id != below)
+		layer = layer->parent;
+	return layer || below == COWSTACK_BASE_LAYER;
 }
+
+const struct job_kind stream_kind = {
+	.mark = stream_mark,
+	.gather = stream_gather,
+	.write = stream_write,
+	.let_go = stream_let_go,
+	.end = stream_end,
+	.note_end = stream_note_end,
+	.has_layers = stream_has_layers,
+};

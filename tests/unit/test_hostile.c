@@ -668,13 +668,6 @@ static bool load_is_right(struct hostile *h)
 	return right;
 }
 
-static u64 number_from_environment(const char *name, u64 otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoull(text, NULL, 0) : otherwise;
-}
-
 static void init(struct hostile *h)
 {
 	driver_init(&h->driver);

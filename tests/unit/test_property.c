@@ -20,64 +20,16 @@ enum { DEFAULT_SEQUENCES = 100000 };
 
 static bool verbose;
 
-static u64 random_length(struct store_driver *d)
-{
-	u64 dice = random_below(&d->random, 1000);
-
-	if (dice < 2)
-		return 4000;
-	if (dice < 30)
-		return 100 + random_below(&d->random, 400);
-	return 1 + random_below(&d->random, 250);
-}
-
-/*
- * The cut comes at any I/O; or in a phase that has few of them.  Some fall into
- * the recovery, which reads first.
- */
-static void plan_cut(struct store_driver *d, u64 length)
-{
-	if (random_percent(&d->random, 10))
-		return;
-	if (random_percent(&d->random, 50)) {
-		d->power.target = random_below(&d->random, PHASE_COUNT);
-		d->power.countdown = 1 + random_below(&d->random, 6);
-		d->commit_percent = 50;
-	} else {
-		d->power.countdown = 1 + random_below(&d->random,
-						      20 + 2 * length);
-	}
-}
-
-/* Opens the store, works until the power is cut, sometimes to a clean end. */
-static void run_round(struct store_driver *d)
-{
-	u64 length = random_length(d);
-	u64 i;
-
-	d->commit_percent = random_below(&d->random, 3) * 20;
-	plan_cut(d, length);
-	d->power.phase = PHASE_RECOVERY;
-	driver_open(d);
-	for (i = 0; i < length && !driver_is_over(d); i++)
-		workload_do_something(d);
-	if (!driver_is_over(d) && random_percent(&d->random, 20))
-		workload_quiesce(d);
-	d->power.phase = PHASE_WORK;
-	if (!d->failed)
-		power_cut(&d->power);
-	driver_close(d);
-	power_restore(&d->power);
-}
-
 static bool run_sequence(struct store_driver *d, u64 seed)
 {
 	u64 rounds, i;
 
 	driver_format(d, seed);
 	rounds = 1 + random_below(&d->random, 3);
-	for (i = 0; i < rounds && !d->failed; i++)
-		run_round(d);
+	for (i = 0; i < rounds && !d->failed; i++) {
+		workload_until_cut(d);
+		power_restore(&d->power);
+	}
 	if (!d->failed) {
 		d->power.phase = PHASE_RECOVERY;
 		driver_open(d);
@@ -88,41 +40,40 @@ static bool run_sequence(struct store_driver *d, u64 seed)
 	return !d->failed;
 }
 
-static u64 number_from_environment(const char *name, u64 otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoull(text, NULL, 0) : otherwise;
-}
-
 static void print_totals(const struct store_driver *d, u64 sequences)
 {
 	int i;
 
 	printf("# %llu sequences, %llu steps (%llu partial), %llu checkpoints\n",
-	       (unsigned long long)sequences, (unsigned long long)d->steps,
-	       (unsigned long long)d->partial_steps,
-	       (unsigned long long)d->checkpoints);
+	       (unsigned long long)sequences, (unsigned long long)d->counts.steps,
+	       (unsigned long long)d->counts.partial_steps,
+	       (unsigned long long)d->counts.checkpoints);
 	printf("# %llu commits: %llu into layers, %llu retained, %llu with errors; %llu stops\n",
-	       (unsigned long long)d->commits,
-	       (unsigned long long)d->layer_commits,
-	       (unsigned long long)d->retained,
-	       (unsigned long long)d->with_errors,
-	       (unsigned long long)d->stops);
+	       (unsigned long long)d->counts.commits,
+	       (unsigned long long)d->counts.layer_commits,
+	       (unsigned long long)d->counts.retained,
+	       (unsigned long long)d->counts.with_errors,
+	       (unsigned long long)d->counts.stops);
 	printf("# %llu streams: %llu into the top, %llu with the base, %llu past shared layers\n",
-	       (unsigned long long)d->streams,
-	       (unsigned long long)d->top_streams,
-	       (unsigned long long)d->base_streams,
-	       (unsigned long long)d->shared_streams);
+	       (unsigned long long)d->counts.streams,
+	       (unsigned long long)d->counts.top_streams,
+	       (unsigned long long)d->counts.base_streams,
+	       (unsigned long long)d->counts.shared_streams);
 	printf("# %llu plans changed by what guests wrote\n",
-	       (unsigned long long)d->changed_plans);
+	       (unsigned long long)d->counts.changed_plans);
 	printf("# %llu bases exchanged, %llu clean words dropped for that\n",
-	       (unsigned long long)d->exchanges,
-	       (unsigned long long)d->clean_dropped);
+	       (unsigned long long)d->counts.exchanges,
+	       (unsigned long long)d->counts.clean_dropped);
 	printf("# %llu clones, %llu layers dropped, %llu clean words looked at\n",
-	       (unsigned long long)d->clones, (unsigned long long)d->drops,
-	       (unsigned long long)d->clean_words);
-	printf("# %llu times full\n# power cuts:", (unsigned long long)d->full);
+	       (unsigned long long)d->counts.clones, (unsigned long long)d->counts.drops,
+	       (unsigned long long)d->counts.clean_words);
+	printf("# %llu times full, %llu of them with a job at work; %llu times room again\n",
+	       (unsigned long long)d->counts.full,
+	       (unsigned long long)d->counts.full_at_work,
+	       (unsigned long long)d->counts.room_again);
+	printf("# %llu changes by messages, %llu reloads\n# power cuts:",
+	       (unsigned long long)d->counts.changes,
+	       (unsigned long long)d->counts.reloads);
 	for (i = 0; i < PHASE_COUNT; i++)
 		printf(" %s %llu%s", crash_phase_name[i],
 		       (unsigned long long)d->power.cuts[i],

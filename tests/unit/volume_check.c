@@ -56,14 +56,19 @@ static void check_frozen(struct store_driver *d, struct driver_volume *v)
 		layer_check_content(d, v, &m->points[i]);
 }
 
+void volume_check_content(struct store_driver *d, struct driver_volume *v)
+{
+	visit_sectors(d, v, check_sector);
+}
+
 void volume_check(struct store_driver *d, struct driver_volume *v)
 {
 	struct volume_model *m = &v->model;
 
-	commit_settle(d, v);
-	if (driver_is_over(d))
+	job_settle(d, v);
+	if (driver_is_stuck(d))
 		return;
-	visit_sectors(d, v, check_sector);
+	volume_check_content(d, v);
 	layers_check_newest(d, v);
 	layers_check_clean(d, v);
 	if (v->commit.ending)
@@ -105,7 +110,8 @@ static void settle_changes(struct store_driver *d, struct driver_volume *v)
 	struct volume_model *m = &v->model;
 
 	if (v->growing_to && v->volume->info.sectors == v->growing_to)
-		model_grow(m, v->growing_to);
+		model_grow(m, v->growing_to, v->base->content,
+			   v->base->device.sectors);
 	v->growing_to = 0;
 	if (v->volume->info.sectors != m->sectors)
 		driver_fail(d, "volume %u: has a wrong size", v->number);
@@ -124,10 +130,8 @@ static void take_away(struct store_driver *d, struct driver_volume *v)
 	struct cowstack_change change;
 
 	cowstack_change_delete_volume(&change, &d->md, v->volume);
-	driver_submit(d, &change);
-	driver_run_steps(d);
-	cowstack_change_free(&change);
-	v->volume = NULL;
+	if (driver_carry_out(d, &change))
+		v->volume = NULL;
 }
 
 static void check_opened(struct store_driver *d, struct driver_volume *v)
@@ -159,12 +163,11 @@ void volume_open(struct store_driver *d, struct driver_volume *v)
 	}
 	if (!v->volume || v->uncertain)
 		return;
-	commit_resume(d, v);
+	job_resume(d, v);
 	layers_settle(d, v);
 	settle_changes(d, v);
 	layers_check(d, v);
-	if (cowstack_volume_bring_up(&d->md, v->volume))
-		driver_fail(d, "volume does not come up");
+	volume_bring_up(d, v);
 	/* Nobody looks at it before what is left of the other base has gone. */
 	if (!driver_is_over(d) && !v->exchanged)
 		check_opened(d, v);
@@ -173,7 +176,7 @@ void volume_open(struct store_driver *d, struct driver_volume *v)
 static void accept_and_check(struct store_driver *d, struct driver_volume *v)
 {
 	base_accept(d, v);
-	if (!driver_is_over(d))
+	if (!driver_is_stuck(d))
 		check_opened(d, v);
 }
 
@@ -183,7 +186,7 @@ void volume_finish_open(struct store_driver *d, struct driver_volume *v)
 		take_away(d, v);
 	else if (v->exchanged)
 		accept_and_check(d, v);
-	if (v->uncertain && !d->power.dead) {
+	if (v->uncertain && !driver_is_stuck(d)) {
 		v->uncertain = false;
 		model_reset(&v->model, 0, NULL, 0);
 	}

@@ -51,7 +51,7 @@ static u64 read_now(const struct store_driver *d, const struct driver_volume *v,
 
 /* --- map --- */
 
-/* The page of the top layer's map; NULL: no room for it in the store. */
+/* The page of the top layer's map; NULL: no room for it in the store, no memory. */
 static struct map_page *top_page(struct store_driver *d,
 				 struct driver_volume *v, vchunk_t chunk)
 {
@@ -60,6 +60,8 @@ static struct map_page *top_page(struct store_driver *d,
 	struct map_page *page;
 	bool added;
 
+	if (!cowstack_index_add_page(v->volume, number, GFP_NOIO))
+		return NULL;
 	page = chunk_map_page(&volume_top(v)->map, number);
 	if (page)
 		return page;
@@ -68,7 +70,6 @@ static struct map_page *top_page(struct store_driver *d,
 	page = chunk_map_add_page(&volume_top(v)->map, number, GFP_NOIO, &added);
 	if (!added)
 		cowstack_allocator_remove_pages(a, 1);
-	cowstack_index_add_page(v->volume, number, GFP_NOIO);
 	return page;
 }
 
@@ -76,9 +77,29 @@ static void raise_index(struct driver_volume *v, vchunk_t chunk)
 {
 	const struct cowstack_chain *chain = cowstack_volume_chain(v->volume);
 
-	cowstack_index_add_page(v->volume, chunk_map_page_number(chunk),
-				GFP_NOIO);
 	cowstack_index_raise(v->volume, chunk, chain->slot[chain->count - 1]);
+}
+
+static void note_full(struct store_driver *d)
+{
+	int i;
+
+	if (d->is_full)
+		return;
+	d->is_full = true;
+	d->counts.full++;
+	for (i = 0; i < DRIVER_VOLUMES; i++)
+		if (d->volumes[i].volume &&
+		    d->volumes[i].commit.state != COMMIT_IDLE) {
+			d->counts.full_at_work++;
+			return;
+		}
+}
+
+static void note_room(struct store_driver *d)
+{
+	d->counts.room_again += d->is_full;
+	d->is_full = false;
 }
 
 /* The chunk's word with room for data; false: the store is full. */
@@ -95,8 +116,11 @@ static bool make_room(struct store_driver *d, struct driver_volume *v,
 	*word = page->words[slot];
 	if (map_word_has_chunk(*word))
 		return true;
-	if (cowstack_allocator_take(&d->md.allocator, 1, &place, &got))
+	if (cowstack_allocator_take(&d->md.allocator, 1, &place, &got)) {
+		note_full(d);
 		return false;
+	}
+	note_room(d);
 	*word = map_word_with_room(*word, place);
 	map_page_store(page, slot, *word);
 	atomic64_inc(&page->map->used);
@@ -147,33 +171,50 @@ static bool find_rewrite(const struct cowstack_geometry *g,
 	return !(touched_pieces(g, sector, count) & ~map_word_mask(*word));
 }
 
+/* What of a piece that comes into being the guest does not write is read first. */
+static int send_edge_reads(struct store_driver *d, struct driver_volume *v,
+			   const struct driver_write *w)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(&d->md);
+	u32 piece = (1u << g->piece_shift) - 1;
+	bool whole = !(w->sector & piece) && !(w->count & piece);
+
+	if (!w->publishes || whole || !v->base->device.sectors)
+		return 0;
+	return device_send(&v->base->device);
+}
+
 /*
  * Sends the data: the guest's sectors, and what else there is of the pieces that
- * come into being, as it reads now.  Behind the volume's end that is zeroes, for
- * the day when it grows.
+ * come into being, as it reads now; behind the volume's end too, for the day when it
+ * grows.
  */
-static void send_data(struct store_driver *d, struct driver_volume *v,
-		      const struct driver_write *w, u16 new_pieces)
+static int send_data(struct store_driver *d, struct driver_volume *v,
+		     const struct driver_write *w, u16 new_pieces)
 {
 	const struct cowstack_geometry *g = cowstack_geometry(&d->md);
 	u64 start = from_vchunk(w->chunk) << g->chunk_shift;
 	u64 place = cowstack_chunk_sector(g, w->place);
-	u64 size = v->volume->info.sectors;
 	u64 sector;
+	int error = send_edge_reads(d, v, w);
 
-	power_tick(&d->power);
+	if (error)
+		return error;
+	error = device_send_write(&d->store, place + w->sector - start,
+				  w->count);
 	for (sector = start; sector < start + g->chunk_sectors; sector++) {
 		u64 version;
 
 		if (sector >= w->sector && sector < w->sector + w->count)
 			version = version_make(w->counter, v->number, sector);
 		else if (new_pieces >> ((sector - start) >> g->piece_shift) & 1)
-			version = sector < size ? read_now(d, v, sector) : 0;
+			version = read_now(d, v, sector);
 		else
 			continue;
 		device_write_version(&d->store, place + sector - start, version,
 				     w->ticket);
 	}
+	return error;
 }
 
 void volume_begin_write(struct store_driver *d, struct driver_volume *v,
@@ -190,12 +231,9 @@ void volume_begin_write(struct store_driver *d, struct driver_volume *v,
 	count = min(count, g->chunk_sectors -
 				   (u32)(sector & (g->chunk_sectors - 1)));
 	if (!find_rewrite(g, v, sector, count, &word)) {
-		if (stream_locks(v, chunk))
+		if (d->ro || stream_locks(v, chunk) ||
+		    !make_room(d, v, chunk, &word))
 			return;
-		if (!make_room(d, v, chunk, &word)) {
-			d->full++;
-			return;
-		}
 	}
 	*w = (struct driver_write){
 		.used = true, .fua = fua, .sector = sector, .count = count,
@@ -206,7 +244,8 @@ void volume_begin_write(struct store_driver *d, struct driver_volume *v,
 	w->publishes = w->mask & ~map_word_mask(word);
 	w->fails = !(w->mask & map_word_mask(word)) &&
 		   random_percent(&d->random, 2);
-	send_data(d, v, w, w->mask & ~map_word_mask(word));
+	if (send_data(d, v, w, w->mask & ~map_word_mask(word)))
+		w->fails = true;
 	model_begin_write(&v->model, sector, count, w->counter, w->ticket);
 	driver_trace(d, "volume %u: write %llu at %llu+%u, chunk %llu in %llu%s",
 		     v->number, (unsigned long long)w->counter,
@@ -231,6 +270,27 @@ static bool publish_write(struct store_driver *d, struct driver_volume *v,
 	return !map_word_has_chunk(word) || map_word_chunk(word) != w->place;
 }
 
+/*
+ * Whatever of it landed where something was before shows now, and may be lost, as
+ * nobody has acknowledged it.
+ */
+static void note_failed_write(struct store_driver *d, struct driver_volume *v,
+			      const struct driver_write *w)
+{
+	u64 sector;
+
+	model_drop_write(&v->model, w->ticket);
+	for (sector = w->sector; sector < w->sector + w->count; sector++) {
+		u64 ticket = ++d->tickets;
+
+		if (read_now(d, v, sector) !=
+		    version_make(w->counter, v->number, sector))
+			continue;
+		model_begin_write(&v->model, sector, 1, w->counter, ticket);
+		model_end_write(&v->model, ticket, false);
+	}
+}
+
 void volume_end_write(struct store_driver *d, struct driver_volume *v,
 		      struct driver_write *w)
 {
@@ -239,7 +299,7 @@ void volume_end_write(struct store_driver *d, struct driver_volume *v,
 	driver_trace(d, "volume %u: write %llu ends", v->number,
 		     (unsigned long long)w->counter);
 	if (w->fails) {
-		model_drop_write(&v->model, w->ticket);
+		note_failed_write(d, v, w);
 		return;
 	}
 	model_end_write(&v->model, w->ticket, publish_write(d, v, w));
@@ -272,7 +332,7 @@ static bool discard_chunk(struct store_driver *d, struct driver_volume *v,
 
 	if (old == new)
 		return true;
-	if (stream_locks(v, to_vchunk(chunk)))
+	if (d->ro || stream_locks(v, to_vchunk(chunk)))
 		return false;
 	page = top_page(d, v, to_vchunk(chunk));
 	if (!page)
@@ -297,6 +357,10 @@ void volume_discard(struct store_driver *d, struct driver_volume *v,
 		u64 first = chunk << g->chunk_shift;
 		u64 ticket = ++d->tickets;
 
+		/* Behind the volume's end, of the base. */
+		if (first + g->chunk_sectors > sectors &&
+		    base_sectors(v) > sectors)
+			return;
 		if (!discard_chunk(d, v, chunk))
 			return;
 		driver_trace(d, "volume %u: discard chunk %llu", v->number,
@@ -323,6 +387,7 @@ void volume_begin_read(struct store_driver *d, struct driver_volume *v,
 	if (!r)
 		return;
 	r->used = true;
+	r->fails = false;
 	r->sector = sector;
 	r->count = min_t(u64, count, v->volume->info.sectors - sector);
 	r->count = min_t(u32, r->count, DRIVER_MAX_IO_SECTORS);
@@ -332,7 +397,8 @@ void volume_begin_read(struct store_driver *d, struct driver_volume *v,
 		volume_resolve(d, v, sector + i, 1, &r->extents[i]);
 		r->expected[i] = v->model.now[sector + i];
 	}
-	power_tick(&d->power);
+	r->fails = device_send(r->extents[0].kind == COWSTACK_EXTENT_BASE ?
+				       &v->base->device : &d->store);
 }
 
 static bool read_may_see(const struct driver_volume *v,
@@ -352,7 +418,7 @@ void volume_end_read(struct store_driver *d, struct driver_volume *v,
 	u32 i;
 
 	r->used = false;
-	for (i = 0; i < r->count && !driver_is_over(d); i++) {
+	for (i = 0; i < r->count && !r->fails && !driver_is_over(d); i++) {
 		u64 version = volume_read_sector(d, v, &r->extents[i],
 						 r->sector + i, r->sector + i);
 
@@ -432,6 +498,9 @@ void volume_create(struct store_driver *d, struct driver_volume *v)
 
 	if (random_percent(&d->random, 25))
 		based = random_below(&d->random, sectors + 1);
+	else if (random_percent(&d->random, 10))
+		based = min_t(u64, sectors + 1 + random_below(&d->random, 100),
+			      MODEL_MAX_SECTORS);
 	name[sizeof(name) - 2] += v->number;
 	v->base = base_unused(d);
 	base_fill(d, v, based);
@@ -439,7 +508,7 @@ void volume_create(struct store_driver *d, struct driver_volume *v)
 					      to_volume_id(v->number), sectors,
 					      name, 0);
 	if (error) {
-		if (error != -ENOSPC)
+		if (error != -ENOSPC && error != -ENOMEM)
 			driver_fail(d, "volume is not created: %d", error);
 		return;
 	}
@@ -447,16 +516,15 @@ void volume_create(struct store_driver *d, struct driver_volume *v)
 	v->exchanged = false;
 	v->commit.ending = false;
 	v->commit.state = COMMIT_IDLE;
-	driver_submit(d, &change);
-	driver_run_steps(d);
-	cowstack_change_free(&change);
+	if (!driver_carry_out(d, &change))
+		return;
 	v->volume = cowstack_volume_find(&d->md, to_volume_id(v->number));
-	base_record(d, v);
+	if (!base_record(d, v))
+		return;
 	driver_trace(d, "volume %u: created with %llu sectors", v->number,
 		     (unsigned long long)sectors);
 	model_reset(&v->model, sectors, v->base->content, based);
-	if (cowstack_volume_bring_up(&d->md, v->volume))
-		driver_fail(d, "volume does not come up");
+	volume_bring_up(d, v);
 	if (!d->power.dead)
 		v->uncertain = false;
 }
@@ -468,14 +536,13 @@ void volume_delete(struct store_driver *d, struct driver_volume *v)
 	volume_drain(d, v);
 	stream_finish_batch(d, v);
 	driver_run_steps(d);	/* what its job has queued */
-	if (driver_is_over(d))
+	if (driver_is_stuck(d))
 		return;
-	commit_drop(v);
+	job_drop(v);
 	cowstack_change_delete_volume(&change, &d->md, v->volume);
 	v->uncertain = true;
-	driver_submit(d, &change);
-	driver_run_steps(d);
-	cowstack_change_free(&change);
+	if (!driver_carry_out(d, &change))
+		return;
 	v->volume = NULL;
 	if (!d->power.dead) {
 		v->uncertain = false;
@@ -499,46 +566,49 @@ void volume_grow(struct store_driver *d, struct driver_volume *v)
 		return;
 	v->growing_to = sectors;
 	cowstack_change_info(&change, &d->md, v->volume, set_size, &sectors);
-	driver_submit(d, &change);
-	driver_run_steps(d);
-	cowstack_change_free(&change);
+	if (!driver_carry_out(d, &change))
+		return;
 	driver_trace(d, "volume %u: %llu sectors now", v->number,
 		     (unsigned long long)sectors);
 	if (!d->power.dead) {
 		v->growing_to = 0;
-		model_grow(&v->model, sectors);
+		model_grow(&v->model, sectors, v->base->content,
+			   v->base->device.sectors);
 	}
 }
 
-void volume_freeze_top(struct store_driver *d, struct driver_volume *v,
+bool volume_freeze_top(struct store_driver *d, struct driver_volume *v,
 		       cowstack_update_fn update, const void *argument)
 {
 	enum crash_phase phase = d->power.phase;
 	struct cowstack_change change;
 	u32 covered;
+	bool done;
+	int error;
 
 	stream_finish_batch(d, v);
-	if (driver_is_over(d))
-		return;
-	d->power.phase = PHASE_SNAPSHOT;
-	if (cowstack_change_snapshot(&change, &d->md, v->volume, NULL, 0,
-				     update, argument)) {
-		driver_fail(d, "no snapshot");
-		goto out;
+	if (driver_is_stuck(d))
+		return false;
+	error = cowstack_change_snapshot(&change, &d->md, v->volume, NULL, 0,
+					 update, argument);
+	if (error) {
+		if (error != -ENOMEM)
+			driver_fail(d, "no snapshot");
+		return false;
 	}
+	d->power.phase = PHASE_SNAPSHOT;
 	v->freezing = from_layer_id(volume_top(v)->id);
 	model_add_point(&v->model, v->freezing);
 	covered = model_begin_flush(&v->model);
-	driver_submit(d, &change);
-	driver_run_steps(d);
-	cowstack_change_free(&change);
-	driver_trace(d, "volume %u: layer %u frozen", v->number, v->freezing);
-	if (!d->power.dead) {
+	done = driver_carry_out(d, &change);
+	d->power.phase = phase;
+	driver_trace(d, "volume %u: layer %u %s", v->number, v->freezing,
+		     done ? "frozen" : "may be frozen");
+	if (done && !d->power.dead) {
 		v->freezing = 0;
 		model_end_flush(&v->model, covered);
 	}
-out:
-	d->power.phase = phase;
+	return done;
 }
 
 void volume_snapshot(struct store_driver *d, struct driver_volume *v)
@@ -546,13 +616,25 @@ void volume_snapshot(struct store_driver *d, struct driver_volume *v)
 	if (v->model.point_count == MODEL_MAX_POINTS)
 		return;
 	volume_drain(d, v);
-	if (!driver_is_over(d))
+	if (!driver_is_stuck(d))
 		volume_freeze_top(d, v, NULL, NULL);
+}
+
+void volume_bring_up(struct store_driver *d, struct driver_volume *v)
+{
+	int error = cowstack_volume_bring_up(&d->md, v->volume);
+
+	if (error == -ENOMEM) {
+		d->counts.no_memory++;
+		error = cowstack_volume_bring_up(&d->md, v->volume);
+	}
+	if (error)
+		driver_fail(d, "volume %u: does not come up", v->number);
 }
 
 void volume_close(struct store_driver *d, struct driver_volume *v)
 {
-	commit_drop(v);
+	job_drop(v);
 	memset(v->writes, 0, sizeof(v->writes));
 	memset(v->reads, 0, sizeof(v->reads));
 	v->volume = NULL;

@@ -2,15 +2,7 @@
 #include <stdio.h>
 
 #include "volume_model.h"
-
-static void *surely(void *p)
-{
-	if (!p) {
-		fprintf(stderr, "out of memory\n");
-		exit(1);
-	}
-	return p;
-}
+#include "surely.h"
 
 static u64 *new_content(void)
 {
@@ -63,7 +55,7 @@ static void copy_point(struct model_point *to, const struct model_point *from)
 }
 
 void model_clone(struct volume_model *m, const struct volume_model *from,
-		 u32 layer, u64 sectors)
+		 u32 layer)
 {
 	u32 i;
 
@@ -76,18 +68,47 @@ void model_clone(struct volume_model *m, const struct volume_model *from,
 		m->points[i].leaving = false;
 		m->points[i].upward = false;
 	}
-	model_reset(m, sectors, from->points[i - 1].content,
+	model_reset(m, from->points[i - 1].sectors, from->points[i - 1].content,
 		    from->points[i - 1].sectors);
 	m->point_count = i;
 }
 
-void model_grow(struct volume_model *m, u64 sectors)
+void model_grow(struct volume_model *m, u64 sectors, const u64 *base,
+		u64 base_sectors)
 {
-	u64 more = sectors - m->sectors;
+	u64 sector;
 
-	memset(m->now + m->sectors, 0, more * sizeof(u64));
-	memset(m->durable + m->sectors, 0, more * sizeof(u64));
+	for (sector = m->sectors; sector < sectors; sector++) {
+		m->now[sector] = sector < base_sectors ? base[sector] : 0;
+		m->durable[sector] = m->now[sector];
+	}
 	m->sectors = sectors;
+}
+
+void model_copy(struct volume_model *to, const struct volume_model *from)
+{
+	struct volume_model mine = *to;
+	u32 i;
+
+	*to = *from;
+	to->now = mine.now;
+	to->durable = mine.durable;
+	to->log = mine.log;
+	to->log_room = mine.log_room;
+	if (to->log_room < from->logged) {
+		to->log_room = from->log_room;
+		to->log = surely(realloc(to->log, to->log_room *
+							  sizeof(*to->log)));
+	}
+	memcpy(to->now, from->now, from->sectors * sizeof(u64));
+	memcpy(to->durable, from->durable, from->sectors * sizeof(u64));
+	if (from->logged)
+		memcpy(to->log, from->log, from->logged * sizeof(*to->log));
+	for (i = 0; i < MODEL_MAX_POINTS; i++) {
+		to->points[i].content = mine.points[i].content;
+		if (i < from->point_count)
+			copy_point(&to->points[i], &from->points[i]);
+	}
 }
 
 static u64 written_version(const struct volume_model *m,

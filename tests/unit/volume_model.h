@@ -77,8 +77,12 @@ void model_reset(struct volume_model *m, u64 sectors, const u64 *base,
 		 u64 base_sectors);
 /* That of @from at @layer, with its points up to there. */
 void model_clone(struct volume_model *m, const struct volume_model *from,
-		 u32 layer, u64 sectors);
-void model_grow(struct volume_model *m, u64 sectors);
+		 u32 layer);
+/* What comes shows the base, or zeroes where that is shorter. */
+void model_grow(struct volume_model *m, u64 sectors, const u64 *base,
+		u64 base_sectors);
+/* All of it; each has been through model_init(). */
+void model_copy(struct volume_model *to, const struct volume_model *from);
 
 /* A write is sent; @counter 0 writes zeroes. */
 void model_begin_write(struct volume_model *m, u64 sector, u64 count,

@@ -35,7 +35,7 @@ static u32 random_count(struct store_driver *d)
 	return 1 + random_below(&d->random, g->chunk_sectors);
 }
 
-static void do_write(struct store_driver *d, struct driver_volume *v)
+void workload_write(struct store_driver *d, struct driver_volume *v)
 {
 	u64 sector = random_sector(d, v);
 
@@ -82,9 +82,9 @@ static void begin_job(struct store_driver *d, struct driver_volume *v)
 static void further_commit(struct store_driver *d, struct driver_volume *v)
 {
 	if (v->commit.state == COMMIT_STANDING)
-		commit_steer(d, v);
+		job_steer(d, v);
 	else if (v->commit.state != COMMIT_IDLE)
-		commit_tick(d, v);
+		job_tick(d, v);
 	else if (v->model.point_count > random_below(&d->random, 3))
 		begin_job(d, v);
 	else
@@ -119,7 +119,7 @@ static void work_on_volume(struct store_driver *d, struct driver_volume *v)
 	if (random_percent(&d->random, d->commit_percent))
 		further_commit(d, v);
 	else if (dice < 76)
-		do_write(d, v);
+		workload_write(d, v);
 	else if (dice < 110)
 		end_something(d, v);
 	else if (dice < 124)
@@ -131,9 +131,9 @@ static void work_on_volume(struct store_driver *d, struct driver_volume *v)
 	else if (dice < 156)
 		begin_job(d, v);
 	else if (dice < 184)
-		commit_tick(d, v);
+		job_tick(d, v);
 	else if (dice < 187)
-		commit_steer(d, v);
+		job_steer(d, v);
 	else if (dice < 195)
 		work_on_layers(d, v);
 	else if (dice < 197)
@@ -145,9 +145,38 @@ static void work_on_volume(struct store_driver *d, struct driver_volume *v)
 		volume_delete(d, v);
 }
 
+/* The store goes down in order, and comes up with all that it had. */
+static void reload(struct store_driver *d)
+{
+	enum crash_phase phase = d->power.phase;
+	int i;
+
+	for (i = 0; i < DRIVER_VOLUMES && !driver_is_stuck(d); i++) {
+		if (!d->volumes[i].volume)
+			continue;
+		volume_drain(d, &d->volumes[i]);
+		stream_finish_batch(d, &d->volumes[i]);
+	}
+	driver_flush(d);
+	if (driver_is_stuck(d))
+		return;
+	driver_trace(d, "reload");
+	d->counts.reloads++;
+	driver_close(d);
+	d->power.phase = PHASE_RECOVERY;
+	driver_open(d);
+	d->power.phase = phase;
+}
+
 static void work_on_store(struct store_driver *d)
 {
-	u64 dice = random_below(&d->random, 100);
+	u64 dice = random_below(&d->random, 200);
+
+	if (dice == 0) {
+		reload(d);
+		return;
+	}
+	dice /= 2;
 
 	if (dice < 25)
 		driver_flush(d);
@@ -181,7 +210,8 @@ void workload_do_something(struct store_driver *d)
 		make_volume(d, v);
 	else if (v->volume)
 		work_on_volume(d, v);
-	if (v->volume && random_percent(&d->random, 3))
+	if (v->volume && !driver_is_stuck(d) &&
+	    random_percent(&d->random, 3))
 		volume_check(d, v);
 }
 
@@ -189,24 +219,83 @@ void workload_quiesce(struct store_driver *d)
 {
 	int i;
 
-	for (i = 0; i < DRIVER_VOLUMES && !driver_is_over(d); i++) {
+	for (i = 0; i < DRIVER_VOLUMES && !driver_is_stuck(d); i++) {
 		struct driver_volume *v = &d->volumes[i];
 
 		if (!v->volume)
 			continue;
 		volume_drain(d, v);
-		if (!driver_is_over(d) && random_percent(&d->random, 50))
-			commit_run(d, v);
+		if (!driver_is_stuck(d) && random_percent(&d->random, 50))
+			job_run(d, v);
 		stream_finish_batch(d, v);
 	}
+	if (driver_is_stuck(d))
+		return;
 	driver_flush(d);
 	driver_reclaim(d);
 	driver_checkpoint_whole(d);
 	driver_checkpoint_whole(d);
 	driver_reclaim(d);
-	for (i = 0; i < DRIVER_VOLUMES && !driver_is_over(d); i++)
+	for (i = 0; i < DRIVER_VOLUMES && !driver_is_stuck(d); i++)
 		if (d->volumes[i].volume)
 			volume_check(d, &d->volumes[i]);
-	if (!driver_is_over(d))
+	if (!driver_is_stuck(d))
 		driver_check_leaks(d);
+}
+
+/* --- until the power is cut --- */
+
+static u64 random_length(struct store_driver *d)
+{
+	u64 dice = random_below(&d->random, 1000);
+
+	if (dice < 2)
+		return 4000;
+	if (dice < 30)
+		return 100 + random_below(&d->random, 400);
+	return 1 + random_below(&d->random, 250);
+}
+
+/*
+ * The cut comes at any I/O; or in a phase that has few of them.  Some fall into
+ * the recovery, which reads first.
+ */
+static void plan_cut(struct store_driver *d, u64 length)
+{
+	if (random_percent(&d->random, 10))
+		return;
+	if (random_percent(&d->random, 50)) {
+		d->power.target = random_below(&d->random, PHASE_COUNT);
+		d->power.countdown = 1 + random_below(&d->random, 6);
+		d->commit_percent = 50;
+	} else {
+		d->power.countdown = 1 + random_below(&d->random,
+						      20 + 2 * length);
+	}
+}
+
+void workload_until_cut(struct store_driver *d)
+{
+	u64 length = random_length(d);
+	u64 i;
+
+	d->commit_percent = random_below(&d->random, 3) * 20;
+	plan_cut(d, length);
+	d->power.phase = PHASE_RECOVERY;
+	driver_open(d);
+	for (i = 0; i < length && !driver_is_over(d); i++)
+		workload_do_something(d);
+	if (!driver_is_over(d) && random_percent(&d->random, 20))
+		workload_quiesce(d);
+	d->power.phase = PHASE_WORK;
+	if (!d->failed)
+		power_cut(&d->power);
+	driver_close(d);
+}
+
+u64 number_from_environment(const char *name, u64 otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 0) : otherwise;
 }
