@@ -28,8 +28,13 @@ content='^# seed [0-9]+: '
 # guests write the order is right then.
 streams=(2 3 4)
 
+# Faults that one of the states after a cut shows, and one that a base shows that was
+# pulled and comes back without its cache.
+cuts=(1 2 3 4 5 8 9)
+pulled='^# .*, seed [0-9]+, pull [0-9]+: '
+
 echo "TAP version 13"
-echo "1..$((10 + ${#streams[@]}))"
+echo "1..$((10 + ${#streams[@]} + ${#cuts[@]} + 1))"
 pass=0
 fail=0
 
@@ -57,5 +62,10 @@ export COWSTACK_STREAM_FAULTS=1
 for n in "${streams[@]}"; do
 	check "$n" "a stream that ${broken[$n]}" "$content"
 done
+unset COWSTACK_STREAM_FAULTS
+for n in "${cuts[@]}"; do
+	check "cuts-$n" "of all that a cut may leave, a build that ${broken[$n]}" "$content"
+done
+check errors-1 "with a base that is pulled, a build that ${broken[1]}" "$pulled"
 echo "# Totals: pass:$pass fail:$fail xfail:0 xpass:0 skip:0 error:0"
 [ "$fail" -eq 0 ]
