@@ -324,6 +324,21 @@ static int link_layers(struct loader *l)
 	return 0;
 }
 
+/*
+ * A layer holds nothing behind the end of any volume that it is in: it was frozen
+ * before there was a second one, and volumes only grow.  Were it the largest that
+ * counts here, this store would be refused when that one is deleted.
+ */
+static void limit_layers(struct loader *l, const struct cowstack_volume *volume)
+{
+	u64 chunks = cowstack_chunks_of(cowstack_geometry(l->md),
+					volume->info.sectors);
+	struct cowstack_layer *layer;
+
+	for (layer = volume->top; layer; layer = layer->parent)
+		layer->limit = layer->limit ? min(layer->limit, chunks) : chunks;
+}
+
 static int link_volumes(struct loader *l)
 {
 	struct cowstack_volume *volume, *other;
@@ -345,7 +360,7 @@ static int link_volumes(struct loader *l)
 		cowstack_volume_set_top(volume, top);
 		if (cowstack_volume_depth(volume) > COWSTACK_MAX_LAYERS)
 			return damaged(l, "chain has more than 250 layers");
-		cowstack_volume_set_limits(l->md, volume);
+		limit_layers(l, volume);
 		if (load_pause(l))
 			return -EINTR;
 	}
@@ -404,6 +419,7 @@ static int claim_layer(struct loader *l, struct cowstack_layer *layer)
 static int claim_all(struct loader *l)
 {
 	struct cowstack_metadata *md = l->md;
+	struct cowstack_volume *volume;
 	struct cowstack_layer *layer;
 	int error;
 
@@ -412,6 +428,8 @@ static int claim_all(struct loader *l)
 		if (error)
 			return error;
 	}
+	list_for_each_entry(volume, &md->volumes, list)
+		cowstack_volume_set_limits(md, volume);
 	/* Zombies' pages count too: their homes are taken until a checkpoint. */
 	md->allocator.pages = l->pages;
 	l->report->pages = l->pages;

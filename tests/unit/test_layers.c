@@ -356,6 +356,31 @@ static void set_base(struct cowstack_volume_info *info, const void *argument)
 	cowstack_name_copy(info->base_name, "/dev/sdx");
 }
 
+static void set_sectors(struct cowstack_volume_info *info, const void *argument)
+{
+	info->sectors = *(const u64 *)argument;
+}
+
+/* Nothing of ours shrinks one; with the other deleted it could not be loaded. */
+TEST_F(change, no_volume_is_smaller_than_what_it_shares)
+{
+	struct chain_store *s = &self->s;
+	u64 sectors = 700 * 8;
+	struct cowstack_change c;
+
+	chain_give(s, 1, 700, 1, false);
+	chain_settle(s);
+	ASSERT_EQ(0, clone(s, 2, s->layer[2], NULL));
+	EXPECT_TRUE(chain_load_is_right(s));
+	cowstack_change_info(&c, &s->md, volume_of(s, 2), set_sectors, &sectors);
+	chain_run(s, &c);
+	EXPECT_EQ(-EUCLEAN, image_load(&s->image, &s->copy));
+	sectors++;
+	cowstack_change_info(&c, &s->md, volume_of(s, 2), set_sectors, &sectors);
+	chain_run(s, &c);
+	EXPECT_TRUE(chain_load_is_right(s));
+}
+
 TEST_F(change, a_clone_shares_layers_and_base)
 {
 	struct chain_store *s = &self->s;
