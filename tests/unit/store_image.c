@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include "store_image.h"
 #include "surely.h"
+
+enum { ROOM_TO_GROW = 32768 };	/* sectors */
 
 static void surely_no(int error, const char *what)
 {
@@ -24,17 +27,34 @@ static int read_image(struct cowstack_reader *reader, u64 first, u64 blocks,
 	return 0;
 }
 
+static u64 mapped_bytes(const struct store_image *image)
+{
+	return image->most_sectors * 512;
+}
+
+void image_resize(struct store_image *image, u64 sectors)
+{
+	if (sectors > image->most_sectors)
+		surely_no(-ENOSPC, "the image grows too much");
+	image->sectors = sectors;
+	image->reader.device_sectors = sectors;
+}
+
 void image_init(struct store_image *image, u32 chunk_sectors, u64 chunks)
 {
 	static const u8 uuid[COWSTACK_UUID_SIZE] = { 9, 8, 7 };
 	struct cowstack_superblock sb;
 	struct cowstack_geometry g;
+	void *bytes;
 	u32 i;
 
 	memset(image, 0, sizeof(*image));
 	INIT_LIST_HEAD(&image->queue);
 	image->sectors = 2048 + chunks * chunk_sectors;
-	image->bytes = surely(calloc(image->sectors, 512));
+	image->most_sectors = image->sectors + ROOM_TO_GROW;
+	bytes = mmap(NULL, mapped_bytes(image), PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	image->bytes = surely(bytes == MAP_FAILED ? NULL : bytes);
 	image->block_memory = surely(calloc(COWSTACK_MAX_STEP_BLOCKS,
 					    COWSTACK_BLOCK_SIZE));
 	for (i = 0; i < COWSTACK_MAX_STEP_BLOCKS; i++)
@@ -50,7 +70,7 @@ void image_init(struct store_image *image, u32 chunk_sectors, u64 chunks)
 
 void image_exit(struct store_image *image)
 {
-	free(image->bytes);
+	munmap(image->bytes, mapped_bytes(image));
 	free(image->block_memory);
 }
 

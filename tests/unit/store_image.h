@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A store's metadata as bytes in memory, for tests that look at single blocks.
- * No cache, no power: what is written is there.
+ * No cache, no power: what is written is there.  Memory is taken where it is
+ * written to, so a device may be larger than that.
  */
 #ifndef COWSTACK_UNIT_STORE_IMAGE_H
 #define COWSTACK_UNIT_STORE_IMAGE_H
@@ -14,6 +15,7 @@ struct store_image {
 	struct cowstack_reader reader;
 	u8 *bytes;
 	u64 sectors;
+	u64 most_sectors;
 	struct disk_record_block *blocks[COWSTACK_MAX_STEP_BLOCKS];
 	struct disk_record_block *block_memory;
 	struct cowstack_load_report report;
@@ -23,6 +25,8 @@ struct store_image {
 /* An empty store with @chunks chunks.  Exits where memory is short. */
 void image_init(struct store_image *image, u32 chunk_sectors, u64 chunks);
 void image_exit(struct store_image *image);
+/* The device is of another size, up to 16 MiB more than at first. */
+void image_resize(struct store_image *image, u64 sectors);
 
 static inline void *image_block(struct store_image *image, u64 block)
 {

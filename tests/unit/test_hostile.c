@@ -672,8 +672,7 @@ static void init(struct hostile *h)
 {
 	driver_init(&h->driver);
 	image_init(&h->image, 8, 16);
-	free(h->image.bytes);
-	h->image.bytes = malloc(DRIVER_STORE_SECTORS * 512ULL);
+	image_resize(&h->image, DRIVER_STORE_SECTORS);
 	h->good = malloc(DRIVER_STORE_SECTORS * 512ULL);
 	h->image.reader.max_pages = MAX_PAGES;
 }

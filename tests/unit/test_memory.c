@@ -139,10 +139,7 @@ TEST_F(memory, removing)
 
 TEST_F(memory, growing)
 {
-	self->s.image.sectors += 1000 * 8;
-	self->s.image.bytes = realloc(self->s.image.bytes,
-				      self->s.image.sectors * 512);
-	self->s.image.reader.device_sectors = self->s.image.sectors;
+	image_resize(&self->s.image, self->s.image.sectors + 1000 * 8);
 	EXPECT_EQ(1, prepare_until_it_passes(&self->s, prepare_grow));
 }
 
