@@ -76,9 +76,10 @@ static void put(const struct simulated_device *device, u8 *image,
 		const struct cached_write *write)
 {
 	u8 *place = sector_in(device, image, write->sector);
+	__le64 version = cpu_to_le64(write->version);
 
-	if (write->bytes == sizeof(write->version))
-		memcpy(place, &write->version, sizeof(write->version));
+	if (write->bytes == sizeof(version))
+		memcpy(place, &version, sizeof(version));
 	else if (write->bytes)
 		memcpy(place, device->data + write->data, write->bytes);
 }
@@ -157,13 +158,13 @@ void device_write_version(struct simulated_device *device, u64 sector,
 
 u64 device_read_version(const struct simulated_device *device, u64 sector)
 {
-	u64 version;
+	__le64 version;
 
 	if (sector >= device->sectors)
 		return ~0ULL;
 	memcpy(&version, sector_in(device, device->view, sector),
 	       sizeof(version));
-	return version;
+	return le64_to_cpu(version);
 }
 
 static void add_sector(struct simulated_device *device, u64 sector,
@@ -424,12 +425,13 @@ void device_keep(struct simulated_device *device,
 		 const struct cached_write *write, const u8 *data)
 {
 	u8 *place = sector_in(device, device->medium, write->sector);
+	__le64 version = cpu_to_le64(write->version);
 
 	if (!write->bytes)
 		return;
 	record(device, write->sector);
-	if (write->bytes == sizeof(write->version))
-		memcpy(place, &write->version, sizeof(write->version));
+	if (write->bytes == sizeof(version))
+		memcpy(place, &version, sizeof(version));
 	else
 		memcpy(place, data + write->data, write->bytes);
 	memcpy(sector_in(device, device->view, write->sector), place,

@@ -11,8 +11,9 @@
  * An I/O may fail: a chosen one, of which any part of a write lands; all of a device
  * that is pulled; and of a thin one a write that needs room where there is none.
  *
- * A sector of data is its version number: its first eight bytes.  A device that
- * holds metadata too has sectors of 512 bytes, one that does not of eight.
+ * A sector of data is its version number: its first eight bytes, little-endian, so
+ * that a seed leaves the same bytes on every machine.  A device that holds metadata
+ * too has sectors of 512 bytes, one that does not of eight.
  */
 #ifndef COWSTACK_UNIT_SIMULATED_DEVICE_H
 #define COWSTACK_UNIT_SIMULATED_DEVICE_H

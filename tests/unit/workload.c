@@ -19,8 +19,8 @@ static u64 random_sector(struct store_driver *d, const struct driver_volume *v)
 
 	if (random_percent(&d->random, 20))
 		return random_below(&d->random, sectors);
-	sector = chunks * random_below(&d->random, 3) / 3 +
-		 random_below(&d->random, 3);
+	sector = chunks * random_below(&d->random, 3) / 3;
+	sector += random_below(&d->random, 3);
 	sector = (sector << g->chunk_shift) +
 		 random_below(&d->random, g->chunk_sectors);
 	return min(sector, sectors - 1);
@@ -38,11 +38,20 @@ static u32 random_count(struct store_driver *d)
 void workload_write(struct store_driver *d, struct driver_volume *v)
 {
 	u64 sector = random_sector(d, v);
+	bool fua;
 
 	if (random_percent(&d->random, 40))
 		sector &= ~(u64)(cowstack_geometry(&d->md)->chunk_sectors - 1);
-	volume_begin_write(d, v, sector, random_count(d),
-			   random_percent(&d->random, 10));
+	/* Not among the arguments: compilers choose in which order those are drawn. */
+	fua = random_percent(&d->random, 10);
+	volume_begin_write(d, v, sector, random_count(d), fua);
+}
+
+static void do_read(struct store_driver *d, struct driver_volume *v)
+{
+	u32 count = random_count(d);
+
+	volume_begin_read(d, v, random_sector(d, v), count);
 }
 
 /* A few chunks, or as many words as no short step can take. */
@@ -125,7 +134,7 @@ static void work_on_volume(struct store_driver *d, struct driver_volume *v)
 	else if (dice < 124)
 		do_discard(d, v);
 	else if (dice < 138)
-		volume_begin_read(d, v, random_sector(d, v), random_count(d));
+		do_read(d, v);
 	else if (dice < 147)
 		volume_snapshot(d, v);
 	else if (dice < 156)
