@@ -6,7 +6,7 @@
  */
 #include <linux/vmalloc.h>
 
-#include "arguments.h"
+#include "error_text.h"
 #include "stack.h"
 
 enum {

@@ -19,39 +19,13 @@
 #ifndef COWSTACK_JOB_H
 #define COWSTACK_JOB_H
 
+#include "core/message_words.h"
 #include "stack.h"
 
 /* What a status line shows; a copy. */
 struct job_status {
 	struct cowstack_job record;
 	u64 rate;			/* bytes/s, lately; of the last run */
-};
-
-/* Which words "commit start" or "stream start" was given. */
-enum {
-	JOB_OPTION_TOP = 1,
-	JOB_OPTION_BASE = 2,
-	JOB_OPTION_SPEED = 4,
-	JOB_OPTION_YIELD = 8,
-	JOB_OPTION_ON_ERROR = 16,
-	JOB_OPTION_RETAIN = 32,
-	JOB_OPTION_VERIFY = 64,
-	JOB_OPTION_UNTIL = 128,
-};
-
-struct job_options {
-	bool stream;			/* "stream start", else "commit start" */
-	u32 given;			/* JOB_OPTION_* */
-	u32 top;			/* layers; base 0: the base */
-	u32 base;
-	bool with_base;			/* a stream: "base none" */
-	u64 speed;			/* bytes per second, 0: unlimited */
-	u64 until;			/* seconds since 1970 */
-	u8 on_error;			/* enum cowstack_on_error */
-	bool yield;
-	bool retain;
-	bool verify;
-	bool refused;			/* set: why was said where it was found */
 };
 
 struct job_range;

@@ -2,7 +2,6 @@
 /* Messages to stores and stacks, and what is said of those that are refused. */
 #include <linux/sched/mm.h>
 
-#include "arguments.h"
 #include "message.h"
 
 static bool has_second_verb(const struct message *m)
@@ -49,17 +48,6 @@ int message_explain(const struct message *m, int error)
 	}
 }
 
-int message_parse_volume_id(const struct message *m, const char *word,
-			    volume_id_t *id)
-{
-	u64 n;
-
-	if (parse_number(word, &n) || n >> COWSTACK_VOLUME_ID_BITS)
-		return message_refuse(m, -EINVAL, "bad volume id %s", word);
-	*id = to_volume_id(n);
-	return 0;
-}
-
 int message_carry_out(struct message *m, struct store_change *change, int error)
 {
 	if (!error)
@@ -68,63 +56,20 @@ int message_carry_out(struct message *m, struct store_change *change, int error)
 	return error;
 }
 
-int message_parse_layer(const struct message *m, const char *word, u32 *id)
-{
-	u64 n;
-
-	if (parse_number(word, &n) || n > U32_MAX)
-		return message_refuse(m, -EINVAL, "bad layer %s", word);
-	*id = n;
-	return 0;
-}
-
 /* --- dispatch --- */
-
-static int handle(struct message *m, const struct verb *verbs,
-		  unsigned int count)
-{
-	unsigned int words = m->argc - 1;
-	unsigned int i;
-
-	for (i = 0; i < count; i++) {
-		const struct verb *v = &verbs[i];
-
-		if (strcmp(v->name, m->argv[0]))
-			continue;
-		if (!v->handle)
-			return message_refuse(m, -EOPNOTSUPP, "not built yet");
-		if (words < v->least || words > v->most)
-			return message_refuse(m, -EINVAL, "wrong number of words");
-		return v->handle(m);
-	}
-	return message_refuse(m, -EINVAL, "unknown message");
-}
 
 /*
  * Questions do not change anything: they need no message_mutex, and may take long
  * while others go on.
  */
-static bool is_question(const struct message *m)
+static int run_message(struct message *m, const message_handler *handlers)
 {
-	static const char * const verbs[] = {
-		"layers", "volumes", "volume", "errors",
-	};
-
-	return match_string(verbs, ARRAY_SIZE(verbs), m->argv[0]) >= 0 ||
-	       (m->argc > 1 && !strcmp(m->argv[0], "commit") &&
-		!strcmp(m->argv[1], "plan"));
-}
-
-static int run_message(struct message *m, const struct verb *verbs,
-		       unsigned int count)
-{
+	message_handler handle = handlers[m->words.verb];
 	unsigned int noio;
 	int error;
 
-	if (!m->argc)
-		return -EINVAL;
-	if (is_question(m))
-		return handle(m, verbs, count);
+	if (m->words.question)
+		return handle(m);
 	/* A resume may wait for the mutex: memory must not wait for a resume. */
 	noio = memalloc_noio_save();
 	mutex_lock(&m->store->message_mutex);
@@ -135,7 +80,7 @@ static int run_message(struct message *m, const struct verb *verbs,
 	else if (m->stack && !m->stack->target)
 		error = message_refuse(m, -EAGAIN, "the stack was never resumed");
 	else
-		error = handle(m, verbs, count);
+		error = handle(m);
 	mutex_unlock(&m->store->message_mutex);
 	memalloc_noio_restore(noio);
 	return error;
@@ -148,8 +93,15 @@ int store_message(struct store *store, unsigned int argc, char **argv,
 		.store = store, .name = store->name, .argc = argc,
 		.argv = argv, .result = result, .maxlen = maxlen,
 	};
+	struct refusal refusal;
+	int error;
 
-	return run_message(&m, store_verbs, store_verb_count);
+	if (!argc)
+		return -EINVAL;
+	error = store_message_parse(argc, argv, &m.words, &refusal);
+	if (error)
+		return message_refuse(&m, error, "%s", refusal.text);
+	return run_message(&m, store_handlers);
 }
 
 int stack_message(struct stack *stack, unsigned int argc, char **argv,
@@ -159,6 +111,13 @@ int stack_message(struct stack *stack, unsigned int argc, char **argv,
 		.store = stack->store, .stack = stack, .name = stack->name,
 		.argc = argc, .argv = argv, .result = result, .maxlen = maxlen,
 	};
+	struct refusal refusal;
+	int error;
 
-	return run_message(&m, stack_verbs, stack_verb_count);
+	if (!argc)
+		return -EINVAL;
+	error = stack_message_parse(argc, argv, &m.words, &refusal);
+	if (error)
+		return message_refuse(&m, error, "%s", refusal.text);
+	return run_message(&m, stack_handlers);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Messages: what the files that answer them share.  message.c takes them in,
- * message_store.c and message_stack.c hold a table of {verb, arguments, handler}
- * each.
+ * Messages: what the files that answer them share.  core/message_words.h says what
+ * their words mean, message.c takes them in, message_store.c and message_stack.c
+ * hold a table of handlers each.
  *
  * A handler has an errno to return and writes one line to the kernel log that
  * names the word: dm returns no text.  None waits for more than a durable step
@@ -12,6 +12,7 @@
 #ifndef COWSTACK_MESSAGE_H
 #define COWSTACK_MESSAGE_H
 
+#include "core/message_words.h"
 #include "stack.h"
 
 struct message {
@@ -20,21 +21,16 @@ struct message {
 	const char *name;		/* of the device, for logs */
 	unsigned int argc;
 	char **argv;
+	struct message_words words;	/* what argv says */
 	char *result;
 	unsigned int maxlen;
 };
 
-struct verb {
-	const char *name;
-	unsigned int least;		/* words behind the verb */
-	unsigned int most;
-	int (*handle)(struct message *m);	/* NULL: not built yet */
-};
+typedef int (*message_handler)(struct message *m);
 
-extern const struct verb store_verbs[];
-extern const unsigned int store_verb_count;
-extern const struct verb stack_verbs[];
-extern const unsigned int stack_verb_count;
+/* By verb; those of the other target have none. */
+extern const message_handler store_handlers[VERB_COUNT];
+extern const message_handler stack_handlers[VERB_COUNT];
 
 /* One line that names the device and the words; returns @error. */
 __printf(3, 4)
@@ -45,11 +41,6 @@ int message_explain(const struct message *m, int error);
 
 /* Commits @change unless preparing it failed with @error, and frees it. */
 int message_carry_out(struct message *m, struct store_change *change, int error);
-
-/* 0, or -EINVAL after a line. */
-int message_parse_volume_id(const struct message *m, const char *word,
-			    volume_id_t *id);
-int message_parse_layer(const struct message *m, const char *word, u32 *id);
 
 /* A line for each layer of @volume, from the top; metadata_lock held. */
 int message_list_layers(struct message *m, const struct cowstack_volume *volume);

@@ -2,51 +2,28 @@
 /* What a store is told. */
 #include <linux/ktime.h>
 
-#include "arguments.h"
 #include "job.h"
 #include "message.h"
 
-static int parse_sectors(const struct message *m, const char *word,
-			 u64 *sectors)
-{
-	if (parse_scaled(word, SECTOR_SIZE, sectors) || !*sectors ||
-	    *sectors > COWSTACK_MAX_VOLUME_SECTORS)
-		return message_refuse(m, -EINVAL, "bad size %s", word);
-	return 0;
-}
-
 static int create_volume(struct message *m)
 {
-	const char *name = m->argc > 3 ? m->argv[3] : NULL;
+	const struct message_words *w = &m->words;
 	struct store_change change;
-	volume_id_t id;
-	u64 sectors;
 	int error;
 
-	error = message_parse_volume_id(m, m->argv[1], &id);
-	if (!error)
-		error = parse_sectors(m, m->argv[2], &sectors);
-	if (error)
-		return error;
-	if (name && !cowstack_name_is_valid(name))
-		return message_refuse(m, -EINVAL, "bad name %s", name);
 	mutex_lock(&m->store->metadata_lock);
 	error = cowstack_change_create_volume(&change.change,
-					      &m->store->metadata, id, sectors,
-					      name, ktime_get_real_seconds());
+					      &m->store->metadata, w->volume,
+					      w->number, w->name,
+					      ktime_get_real_seconds());
 	mutex_unlock(&m->store->metadata_lock);
 	return message_explain(m, message_carry_out(m, &change, error));
 }
 
 static int find_volume(const struct message *m, struct cowstack_volume **volume)
 {
-	volume_id_t id;
-	int error = message_parse_volume_id(m, m->argv[1], &id);
-
-	if (error)
-		return error;
 	mutex_lock(&m->store->metadata_lock);
-	*volume = cowstack_volume_find(&m->store->metadata, id);
+	*volume = cowstack_volume_find(&m->store->metadata, m->words.volume);
 	mutex_unlock(&m->store->metadata_lock);
 	return *volume ? 0 : message_refuse(m, -ENOENT, "volume %s: no such volume",
 				    m->argv[1]);
@@ -54,31 +31,30 @@ static int find_volume(const struct message *m, struct cowstack_volume **volume)
 
 /* metadata_lock held. */
 static int prepare_clone(struct message *m, struct store_change *change,
-			 const struct cowstack_volume *from, volume_id_t id,
-			 u32 layer_id)
+			 const struct cowstack_volume *from)
 {
-	const char *name = m->argc > 4 ? m->argv[4] : NULL;
+	const struct message_words *w = &m->words;
 	struct cowstack_layer *layer = from->top;
 	int error;
 
-	while (layer && from_layer_id(layer->id) != layer_id)
+	while (layer && from_layer_id(layer->id) != w->layer)
 		layer = layer->parent;
 	if (!layer)
 		return message_refuse(m, -ENOENT, "layer %u: no such layer",
-				      layer_id);
+				      w->layer);
 	/* Whatever lies below a clone's layer belongs to two, and stays. */
 	if (job_is_at_work(m->store, from) &&
-	    layer_id >= from_layer_id(from->info.job.base))
+	    w->layer >= from_layer_id(from->info.job.base))
 		return message_refuse(m, -EBUSY, "layer %u: a job is at work on it, or below it",
-				      layer_id);
+				      w->layer);
 	error = cowstack_change_clone_volume(&change->change,
-					     &m->store->metadata, id, from,
-					     layer, name,
+					     &m->store->metadata, w->volume,
+					     from, layer, w->name,
 					     ktime_get_real_seconds());
 	if (error == -EBUSY)
 		return message_refuse(m, error,
 				      "layer %u is not frozen, or shows no point in time: a commit has taken of it",
-				      layer_id);
+				      w->layer);
 	return message_explain(m, error);
 }
 
@@ -86,27 +62,19 @@ static int prepare_clone(struct message *m, struct store_change *change,
 static int clone_volume(struct message *m)
 {
 	struct store_change change = { };
+	volume_id_t source = m->words.source;
 	struct cowstack_volume *from;
-	volume_id_t id, from_id;
 	struct stack *stack;
-	u32 layer;
 	int error;
 
-	error = message_parse_volume_id(m, m->argv[1], &id);
-	if (!error)
-		error = message_parse_volume_id(m, m->argv[2], &from_id);
-	if (!error)
-		error = message_parse_layer(m, m->argv[3], &layer);
-	if (error)
-		return error;
 	/* A job that comes to its end removes layers. */
-	stack = stack_find(m->store, from_id);
+	stack = stack_find(m->store, source);
 	if (stack)
 		mutex_lock(&stack->chain_mutex);
 	mutex_lock(&m->store->metadata_lock);
-	from = cowstack_volume_find(&m->store->metadata, from_id);
+	from = cowstack_volume_find(&m->store->metadata, source);
 	if (from)
-		error = prepare_clone(m, &change, from, id, layer);
+		error = prepare_clone(m, &change, from);
 	else
 		error = message_refuse(m, -ENOENT, "volume %s: no such volume",
 				       m->argv[2]);
@@ -128,12 +96,10 @@ static int resize_volume(struct message *m)
 {
 	struct store_change change;
 	struct cowstack_volume *volume;
-	u64 sectors;
+	u64 sectors = m->words.number;
 	int error;
 
 	error = find_volume(m, &volume);
-	if (!error)
-		error = parse_sectors(m, m->argv[2], &sectors);
 	if (error)
 		return error;
 	if (cowstack_chunks_of(store_geometry(m->store), sectors) >
@@ -233,13 +199,10 @@ typedef int (*show_volume_fn)(struct message *m,
 static int show(struct message *m, show_volume_fn show_volume)
 {
 	const struct cowstack_volume *volume;
-	volume_id_t id;
-	int result = message_parse_volume_id(m, m->argv[1], &id);
+	int result = 0;
 
-	if (result)
-		return result;
 	mutex_lock(&m->store->metadata_lock);
-	volume = cowstack_volume_find(&m->store->metadata, id);
+	volume = cowstack_volume_find(&m->store->metadata, m->words.volume);
 	if (volume)
 		result = show_volume(m, volume);
 	mutex_unlock(&m->store->metadata_lock);
@@ -258,15 +221,13 @@ static int list_layers(struct message *m)
 	return show(m, message_list_layers);
 }
 
-const struct verb store_verbs[] = {
-	{ "create_volume", 2, 3, create_volume },
-	{ "resize_volume", 2, 2, resize_volume },
-	{ "delete_volume", 1, 1, delete_volume },
-	{ "grow", 0, 0, grow },
-	{ "volumes", 0, 0, list_volumes },
-	{ "volume", 1, 1, show_volume },
-	{ "layers", 1, 1, list_layers },
-	{ "clone_volume", 3, 4, clone_volume },
+const message_handler store_handlers[VERB_COUNT] = {
+	[VERB_CREATE_VOLUME] = create_volume,
+	[VERB_CLONE_VOLUME] = clone_volume,
+	[VERB_RESIZE_VOLUME] = resize_volume,
+	[VERB_DELETE_VOLUME] = delete_volume,
+	[VERB_GROW] = grow,
+	[VERB_VOLUMES] = list_volumes,
+	[VERB_VOLUME] = show_volume,
+	[VERB_VOLUME_LAYERS] = list_layers,
 };
-
-const unsigned int store_verb_count = ARRAY_SIZE(store_verbs);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "arguments.h"
+#include "error_text.h"
 #include "job.h"
 #include "stack.h"
 

@@ -7,19 +7,12 @@
 #define COWSTACK_STACK_H
 
 #include "core/chain.h"
+#include "core/table_line.h"
 #include "io_gate.h"
 #include "range_lock.h"
 #include "store.h"
 
 struct job;
-
-struct stack_features {
-	u32 resume_commit;
-	u32 read_only_base;
-	u32 accept_base;
-	u32 commit_base;		/* layer id, 0: the base */
-	u32 allow_shared_base;
-};
 
 struct stack {
 	struct list_head list;		/* in store.stacks */

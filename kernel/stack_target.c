@@ -7,27 +7,9 @@
  */
 #include <linux/sched/mm.h>
 
-#include "arguments.h"
+#include "error_text.h"
 #include "job.h"
 #include "stack.h"
-
-#define STACK_FEATURE(field) .name = #field, \
-	.offset = offsetof(struct stack_features, field)
-
-static const struct feature stack_feature_list[] = {
-	{ .name = "layer", .not_built = true },
-	{ STACK_FEATURE(commit_base), .max = U32_MAX },
-	{ STACK_FEATURE(accept_base), .max = 1, .once = true },
-	{ .name = "auto_commit", .not_built = true },
-	{ STACK_FEATURE(resume_commit), .max = 1, .normal = 1 },
-	{ STACK_FEATURE(read_only_base), .max = 1, .fixed = true },
-	{ .name = "promote", .not_built = true },
-	{ STACK_FEATURE(allow_shared_base), .max = 1 },
-};
-
-static const struct feature_table stack_feature_table = {
-	stack_feature_list, ARRAY_SIZE(stack_feature_list),
-};
 
 /*
  * The live store behind the cowstore device, with one more user, or an errno
@@ -180,30 +162,27 @@ static void set_target_limits(struct dm_target *ti)
 }
 
 static int build_stack(struct dm_target *ti, struct stack_table *table,
-		       char **argv)
+		       const struct stack_line *line)
 {
 	struct store *store;
 	unsigned int noio;
-	u64 id;
 	int error;
 
-	if (parse_number(argv[2], &id) || id >> COWSTACK_VOLUME_ID_BITS) {
-		ti->error = error_text_make("bad volume id %s", argv[2]);
-		return -EINVAL;
-	}
-	error = dm_get_device(ti, argv[1], dm_table_get_mode(ti->table),
+	error = dm_get_device(ti, line->store, dm_table_get_mode(ti->table),
 			      &table->store_dev);
 	if (error) {
-		ti->error = error_text_make("cannot open cowstore %s", argv[1]);
+		ti->error = error_text_make("cannot open cowstore %s",
+					    line->store);
 		return error;
 	}
 	/* One device opened twice with two modes: dm would free it under us. */
-	if (compat_device_number(argv[0]) == table->store_dev->bdev->bd_dev) {
-		ti->error = error_text_make("base %s is the cowstore", argv[0]);
+	if (compat_device_number(line->base) == table->store_dev->bdev->bd_dev) {
+		ti->error = error_text_make("base %s is the cowstore",
+					    line->base);
 		error = -EINVAL;
 		goto put_store_dev;
 	}
-	store = find_live_store(ti, argv[1], table->store_dev);
+	store = find_live_store(ti, line->store, table->store_dev);
 	if (IS_ERR(store)) {
 		error = PTR_ERR(store);
 		goto put_store_dev;
@@ -212,7 +191,7 @@ static int build_stack(struct dm_target *ti, struct stack_table *table,
 	noio = memalloc_noio_save();
 	mutex_lock(&store->message_mutex);
 	table->stack = stack_open(store, dm_table_get_md(ti->table),
-				  to_volume_id(id), &ti->error);
+				  line->volume, &ti->error);
 	mutex_unlock(&store->message_mutex);
 	memalloc_noio_restore(noio);
 	/* The stack holds the store from here on. */
@@ -225,7 +204,7 @@ static int build_stack(struct dm_target *ti, struct stack_table *table,
 	if (!error)
 		error = check_length(ti, table->stack);
 	if (!error)
-		error = get_base(ti, table, argv[0]);
+		error = get_base(ti, table, line->base);
 	if (!error)
 		return 0;
 	leave_table(ti, table->stack);
@@ -238,21 +217,22 @@ put_store_dev:
 static int stack_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
 	struct stack_table *table;
+	struct refusal refusal;
+	struct stack_line line;
 	int error;
 
-	if (argc < 3) {
-		ti->error = "cowstack wants: <base dev> <cowstore dev> <volume id> [<features>]";
-		return -EINVAL;
+	error = stack_line_parse(argc, argv, &line, &refusal);
+	if (error) {
+		ti->error = error_text_make("%s", refusal.text);
+		return error;
 	}
 	table = kzalloc(sizeof(*table), GFP_KERNEL);
 	if (!table) {
 		ti->error = "no memory";
 		return -ENOMEM;
 	}
-	error = features_parse(&stack_feature_table, argc - 3, argv + 3,
-			       &table->features, &ti->error);
-	if (!error)
-		error = build_stack(ti, table, argv);
+	table->features = line.features;
+	error = build_stack(ti, table, &line);
 	if (error) {
 		kfree(table);
 		return error;
@@ -547,14 +527,15 @@ static void stack_target_status(struct dm_target *ti, status_type_t type,
 static int set_feature(struct stack_table *table, const char *name,
 		       const char *value)
 {
-	char *error_text;
+	struct refusal refusal;
 	int error;
 
 	mutex_lock(&table->stack->store->message_mutex);
 	error = features_set(&stack_feature_table, &table->features, name,
-			     value, &error_text);
+			     value, &refusal);
 	if (error)
-		pr_err("cowstack %s: set: %s\n", table->stack->name, error_text);
+		pr_err("cowstack %s: set: %s\n", table->stack->name,
+		       refusal.text);
 	else
 		table->stack->features = table->features;
 	mutex_unlock(&table->stack->store->message_mutex);

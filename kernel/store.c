@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/random.h>
 
-#include "arguments.h"
+#include "error_text.h"
 #include "core/load.h"
 #include "stack.h"
 

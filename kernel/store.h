@@ -37,19 +37,12 @@
 #include "compat/compat.h"
 #include "core/change.h"
 #include "core/checkpoint.h"
+#include "core/table_line.h"
 
 enum store_mode {
 	STORE_RW,
 	STORE_RO,			/* no new metadata can be written */
 	STORE_FAIL,
-};
-
-enum { ON_FULL_QUEUE, ON_FULL_ERROR };
-
-struct store_features {
-	u32 on_full;
-	u32 no_space_timeout;		/* seconds, 0: wait for ever */
-	u32 discard_passdown;
 };
 
 /* Told when the next durable step is done (or can never be). */

@@ -6,30 +6,9 @@
  */
 #include <linux/sched/mm.h>
 
-#include "arguments.h"
+#include "error_text.h"
 #include "job.h"
 #include "stack.h"
-
-static const char * const on_full_words[] = {
-	[ON_FULL_QUEUE] = "queue", [ON_FULL_ERROR] = "error",
-};
-
-#define STORE_FEATURE(field) .name = #field, \
-	.offset = offsetof(struct store_features, field)
-
-static const struct feature store_feature_list[] = {
-	{ .name = "high_watermark", .not_built = true },
-	{ .name = "low_watermark", .not_built = true },
-	{ .name = "keep_hot", .not_built = true },
-	{ STORE_FEATURE(on_full), .words = on_full_words,
-	  .max = ON_FULL_ERROR },
-	{ STORE_FEATURE(no_space_timeout), .max = 86400, .normal = 60 },
-	{ STORE_FEATURE(discard_passdown), .max = 1, .normal = 1 },
-};
-
-static const struct feature_table store_feature_table = {
-	store_feature_list, ARRAY_SIZE(store_feature_list),
-};
 
 /* A table of a cowstore. */
 struct store_table {
@@ -136,23 +115,23 @@ static int get_store_device(struct dm_target *ti, const char *path,
 static int store_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
 	struct store_table *table;
+	struct store_line line;
+	struct refusal refusal;
 	unsigned int noio;
 	int error;
 
-	if (argc < 1) {
-		ti->error = "cowstore wants: <store dev> [<#feature words> <word>...]";
-		return -EINVAL;
+	error = store_line_parse(argc, argv, &line, &refusal);
+	if (error) {
+		ti->error = error_text_make("%s", refusal.text);
+		return error;
 	}
 	table = kzalloc(sizeof(*table), GFP_KERNEL);
 	if (!table) {
 		ti->error = "no memory";
 		return -ENOMEM;
 	}
-	error = features_parse(&store_feature_table, argc - 1, argv + 1,
-			       &table->features, &ti->error);
-	if (error)
-		goto free;
-	error = get_store_device(ti, argv[0], table);
+	table->features = line.features;
+	error = get_store_device(ti, line.device, table);
 	if (error)
 		goto free;
 	noio = memalloc_noio_save();
@@ -305,7 +284,7 @@ static int store_target_message(struct dm_target *ti, unsigned int argc,
 				char **argv, char *result, unsigned int maxlen)
 {
 	struct store_table *table = ti->private;
-	char *error_text;
+	struct refusal refusal;
 	int error;
 
 	if (!strcmp(argv[0], "set") && argc != 3) {
@@ -316,9 +295,10 @@ static int store_target_message(struct dm_target *ti, unsigned int argc,
 	if (!strcmp(argv[0], "set")) {
 		mutex_lock(&stores_mutex);
 		error = features_set(&store_feature_table, &table->features,
-				     argv[1], argv[2], &error_text);
+				     argv[1], argv[2], &refusal);
 		if (error)
-			pr_err("cowstack %s: set: %s\n", table->store->name, error_text);
+			pr_err("cowstack %s: set: %s\n", table->store->name,
+			       refusal.text);
 		else
 			table->store->features = table->features;
 		mutex_unlock(&stores_mutex);

@@ -5,7 +5,7 @@
  * The files of core/ decide and do no I/O.  The very same files are built into
  * the module and into userspace (tool, unit tests, crash simulation).  All that
  * they need of either comes from here: fixed-size integers, byte order, lists,
- * atomics, memory and the CRC.  Nothing of the block layer does.
+ * atomics, memory, text and the CRC.  Nothing of the block layer does.
  */
 #ifndef COWSTACK_CORE_ENVIRONMENT_H
 #define COWSTACK_CORE_ENVIRONMENT_H
@@ -21,6 +21,7 @@
 #include <linux/build_bug.h>
 #include <linux/byteorder/generic.h>
 #include <linux/crc32.h>
+#include <linux/ctype.h>
 #include <linux/errno.h>
 #include <linux/gfp.h>
 #include <linux/irqflags.h>

@@ -7,13 +7,16 @@
 #ifndef COWSTACK_CORE_ENVIRONMENT_USER_H
 #define COWSTACK_CORE_ENVIRONMENT_USER_H
 
+#include <ctype.h>
 #include <endian.h>
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -32,6 +35,11 @@ typedef int64_t s64;
 #endif
 #define __rcu
 #define __packed __attribute__((packed))
+#ifndef __printf
+#define __printf(text, first) \
+	__attribute__((__format__(__printf__, \
+				   text, first)))
+#endif
 
 static inline __le16 cpu_to_le16(u16 v) { return (__force __le16)htole16(v); }
 static inline __le32 cpu_to_le32(u32 v) { return (__force __le32)htole32(v); }
@@ -87,6 +95,31 @@ static inline u64 div64_u64_rem(u64 dividend, u64 divisor, u64 *remainder)
 {
 	*remainder = dividend % divisor;
 	return dividend / divisor;
+}
+
+/* Text. */
+static inline __printf(3, 0)
+int vscnprintf(char *text, size_t size, const char *format, va_list args)
+{
+	int length = vsnprintf(text, size, format, args);
+
+	return min((size_t)length, size ? size - 1 : 0);
+}
+
+/* Only of a number without sign, to which the kernel's adds a '+' and a newline. */
+static inline int kstrtou64(const char *text, unsigned int base, u64 *value)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)text[0]))
+		return -EINVAL;
+	errno = 0;
+	*value = strtoull(text, &end, base);
+	if (*end == '\n')
+		end++;
+	if (*end)
+		return -EINVAL;
+	return -errno;
 }
 
 /* Memory: the flags say how hard the kernel may try; here one means something. */

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <linux/atomic.h>
-#include <linux/ctype.h>
-#include <linux/kernel.h>
-#include <linux/overflow.h>
-#include <linux/string.h>
-
 #include "arguments.h"
 
-char *error_text_make(const char *format, ...)
+int refusal_set(struct refusal *refusal, int error, const char *format, ...)
 {
-	static char texts[16][160];
-	static atomic_t next;
-	char *text = texts[(unsigned int)atomic_inc_return(&next) %
-			   ARRAY_SIZE(texts)];
 	va_list args;
 
 	va_start(args, format);
-	vscnprintf(text, sizeof(texts[0]), format, args);
+	vscnprintf(refusal->text, sizeof(refusal->text), format, args);
 	va_end(args);
-	return text;
+	return error;
+}
+
+int parse_word(const char * const *words, unsigned int count, const char *word)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (!strcmp(words[i], word))
+			return i;
+	return -EINVAL;
 }
 
 int parse_number(const char *word, u64 *value)
 {
-	if (!isdigit(word[0]))
+	if (!isdigit((unsigned char)word[0]))
 		return -EINVAL;
 	return kstrtou64(word, 10, value);
 }
@@ -52,9 +52,39 @@ int parse_scaled(const char *word, u32 unit, u64 *value)
 	return 0;
 }
 
+int parse_flag(const char *word, bool *flag)
+{
+	u64 n;
+
+	if (parse_number(word, &n) || n > 1)
+		return -EINVAL;
+	*flag = n;
+	return 0;
+}
+
+int parse_layer_id(const char *word, u32 *id)
+{
+	u64 n;
+
+	if (parse_number(word, &n) || n > U32_MAX)
+		return -EINVAL;
+	*id = n;
+	return 0;
+}
+
+int parse_volume_id(const char *word, volume_id_t *id)
+{
+	u64 n;
+
+	if (parse_number(word, &n) || n >> COWSTACK_VOLUME_ID_BITS)
+		return -EINVAL;
+	*id = to_volume_id(n);
+	return 0;
+}
+
 static u32 *value_place(const struct feature *f, void *features)
 {
-	return features + f->offset;
+	return (void *)((u8 *)features + f->offset);
 }
 
 void features_default(const struct feature_table *table, void *features)
@@ -81,16 +111,14 @@ static const struct feature *find_feature(const struct feature_table *table,
 static int parse_value(const struct feature *f, const char *word, u32 *value)
 {
 	u64 number;
-	u32 i;
+	int n;
 
 	if (f->words) {
-		for (i = 0; i <= f->max; i++) {
-			if (!strcmp(f->words[i], word)) {
-				*value = i;
-				return 0;
-			}
-		}
-		return -EINVAL;
+		n = parse_word(f->words, f->max + 1, word);
+		if (n < 0)
+			return n;
+		*value = n;
+		return 0;
 	}
 	if (parse_number(word, &number) || number > f->max)
 		return -EINVAL;
@@ -100,36 +128,29 @@ static int parse_value(const struct feature *f, const char *word, u32 *value)
 
 static int set_feature(const struct feature_table *table, void *features,
 		       const char *name, const char *word, bool live,
-		       char **error_text)
+		       struct refusal *refusal)
 {
 	const struct feature *f = find_feature(table, name);
 	u32 value;
 
-	if (!f) {
-		*error_text = error_text_make("unknown feature %s", name);
-		return -EINVAL;
-	}
-	if (f->not_built) {
-		*error_text = error_text_make("feature %s is not built yet",
-					      name);
-		return -EOPNOTSUPP;
-	}
-	if (live && (f->fixed || f->once)) {
-		*error_text = error_text_make("feature %s is set by a reload only",
-					      name);
-		return -EINVAL;
-	}
-	if (parse_value(f, word, &value)) {
-		*error_text = error_text_make("feature %s: bad value %s", name,
-					      word);
-		return -EINVAL;
-	}
+	if (!f)
+		return refusal_set(refusal, -EINVAL, "unknown feature %s",
+				   name);
+	if (f->not_built)
+		return refusal_set(refusal, -EOPNOTSUPP,
+				   "feature %s is not built yet", name);
+	if (live && (f->fixed || f->once))
+		return refusal_set(refusal, -EINVAL,
+				   "feature %s is set by a reload only", name);
+	if (parse_value(f, word, &value))
+		return refusal_set(refusal, -EINVAL, "feature %s: bad value %s",
+				   name, word);
 	WRITE_ONCE(*value_place(f, features), value);
 	return 0;
 }
 
 int features_parse(const struct feature_table *table, unsigned int argc,
-		   char **argv, void *features, char **error_text)
+		   char **argv, void *features, struct refusal *refusal)
 {
 	u64 words;
 	unsigned int i;
@@ -138,14 +159,12 @@ int features_parse(const struct feature_table *table, unsigned int argc,
 	features_default(table, features);
 	if (!argc)
 		return 0;
-	if (parse_number(argv[0], &words) || words != argc - 1 || words % 2) {
-		*error_text = error_text_make("wrong count of feature words %s",
-					      argv[0]);
-		return -EINVAL;
-	}
+	if (parse_number(argv[0], &words) || words != argc - 1 || words % 2)
+		return refusal_set(refusal, -EINVAL,
+				   "wrong count of feature words %s", argv[0]);
 	for (i = 1; i < argc; i += 2) {
 		error = set_feature(table, features, argv[i], argv[i + 1],
-				    false, error_text);
+				    false, refusal);
 		if (error)
 			return error;
 	}
@@ -153,9 +172,9 @@ int features_parse(const struct feature_table *table, unsigned int argc,
 }
 
 int features_set(const struct feature_table *table, void *features,
-		 const char *name, const char *value, char **error_text)
+		 const char *name, const char *value, struct refusal *refusal)
 {
-	return set_feature(table, features, name, value, true, error_text);
+	return set_feature(table, features, name, value, true, refusal);
 }
 
 static bool is_printed(const struct feature *f, const void *features)
@@ -164,18 +183,31 @@ static bool is_printed(const struct feature *f, const void *features)
 	       *value_place(f, (void *)features) != f->normal;
 }
 
+__printf(4, 5)
+static size_t append(char *result, size_t size, size_t maxlen,
+		     const char *format, ...)
+{
+	va_list args;
+
+	if (size >= maxlen)
+		return size;
+	va_start(args, format);
+	size += vscnprintf(result + size, maxlen - size, format, args);
+	va_end(args);
+	return size;
+}
+
 size_t features_print(const struct feature_table *table, const void *features,
 		      char *result, size_t size, size_t maxlen)
 {
 	unsigned int i, words = 0;
-	size_t sz = size;
 
 	for (i = 0; i < table->count; i++)
 		if (is_printed(&table->features[i], features))
 			words += 2;
 	if (!words)
-		return sz;
-	DMEMIT(" %u", words);
+		return size;
+	size = append(result, size, maxlen, " %u", words);
 	for (i = 0; i < table->count; i++) {
 		const struct feature *f = &table->features[i];
 		u32 value;
@@ -184,9 +216,11 @@ size_t features_print(const struct feature_table *table, const void *features,
 			continue;
 		value = *value_place(f, (void *)features);
 		if (f->words)
-			DMEMIT(" %s %s", f->name, f->words[value]);
+			size = append(result, size, maxlen, " %s %s", f->name,
+				      f->words[value]);
 		else
-			DMEMIT(" %s %u", f->name, value);
+			size = append(result, size, maxlen, " %s %u", f->name,
+				      value);
 	}
-	return sz;
+	return size;
 }
