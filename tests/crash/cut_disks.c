@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * cut_disks SEED MB [MB]…: disks with volatile caches, /dev/nbd0 and on, for scripts that
+ * cut their power.  A line on stdin is a command, and is answered by one on stdout:
+ *
+ *	cut LOSERS	"cut", and for each disk how many writes its cache held; bit n of
+ *			LOSERS: the n-th loses any of them, others none
+ *	on		"on"
+ *
+ * It ends with its input.
+ */
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "disk.h"
+
+static struct disk disks[MAX_DISKS];
+static unsigned int disk_count;
+
+static void cut(u32 losers)
+{
+	unsigned int i;
+
+	power_set_losers(losers);
+	power_fail();
+	printf("cut");
+	for (i = 0; i < disk_count; i++)
+		printf(" %u", power_last_cut()->cached[i]);
+	printf("\n");
+}
+
+static void switch_on(void)
+{
+	unsigned int i;
+
+	power_on();
+	for (i = 0; i < disk_count; i++)
+		disk_forget_pages(&disks[i]);
+	printf("on\n");
+}
+
+static void obey(const char *line)
+{
+	u32 losers;
+
+	if (sscanf(line, "cut %u", &losers) == 1)
+		cut(losers);
+	else if (!strcmp(line, "on\n"))
+		switch_on();
+	else
+		printf("what?\n");
+	fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+	char line[64];
+	unsigned int i;
+
+	if (argc < 3 || argc > 2 + MAX_DISKS)
+		errx(2, "usage: cut_disks SEED MB [MB]...");
+	disk_count = argc - 2;
+	power_init(strtoull(argv[1], NULL, 0), NULL);
+	for (i = 0; i < disk_count; i++)
+		if (disk_open(&disks[i], argv[2 + i], i,
+			      strtoull(argv[2 + i], NULL, 0) << 11))
+			errx(1, "disk %u cannot be made", i);
+	obey("on\n");
+	while (fgets(line, sizeof(line), stdin))
+		obey(line);
+	for (i = 0; i < disk_count; i++)
+		disk_close(&disks[i]);
+	return 0;
+}
