@@ -669,6 +669,11 @@ int io_map(struct stack *stack, struct bio *bio)
 	struct cowstack_io *io = bio_io(bio);
 
 	init_io(io, stack);
+	/*
+	 * dm lets us be polled where our devices can be.  But parts that a worker
+	 * makes of a bio are none that anybody would poll for.
+	 */
+	bio->bi_opf &= ~REQ_POLLED;
 	if (unlikely(READ_ONCE(stack->store->mode) == STORE_FAIL))
 		return DM_MAPIO_KILL;
 	if (bio->bi_opf & REQ_PREFLUSH)
