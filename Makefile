@@ -35,9 +35,9 @@ OTHER_KERNELS := 6.12 7
 
 FAULTS := 1 2 3 4 5 6 7 8 9 10
 
-.PHONY: all module tool unit coverage guest-programs check demo bench sparse warnings checkpatch \
-	fault-modules debug-module check-debug check-long crash-test kernel-modules headers clean \
-	help FORCE
+.PHONY: all module tool unit coverage guest-programs check demo bench sparse warnings \
+	checkpatch fault-modules debug-module check-debug check-long crash-test kernel-modules \
+	headers model headers clean help FORCE
 
 all: module tool
 
@@ -55,6 +55,7 @@ help:
 	@echo 'make check-debug    the guests'"'"' tests on the debug kernel'
 	@echo 'make unit           the tests of kernel/core in userspace'
 	@echo 'make coverage       the lines of kernel/core that those run (gcov)'
+	@echo 'make model          the order of things, checked by spin with each rule kept and broken'
 	@echo 'make crash-test     the programs that tests run in guests'
 	@echo 'make sparse         sparse over the module'
 	@echo 'make warnings       the module with all warnings that the kernel knows (W=1)'
@@ -117,6 +118,10 @@ unit:
 
 coverage:
 	@$(MAKE) --no-print-directory -C tests/unit coverage
+
+model:
+	@tests/install-packages
+	@tests/model/run
 
 # Programs that tests run in guests.
 crash-test:
