@@ -27,6 +27,9 @@
 #ifndef RING
 #define RING		2	/* steps that the journal holds */
 #endif
+#ifndef STEP_WORDS
+#define STEP_WORDS	CHUNKS	/* that one step has room for */
+#endif
 #ifndef WRITES
 #define WRITES		3
 #endif
@@ -116,6 +119,7 @@ mtype step = IDLE;
 byte step_word[CHUNKS];
 bool step_running;
 bool step_empty;
+bool step_complete;			/* no word was left for the next */
 
 mtype reclaim = IDLE;
 byte reclaim_waits;			/* who was in the drain section, a set */

@@ -36,7 +36,8 @@ inline forget_step()
 	i = 0;
 	step = IDLE;
 	step_running = false;
-	step_empty = false
+	step_empty = false;
+	step_complete = false
 }
 
 /* kernel/journal_io.c and kernel/core/step.c; the store's own thread. */
@@ -61,23 +62,26 @@ end:
 		i = 0;
 		step = COLLECT_WORDS
 	   }
-	/* … then words are taken. */
+	/* … then words are taken, as many as there is room for. */
 	:: d_step {
 		power == RUNNING && step == COLLECT_WORDS ->
-		step_empty = true;
 		for (i : 0 .. CHUNKS - 1) {
-			step_word[i] = (dirty[i] -> word[i] : UNCHANGED);
-			step_empty = step_empty && !dirty[i];
-			home_dirty[i] = home_dirty[i] || dirty[i];
-			dirty[i] = false;
+			step_word[i] = UNCHANGED;
 			if
-			:: step_word[i] != UNCHANGED ->
+			:: dirty[i] && n < STEP_WORDS ->
+				step_word[i] = word[i];
+				home_dirty[i] = true;
+				dirty[i] = false;
+				n++;
 				printf("journal: step %d takes chunk %d's word, %d\n",
 				       head, i, word[i])
 			:: else
 			fi
 		}
 		i = 0;
+		step_empty = n == 0;
+		step_complete = !any_dirty;
+		n = 0;
 		step = PREFLUSH
 	   }
 	/* write_step(): PREFLUSH …; of an empty step it is all */
@@ -100,16 +104,22 @@ end:
 		step = FINISH;
 		printf("journal: step %d is durable\n", head)
 	   }
-	/* cowstack_step_finish(), complete_waiters() */
+	/* cowstack_step_finish(); run_round(): another step, or complete_waiters() */
 	:: d_step {
 		power == RUNNING && step == FINISH ->
 		head = (step_empty -> head : head + 1);
 		for (i : 1 .. ROOM) {
-			stage[i] = (stage[i] == IN_STEP -> DURABLE : stage[i]);
+			stage[i] = (stage[i] == IN_STEP &&
+				    (step_complete || broken(INCOMPLETE_FREES)) ->
+				    DURABLE : stage[i]);
 		}
 		i = 0;
-		complete_waiters();
-		forget_step()
+		if
+		:: step_complete ->
+			complete_waiters();
+			forget_step()
+		:: else -> step = COLLECT_FREED
+		fi
 	   }
 	od
 }

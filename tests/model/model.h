@@ -29,6 +29,8 @@
 #define DISCARD_AFTER_RELEASE	17
 #define TAIL_BEFORE_SUPERBLOCK	18	/* the journal's room is given back early */
 
+#define INCOMPLETE_FREES	19	/* a step that has not all words frees chunks */
+
 #define BIT(n)		(1 << (n))
 
 /* The content of a data chunk that nobody may read. */
