@@ -131,6 +131,7 @@ check:
 	tests/install-packages
 	tests/fetch-kernel-files
 	$(MAKE) all guest-programs KERNEL=$$(tests/fetch-kernel-files --release)
+	$(MAKE) kernel-modules
 	tests/run -j 2
 
 # Everything faults.md asks numbers of: hours. See tests/check-long.
@@ -170,7 +171,7 @@ sparse: headers
 # what it says of MODULE_LICENSE and the like, or the build of its own parts, is not ours.
 sparse-%: build/kernel-%/dm-cowstack.ko
 	@rm -rf build/$@ && cp -a $(<D) build/$@
-	@tests/make-for-kernel $* build/$@ --silent KBUILD_CHECKSRC=2 \
+	@tests/make-for-kernel $* build/$@ --silent W=1 KCFLAGS=-Werror KBUILD_CHECKSRC=2 \
 		CF='-D__CHECK_ENDIAN__ -D__typeof_unqual__=__typeof__' modules 2>&1 | \
 		sed -e '/checker-valid\.sh/d' -e '/C=2 specified, but/d' \
 			-e '/main\.c:.* bad constant expression/d' -e 's,/module/,,g'

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Faults for the debug kernel's checkers to find: tests/host/checkers.sh.
+ * Faults for checkers to find: tests/host/checkers.sh and kfence.sh.
  * "insmod planted.ko fault=NAME" commits one and, but for the leak, fails.
  */
+#include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -56,6 +58,26 @@ static void use_after_free(void)
 	WRITE_ONCE(memory[7], 1);
 }
 
+static noinline void look_after_free(void)
+{
+	u8 *memory = kmalloc(100, GFP_KERNEL);
+
+	kfree(memory);
+	OPTIMIZER_HIDE_VAR(memory);
+	READ_ONCE(memory[7]);
+}
+
+/* For a checker that looks at a sample of the allocations, one in each millisecond. */
+static void look_often_after_free(void)
+{
+	unsigned long end = jiffies + HZ / 2;
+
+	while (time_before(jiffies, end)) {
+		look_after_free();
+		cond_resched();
+	}
+}
+
 /* Not a part of planted_init(), which has no name any more when leaks are told. */
 static noinline void leak(void)
 {
@@ -73,6 +95,7 @@ static const struct {
 	{ "shift", shift_too_far },
 	{ "locks", lock_both_ways },
 	{ "freed", use_after_free },
+	{ "looked_at", look_often_after_free },
 	{ "leak", leak },
 };
 
