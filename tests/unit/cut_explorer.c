@@ -363,6 +363,31 @@ static bool tear_block(struct cut_explorer *x, u32 first)
 	return true;
 }
 
+/*
+ * What a superblock says lies in its first sector, so that no mix of sectors is bad.
+ * Disks that write more than that at a time lose it, now and then.
+ */
+static bool look_at_destroyed(struct cut_explorer *x)
+{
+	u8 sector[512], *data;
+	bool right = true;
+	u32 i;
+
+	for (i = 0; i < x->count && right; i++) {
+		if (!is_block(x, i) || kind_of(x, i) != METADATA_SUPERBLOCK)
+			continue;
+		data = x->data[x->writes[i].device] + x->writes[i].write.data;
+		memcpy(sector, data, sizeof(sector));
+		memset(data, 0xff, sizeof(sector));
+		keep_some(x);
+		x->keep[i] = true;
+		right = look(x, 0);
+		memcpy(data, sector, sizeof(sector));
+		x->counts.destroyed += right;
+	}
+	return right;
+}
+
 static bool look_at_torn(struct cut_explorer *x, u32 blocks)
 {
 	u32 first, found = 0, i;
@@ -400,7 +425,7 @@ bool explorer_run(struct cut_explorer *x, const struct exploration *how)
 	x->counts.cuts++;
 	right = look_at_devices(x) && look_at_random(x, how->random) &&
 		look_at_recoveries(x, how->recoveries) &&
-		look_at_torn(x, how->torn_blocks) &&
+		look_at_destroyed(x) && look_at_torn(x, how->torn_blocks) &&
 		(!how->all || look_at_all(x));
 	if (right) {
 		keep_some(x);

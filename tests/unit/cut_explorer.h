@@ -30,6 +30,7 @@ struct explorer_counts {
 	u64 random;		/* any subset of sectors */
 	u64 of_all;		/* one of all subsets of writes, or of sectors */
 	u64 torn;		/* one of all mixes of a block */
+	u64 destroyed;		/* a superblock that was being written is lost */
 	u64 recovered;		/* the power was cut in the recovery, too */
 	u64 all_subsets;	/* cuts of which all were tried */
 	u64 torn_blocks[METADATA_KINDS];

@@ -361,6 +361,8 @@ int device_write_durably(struct simulated_device *device, bool preflush,
 	for (i = 0; i < count; i++)
 		device_write_block(device, places[i], blocks[i]);
 	device->landing = 100;
+	if (device->power->long_step && count >= device->power->long_step)
+		power_cut(device->power);
 	tick(device->power);
 	if (error || device->power->dead)
 		return error;
@@ -480,6 +482,7 @@ void power_restore(struct power *power)
 {
 	power->dead = false;
 	power->countdown = 0;
+	power->long_step = 0;
 	power->failing_in = 0;
 	power->pulling_in = 0;
 	power->target = PHASE_COUNT;

@@ -42,6 +42,7 @@ struct simulated_device;
 struct power {
 	struct random *random;
 	u64 countdown;		/* I/Os until the cut; 0: none is planned */
+	u32 long_step;		/* or in a write of as many blocks; 0: not */
 	bool dead;
 	enum crash_phase phase;
 	enum crash_phase target; /* count only I/Os of it; PHASE_COUNT: all */

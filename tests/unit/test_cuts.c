@@ -5,6 +5,7 @@
  *
  *   COWSTACK_CUT_STATES=N      how many states, at least
  *   COWSTACK_CUT_RECOVERIES=N  and how many cuts in the recovery after a cut
+ *   COWSTACK_CUT_ALL=N         of how many percent of the cuts all subsets are tried
  *   COWSTACK_SEED=N            seed of the first sequence; the next has the next
  */
 #include "cut_explorer.h"
@@ -12,7 +13,11 @@
 
 #include "harness.h"
 
-enum { DEFAULT_STATES = 60000, DEFAULT_RECOVERIES = 5000 };
+enum {
+	DEFAULT_STATES = 200000,
+	DEFAULT_RECOVERIES = 20000,
+	DEFAULT_ALL = 4,		/* percent */
+};
 
 /* All subsets take up to 4096 states, all mixes of a block 256. */
 static void choose_exploration(struct store_driver *d, struct exploration *how)
@@ -20,7 +25,9 @@ static void choose_exploration(struct store_driver *d, struct exploration *how)
 	how->random = 6;
 	how->recoveries = 5;
 	how->torn_blocks = random_percent(&d->random, 10);
-	how->all = random_percent(&d->random, 4);
+	how->all = random_percent(&d->random,
+				  number_from_environment("COWSTACK_CUT_ALL",
+							  DEFAULT_ALL));
 }
 
 static bool run_sequence(struct cut_explorer *x, struct store_driver *d,
@@ -57,7 +64,9 @@ static void print_counts(const struct explorer_counts *c, u64 first, u64 next)
 	       (unsigned long long)c->of_all, EXPLORER_MOST_WRITES,
 	       (unsigned long long)c->all_subsets,
 	       (unsigned long long)c->most_undurable);
-	printf("# %llu torn, every mix of a", (unsigned long long)c->torn);
+	printf("# %llu with a superblock lost; %llu torn, every mix of a",
+	       (unsigned long long)c->destroyed,
+	       (unsigned long long)c->torn);
 	for (i = 0; i < METADATA_KINDS; i++) {
 		torn += c->torn_blocks[i];
 		printf(" %s %llu times%s", metadata_kind_name[i],

@@ -15,7 +15,7 @@
 #ifdef __SANITIZE_ADDRESS__
 enum { DEFAULT_SEQUENCES = 3000 };
 #else
-enum { DEFAULT_SEQUENCES = 100000 };
+enum { DEFAULT_SEQUENCES = 50000 };
 #endif
 
 static bool verbose;
@@ -42,6 +42,7 @@ static bool run_sequence(struct store_driver *d, u64 seed)
 
 static void print_totals(const struct store_driver *d, u64 sequences)
 {
+	u64 cuts = 0;
 	int i;
 
 	printf("# %llu sequences, %llu steps (%llu partial), %llu checkpoints\n",
@@ -74,10 +75,21 @@ static void print_totals(const struct store_driver *d, u64 sequences)
 	printf("# %llu changes by messages, %llu reloads\n# power cuts:",
 	       (unsigned long long)d->counts.changes,
 	       (unsigned long long)d->counts.reloads);
-	for (i = 0; i < PHASE_COUNT; i++)
+	for (i = 0; i < PHASE_COUNT; i++) {
+		cuts += d->power.cuts[i];
 		printf(" %s %llu%s", crash_phase_name[i],
 		       (unsigned long long)d->power.cuts[i],
 		       i + 1 < PHASE_COUNT ? "," : "\n");
+	}
+	printf("# totals: sequences=%llu changes=%llu reloads=%llu power-cuts=%llu",
+	       (unsigned long long)sequences,
+	       (unsigned long long)d->counts.changes,
+	       (unsigned long long)d->counts.reloads,
+	       (unsigned long long)cuts);
+	printf(" store-full=%llu full-at-work=%llu room-again=%llu\n",
+	       (unsigned long long)d->counts.full,
+	       (unsigned long long)d->counts.full_at_work,
+	       (unsigned long long)d->counts.room_again);
 	fflush(stdout);
 }
 

@@ -273,7 +273,9 @@ static void plan_cut(struct store_driver *d, u64 length)
 {
 	if (random_percent(&d->random, 10))
 		return;
-	if (random_percent(&d->random, 50)) {
+	if (random_percent(&d->random, 5)) {
+		d->power.long_step = 2;
+	} else if (random_percent(&d->random, 50)) {
 		d->power.target = random_below(&d->random, PHASE_COUNT);
 		d->power.countdown = 1 + random_below(&d->random, 6);
 		d->commit_percent = 50;

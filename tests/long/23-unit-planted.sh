@@ -1,0 +1,19 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# The tests themselves: every fault-seeded build and every planted bug must be caught.
+set -u
+
+. "$(dirname "$(readlink -f "$0")")/unit-common"
+
+build test_faults
+for script in build/test_faults ./planted_bugs.sh; do
+	output=$("$script" 2>&1) || failed=1
+	sed "s/^/${script##*/}: /" <<<"$output" >&2
+	caught=$(grep -c '^ok ' <<<"$output")
+	name=planted-bugs-caught
+	[ "$script" = ./planted_bugs.sh ] || name=faults-caught
+	take_totals "# totals: $name=$caught"
+done
+require faults-caught 1
+require planted-bugs-caught 1
+finish
