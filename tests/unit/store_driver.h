@@ -242,7 +242,7 @@ static inline bool driver_is_over(const struct store_driver *d)
 /* Nothing can be changed any more. */
 static inline bool driver_is_stuck(const struct store_driver *d)
 {
-	return driver_is_over(d) || d->ro;
+	return driver_is_over(d) || d->ro || !d->open;
 }
 
 /* --- store_driver.c --- */
