@@ -8,6 +8,17 @@ void chain_run(struct chain_store *s, struct cowstack_change *c)
 	image_run_change(&s->image, &s->md, c);
 }
 
+int chain_let_go(struct chain_store *s, const struct cowstack_let_go *what)
+{
+	struct cowstack_change c;
+	int error = cowstack_change_let_go(&c, &s->md, s->volume, what, NULL,
+					   NULL);
+
+	if (!error)
+		chain_run(s, &c);
+	return error;
+}
+
 static void chain_find_layers(struct chain_store *s)
 {
 	struct cowstack_layer *layer = s->volume->top;

@@ -43,6 +43,7 @@ void chain_fill(struct chain_store *s);
 
 /* In a step, which it waits for; @c is freed. */
 void chain_run(struct chain_store *s, struct cowstack_change *c);
+int chain_let_go(struct chain_store *s, const struct cowstack_let_go *what);
 int chain_snapshot(struct chain_store *s, const char *name);
 int chain_pin(struct chain_store *s, u32 layer, bool pinned);
 int chain_remove(struct chain_store *s, u32 bottom, u32 top);

@@ -315,28 +315,13 @@ static bool let_go(struct store_driver *d, struct driver_volume *v)
 		.count = job->next - job->first,
 	};
 	struct cowstack_let_go newest = what;
-	int error;
 
 	find_replacements(d, v);
-	if (driver_breaks(d, FAULT_DROP_IN_TWO_STEPS, false) && what.top != what.bottom) {
-		newest.bottom = what.top;
-		cowstack_change_let_go(&job->change, &d->md, v->volume,
-				       &newest, NULL, NULL);
-		driver_carry_out(d, &job->change);
-	}
-	what.replacements = job->replacements;
-	what.replacement_count = job->replacement_count;
-	error = cowstack_change_let_go(&job->change, &d->md, v->volume, &what,
-				       job_update_progress, job);
-	if (error) {
-		if (error != -ENOSPC && error != -ENOMEM)
-			driver_fail(d, "volume %u: no letting go: %d",
-				    v->number, error);
-		job_stop(d, v);
-		return false;
-	}
-	job_submit(d, job);
-	return true;
+	newest.bottom = what.top;
+	if (driver_breaks(d, FAULT_DROP_IN_TWO_STEPS, false) &&
+	    what.top != what.bottom)
+		job_let_go_first(d, v, &newest);
+	return job_let_go(d, v, &what);
 }
 
 static void write_sectors(struct store_driver *d, struct driver_volume *v)

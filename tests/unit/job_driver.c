@@ -118,6 +118,38 @@ void job_note_leaving(struct driver_volume *v,
 	}
 }
 
+/* --- letting go --- */
+
+void job_let_go_first(struct store_driver *d, struct driver_volume *v,
+		      const struct cowstack_let_go *what)
+{
+	struct driver_commit *job = &v->commit;
+
+	if (!cowstack_change_let_go(&job->change, &d->md, v->volume, what, NULL,
+				    NULL))
+		driver_carry_out(d, &job->change);
+}
+
+bool job_let_go(struct store_driver *d, struct driver_volume *v,
+		struct cowstack_let_go *what)
+{
+	struct driver_commit *job = &v->commit;
+	int error;
+
+	what->replacements = job->replacements;
+	what->replacement_count = job->replacement_count;
+	error = cowstack_change_let_go(&job->change, &d->md, v->volume, what,
+				       job_update_progress, job);
+	if (!error) {
+		job_submit(d, job);
+		return true;
+	}
+	if (error != -ENOSPC && error != -ENOMEM)
+		driver_fail(d, "volume %u: no letting go: %d", v->number, error);
+	job_stop(d, v);
+	return false;
+}
+
 /* --- ends --- */
 
 static const struct job_kind *kind_of(const struct driver_commit *job)

@@ -396,6 +396,12 @@ bool job_change_record(struct store_driver *d, struct driver_volume *v,
 void job_update_start(struct cowstack_volume_info *info, const void *argument);
 void job_update_progress(struct cowstack_volume_info *info,
 			 const void *argument);
+/* @what with the job's replacements goes into a step.  False: no room; it stopped. */
+bool job_let_go(struct store_driver *d, struct driver_volume *v,
+		struct cowstack_let_go *what);
+/* In a step of its own, with none: FAULT_DROP_IN_TWO_STEPS. */
+void job_let_go_first(struct store_driver *d, struct driver_volume *v,
+		      const struct cowstack_let_go *what);
 /* Its change goes into the next step, which may come at once or later. */
 void job_submit(struct store_driver *d, struct driver_commit *job);
 bool job_change_is_waiting(const struct driver_commit *job);

@@ -464,17 +464,6 @@ static void stream_write(struct store_driver *d, struct driver_volume *v)
 
 /* --- let go --- */
 
-static void let_go_in_two_steps(struct store_driver *d, struct driver_volume *v,
-				struct cowstack_let_go what)
-{
-	struct driver_commit *job = &v->commit;
-
-	if (cowstack_change_let_go(&job->change, &d->md, v->volume, &what, NULL,
-				   NULL))
-		return;
-	driver_carry_out(d, &job->change);
-}
-
 static bool stream_let_go(struct store_driver *d, struct driver_volume *v)
 {
 	struct driver_commit *job = &v->commit;
@@ -486,23 +475,13 @@ static bool stream_let_go(struct store_driver *d, struct driver_volume *v)
 		.first = to_vchunk(job->first),
 		.count = job->next - job->first,
 	};
-	int error;
 
 	if (driver_breaks(d, FAULT_DROP_IN_TWO_STEPS, true))
-		let_go_in_two_steps(d, v, what);
-	what.replacements = job->replacements;
-	what.replacement_count = job->replacement_count;
-	error = cowstack_change_let_go(&job->change, &d->md, v->volume, &what,
-				       job_update_progress, job);
-	if (error) {
-		if (error != -ENOSPC && error != -ENOMEM)
-			driver_fail(d, "volume %u: no letting go upward: %d",
-				    v->number, error);
-		stop(d, v);
-		return false;
-	}
-	job_submit(d, job);
-	return true;
+		job_let_go_first(d, v, &what);
+	if (job_let_go(d, v, &what))
+		return true;
+	give_back_room(d, job);
+	return false;
 }
 
 void stream_finish_batch(struct store_driver *d, struct driver_volume *v)

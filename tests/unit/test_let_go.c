@@ -37,13 +37,8 @@ static int let_go(struct chain_store *s, u32 bottom, u32 top, u64 first,
 		.replacements = replacements,
 		.replacement_count = n,
 	};
-	struct cowstack_change c;
-	int error = cowstack_change_let_go(&c, &s->md, s->volume, &what, NULL,
-					   NULL);
 
-	if (!error)
-		chain_run(s, &c);
-	return error;
+	return chain_let_go(s, &what);
 }
 
 static struct cowstack_replacement replacement(struct chain_store *s, u32 layer,

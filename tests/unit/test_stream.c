@@ -291,13 +291,8 @@ static int pull_up(struct chain_store *s, u64 first, u64 count,
 		.replacements = replacements,
 		.replacement_count = n,
 	};
-	struct cowstack_change c;
-	int error = cowstack_change_let_go(&c, &s->md, s->volume, &what, NULL,
-					   NULL);
 
-	if (!error)
-		chain_run(s, &c);
-	return error;
+	return chain_let_go(s, &what);
 }
 
 TEST_F(stream, words_move_up)
