@@ -194,3 +194,4 @@ clean:
 	$(if $(wildcard userspace/Makefile),$(MAKE) -C userspace clean)
 	$(if $(wildcard tests/unit/Makefile),$(MAKE) -C tests/unit clean)
 	$(MAKE) -C tests/crash clean
+	$(MAKE) -C tests/golden clean
