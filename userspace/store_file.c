@@ -198,6 +198,13 @@ int store_file_superblock(struct store_file *file,
 	int other_error = read_superblock(file, COWSTACK_SUPERBLOCK_B, &other,
 					  &other_why);
 
+	/* As load.c has it: a later version's counts, whatever the other says. */
+	if (error == -EOPNOTSUPP)
+		return error;
+	if (other_error == -EOPNOTSUPP) {
+		*why = other_why;
+		return other_error;
+	}
 	if (!other_error && (error || other.sequence > superblock->sequence)) {
 		*superblock = other;
 		return 0;

@@ -17,6 +17,23 @@ static int read_blocks(struct loader *l, u64 first, u64 blocks, void *buffer)
 
 /* --- superblocks --- */
 
+/* Which of the two the store is refused for; -1: neither. */
+static int find_refused(const int error[2])
+{
+	/*
+	 * A later version's counts, also beside one that is understood: that may
+	 * be from before, and would be made the store's again.
+	 */
+	if (error[0] == -EOPNOTSUPP)
+		return 0;
+	if (error[1] == -EOPNOTSUPP)
+		return 1;
+	if (!error[0] || !error[1])
+		return -1;
+	/* The one that has our magic says more than the other. */
+	return error[0] == -EINVAL;
+}
+
 static int load_superblock(struct loader *l, struct cowstack_superblock *sb)
 {
 	static const u64 places[] = {
@@ -37,9 +54,8 @@ static int load_superblock(struct loader *l, struct cowstack_superblock *sb)
 							      l->reader->device_sectors,
 							      &why[i]);
 	}
-	if (error[0] && error[1]) {
-		/* The one that has our magic says more than the other. */
-		i = error[0] == -EINVAL;
+	i = find_refused(error);
+	if (i >= 0) {
 		l->report->why = why[i];
 		l->report->where = places[i];
 		return error[i];
@@ -103,6 +119,7 @@ static int load_index(struct loader *l)
 		    le64_to_cpu(block->header.sequence) !=
 			    md->superblock.tail_step)
 			return damaged_at(l, place, "index block is damaged");
+		l->where = place;
 		error = load_records(l, block->records,
 				     le32_to_cpu(block->used));
 		if (!error)
@@ -114,6 +131,7 @@ static int load_index(struct loader *l)
 	if (place)
 		return damaged(l, "index is longer than its superblock says");
 	l->in_index = false;
+	l->where = 0;
 	return 0;
 }
 
@@ -294,11 +312,13 @@ static int replay(struct loader *l)
 		if (!blocks)
 			return check_ring_end(l);
 		for (i = 0; i < blocks; i++) {
+			l->where = ring_place(l, md->head + i);
 			error = load_records(l, buffered(l, i)->records,
 					     le32_to_cpu(buffered(l, i)->used));
 			if (error)
 				return error;
 		}
+		l->where = 0;
 		md->head += blocks;
 		md->next_step++;
 		l->report->steps++;

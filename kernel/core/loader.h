@@ -20,6 +20,7 @@ struct loader {
 	struct cowstack_reader *reader;
 	struct cowstack_load_report *report;
 	bool in_index;			/* page records may come */
+	u64 where;			/* block whose records these are, or 0 */
 	u64 pages;
 	u64 objects;			/* volumes and layers that were made */
 	struct page_place *places;	/* of pages named by the index */
@@ -28,11 +29,13 @@ struct loader {
 	u8 *buffer;			/* LOAD_BUFFER_BLOCKS blocks */
 };
 
-/* Say what is wrong, and at which block; both return -EUCLEAN. */
+/* Say what is wrong, and at which block if it is one; both return -EUCLEAN. */
 static inline int damaged(struct loader *l, const char *why)
 {
 	if (!l->report->why)
 		l->report->why = why;
+	if (!l->report->where)
+		l->report->where = l->where;
 	return -EUCLEAN;
 }
 

@@ -175,7 +175,7 @@ seal_step()
 }
 put_number /dev/ssd $((first * 4096 + records)) 99 2
 seal_step
-is_damaged "record has a bad type or length" 0
+is_damaged "record has a bad type or length" "$first"
 put_number /dev/ssd $((first * 4096 + records)) "$type" 2
 seal_step
 check "it is whole again" dmcommit check /dev/ssd
