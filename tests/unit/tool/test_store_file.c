@@ -144,6 +144,33 @@ TEST_F(image, damaged_superblocks)
 	EXPECT_EQ(-EUCLEAN, superblock_error(self->file));
 }
 
+/* It counts beside one that is understood, which may be from before. */
+TEST_F(image, superblock_of_a_later_version)
+{
+	static const u64 places[] = {
+		COWSTACK_SUPERBLOCK_A, COWSTACK_SUPERBLOCK_B
+	};
+	struct cowstack_superblock superblock;
+	struct disk_superblock block;
+	const char *why;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		ASSERT_EQ(0, format(self->file, "ssd", 1));
+		ASSERT_EQ(0, store_file_superblock(self->file, &superblock,
+						   &why));
+		superblock.incompat = 1;
+		cowstack_superblock_encode(&superblock, places[i], &block);
+		ASSERT_EQ(sizeof(block), pwrite(self->fd, &block, sizeof(block),
+						places[i] * 4096));
+		store_file_close(self->file);
+		ASSERT_EQ(EXIT_DONE, store_file_open(&self->file, self->path,
+						     DEVICE_WRITE));
+		EXPECT_EQ(-EOPNOTSUPP, superblock_error(self->file));
+		EXPECT_EQ(-EOPNOTSUPP, load(self->file));
+	}
+}
+
 TEST_F(image, reads_in_any_order)
 {
 	struct cowstack_reader *reader = store_file_reader(self->file);
