@@ -37,7 +37,7 @@ FAULTS := 1 2 3 4 5 6 7 8 9 10
 
 .PHONY: all module tool unit coverage guest-programs check demo bench sparse warnings \
 	checkpatch fault-modules debug-module check-debug check-long crash-test kernel-modules \
-	headers model headers clean help FORCE
+	model fuzz headers clean help FORCE
 
 all: module tool
 
@@ -56,6 +56,7 @@ help:
 	@echo 'make unit           the tests of kernel/core in userspace'
 	@echo 'make coverage       the lines of kernel/core that those run (gcov)'
 	@echo 'make model          the order of things, checked by spin with each rule kept and broken'
+	@echo 'make fuzz           the fuzzers, each for COWSTACK_FUZZ_SECONDS (default 10)'
 	@echo 'make crash-test     the programs that tests run in guests'
 	@echo 'make sparse         sparse over the module'
 	@echo 'make warnings       the module with all warnings that the kernel knows (W=1)'
@@ -122,6 +123,11 @@ coverage:
 model:
 	@tests/install-packages
 	@tests/model/run
+
+# What runs something new is kept, and begun with the next time.
+fuzz:
+	@$(MAKE) --no-print-directory --silent -C tests/fuzz
+	@tests/fuzz/run --keep
 
 # Programs that tests run in guests.
 crash-test:
@@ -195,3 +201,4 @@ clean:
 	$(if $(wildcard tests/unit/Makefile),$(MAKE) -C tests/unit clean)
 	$(MAKE) -C tests/crash clean
 	$(MAKE) -C tests/golden clean
+	$(MAKE) -C tests/fuzz clean

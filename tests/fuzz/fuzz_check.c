@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Files with stores that an enemy wrote, as "dmcommit check" reads them: it says of
+ * each what the module would find, in text and in JSON.
+ */
+#define _GNU_SOURCE
+#include <sys/mman.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "fuzz.h"
+#include "store_mutator.h"
+#include "store_parts.h"
+
+enum { MAX_PAGES = 4096 };
+
+static struct store_image image;
+static char path[64];
+static int file;
+
+static void init(void)
+{
+	if (image.bytes)
+		return;
+	image_init(&image, 8, (FUZZ_STORE_SECTORS - 2048) / 8);
+	image.reader.max_pages = MAX_PAGES;
+	file = memfd_create("store", MFD_CLOEXEC);
+	if (file < 0)
+		fuzz_fail("no file");
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+}
+
+static enum exit_code expected(void)
+{
+	struct cowstack_metadata md;
+	int error = image_load(&image, &md);
+
+	if (!error)
+		cowstack_metadata_exit(&md);
+	switch (error) {
+	case 0:
+		return EXIT_DONE;
+	case -EUCLEAN:
+		return EXIT_DAMAGED;
+	case -EINVAL:
+		return EXIT_MISSING;
+	default:
+		return exit_code_of_errno(error);
+	}
+}
+
+static void check(bool json)
+{
+	struct options options = {
+		.arguments = { path }, .argument_count = 1, .json = json,
+	};
+
+	if (command_check(&options) != expected())
+		fuzz_fail("the tool says something else than a load");
+}
+
+int fuzz_one(const uint8_t *data, size_t size)
+{
+	static struct parts parts;
+
+	init();
+	parts_parse(&parts, data, size);
+	parts_build(&parts, &image);
+	if (pwrite(file, image.bytes, FUZZ_STORE_SECTORS * 512, 0) !=
+	    FUZZ_STORE_SECTORS * 512)
+		fuzz_fail("file cannot be written");
+	check(size % 2);
+	return 0;
+}
+
+size_t fuzz_mutate(uint8_t *data, size_t size, size_t room, unsigned int seed)
+{
+	return store_mutate(data, size, room, seed, (1u << PART_EDIT) - 1);
+}
+
+size_t fuzz_cross_over(const uint8_t *a, size_t a_size, const uint8_t *b,
+		       size_t b_size, uint8_t *data, size_t room,
+		       unsigned int seed)
+{
+	return store_cross_over(a, a_size, b, b_size, data, room, seed,
+				(1u << PART_EDIT) - 1);
+}
