@@ -31,6 +31,7 @@ static struct {
 	bool on;
 	struct random random;
 	disk_watch_fn watch;
+	disk_watch_fn fails;
 	u32 losers;
 	struct power_cut cut;
 	struct disk *disks[MAX_DISKS];
@@ -170,6 +171,13 @@ void power_init(u64 seed, disk_watch_fn watch)
 	power.on = true;
 }
 
+void disk_set_faults(disk_watch_fn fails)
+{
+	pthread_mutex_lock(&power.lock);
+	power.fails = fails;
+	pthread_mutex_unlock(&power.lock);
+}
+
 bool power_is_on(void)
 {
 	bool on;
@@ -297,6 +305,9 @@ static int serve(struct disk *disk, const struct disk_request *r, u8 *buffer)
 
 		cut_power();
 		power.cut.applied = applied;
+		error = EIO;
+	} else if (power.fails && power.fails(r)) {
+		serve_partly(disk, r);
 		error = EIO;
 	} else {
 		serve_wholly(disk, r, buffer);

@@ -81,6 +81,12 @@ void disk_release_read(struct disk *disk);
 void disk_poke(struct disk *disk, u64 sector, const void *data, u64 sectors);
 const u8 *disk_peek(const struct disk *disk, u64 sector);
 
+/*
+ * Asked like the watch, without a cut; true: this one request fails, and has any
+ * effect or none.  NULL: none does.
+ */
+void disk_set_faults(disk_watch_fn fails);
+
 struct power_cut {
 	u32 losers;			/* bits: disks that lose their caches */
 	const char *applied;		/* what became of the request it fell on */

@@ -19,7 +19,11 @@
 
 enum {
 	VOLUMES = 2,
+#ifndef SMALL_VOLUMES
 	VOLUME_SECTORS = 4096,
+#else
+	VOLUME_SECTORS = 1024,		/* quickly read */
+#endif
 	VERSION_UNKNOWN = 0xffffffff,
 };
 

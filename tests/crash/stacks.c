@@ -254,7 +254,7 @@ void stacks_set_features(unsigned int volume, const char *features)
 	stacks.features[volume] = features;
 }
 
-int stacks_bring_up(void)
+int stacks_try_bring_up(void)
 {
 	int error;
 
@@ -263,6 +263,13 @@ int stacks_bring_up(void)
 	error = create_devices();
 	phase_set_recovering(false);
 	job_place_set_recovering(false);
+	return error;
+}
+
+int stacks_bring_up(void)
+{
+	int error = stacks_try_bring_up();
+
 	if (error && power_is_on())
 		oracle_report("bring-up failed", "%s", strerror(-error));
 	return error;

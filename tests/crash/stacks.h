@@ -47,6 +47,8 @@ void stacks_set_features(unsigned int volume, const char *features);
 
 /* Fails only for a cut; any other failure is reported. */
 int stacks_bring_up(void);
+/* What is up then is to be taken down. */
+int stacks_try_bring_up(void);
 void stacks_take_down(void);
 /* Reads both volumes and checks them; fails for a cut. */
 int stacks_check(void);

@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "core/load.h"
+#include "fault_scenes.h"
+#include "job_view.h"
+#include "mapper.h"
+#include "stacks.h"
+
+enum {
+	CHUNK = 32,			/* sectors; a sixteenth is two */
+	DATA_SECTORS = 8192,
+	PATIENCE_MS = 60000,
+};
+
+static int device = -1;
+static u8 *buffer;
+static bool is_armed;
+static enum fault_source armed_source;
+
+/* --- what is done to the device --- */
+
+/* Only with a fault may anything fail, and no I/O because of memory. */
+static bool may_fail(bool is_io, const char *what, int error)
+{
+	if (!is_armed || !fault_has_fired())
+		oracle_report("an error without a fault", "%s: %s", what,
+			      strerror(error));
+	else if (is_io && fault_source_is_memory(armed_source))
+		oracle_report("a failed allocation failed an I/O", "%s: %s",
+			      what, strerror(error));
+	return false;
+}
+
+static bool succeeded(bool good, const char *what)
+{
+	return good || may_fail(true, what, errno);
+}
+
+static void write_range(u32 first, u32 count, bool sync)
+{
+	struct iovec iov = { .iov_base = buffer,
+			     .iov_len = (size_t)count * DISK_SECTOR };
+	u32 handle, version, clock = oracle_clock(), i;
+	bool good;
+
+	if (!oracle_begin(0, OPERATION_WRITE, first, count, &handle, &version))
+		return;
+	for (i = 0; i < count; i++)
+		pattern_make(buffer + (size_t)i * DISK_SECTOR, 0, first + i,
+			     version);
+	good = pwritev2(device, &iov, 1, (off_t)first * DISK_SECTOR,
+			sync ? RWF_DSYNC : 0) == (ssize_t)iov.iov_len;
+	good = succeeded(good, "write");
+	oracle_end(0, handle, good, sync);
+	if (good && sync)
+		oracle_flushed(0, clock);
+}
+
+static void zero_range(unsigned long command, u32 first, u32 count)
+{
+	u64 range[2] = { (u64)first * DISK_SECTOR, (u64)count * DISK_SECTOR };
+	u32 handle, version;
+	bool good;
+
+	if (!oracle_begin(0, OPERATION_ZERO, first, count, &handle, &version))
+		return;
+	good = !ioctl(device, command, range);
+	good = succeeded(good, "zeroes");
+	oracle_end(0, handle, good, false);
+}
+
+static void flush(void)
+{
+	u32 clock = oracle_clock();
+
+	if (succeeded(!fdatasync(device), "flush"))
+		oracle_flushed(0, clock);
+}
+
+static void read_range(u32 first, u32 count)
+{
+	ssize_t bytes = (ssize_t)count * DISK_SECTOR;
+	bool good;
+
+	if (!oracle_begin_read(0, first, count))
+		return;
+	good = pread(device, buffer, bytes, (off_t)first * DISK_SECTOR) ==
+	       bytes;
+	good = succeeded(good, "read");
+	oracle_end_read(0, first, count, good ? buffer : NULL);
+}
+
+static void open_device(void)
+{
+	device = open(stack_paths[0], O_RDWR | O_DIRECT);
+	if (device < 0)
+		oracle_report("the stack cannot be opened", "%s",
+			      strerror(errno));
+}
+
+static void close_device(void)
+{
+	if (device >= 0)
+		close(device);
+	device = -1;
+}
+
+/* --- what it is told --- */
+
+static int tell(const char *text)
+{
+	int error = mapper_message("v1", text);
+
+	if (error)
+		may_fail(false, text, -error);
+	return error;
+}
+
+static void snapshot(void)
+{
+	u32 clock = oracle_clock();
+
+	if (!tell("snapshot"))
+		oracle_flushed(0, clock);
+}
+
+static bool is_at_work(enum job_state state)
+{
+	return state == JOB_RUNNING || state == JOB_QUEUED;
+}
+
+static enum job_state wait_for_job(struct job_view *view)
+{
+	unsigned int ms;
+
+	for (ms = 0; ms < PATIENCE_MS; ms += 2) {
+		if (job_view(0, view))
+			return JOB_IDLE;
+		if (!is_at_work(view->state))
+			return view->state;
+		usleep(2000);
+	}
+	oracle_report("a job does not end", "%s", job_state_name(view->state));
+	return view->state;
+}
+
+static void run_job(const char *text)
+{
+	struct job_view view;
+
+	if (!tell(text))
+		wait_for_job(&view);
+}
+
+/* Room that comes back does so behind the answer. */
+static void wait_for_room(void)
+{
+	struct room_view view;
+	unsigned int tries;
+
+	for (tries = 0; tries < 500; tries++) {
+		if (room_view(&view) || !view.freeing)
+			return;
+		usleep(2000);
+	}
+}
+
+static bool store_is_rw(void)
+{
+	char text[1024];
+
+	return !mapper_status("store", text, sizeof(text)) &&
+	       !strncmp(text, "rw ", 3);
+}
+
+/* --- scenes --- */
+
+/* Whole chunks, parts of sixteenths, zeroes; @round makes it overlap in part. */
+static void fill(u32 round)
+{
+	u32 at = round * CHUNK;
+
+	write_range(at, 3 * CHUNK, false);
+	write_range(256 + at + 1, 3, false);
+	write_range(448, CHUNK, false);
+	zero_range(BLKZEROOUT, 448 + at, CHUNK);
+	zero_range(BLKDISCARD, at + 2 * CHUNK, CHUNK);
+	write_range(600 + 40 * round, CHUNK + 7, false);
+}
+
+static void prepare_layers(unsigned int layers)
+{
+	unsigned int i;
+
+	for (i = 0; i < layers; i++) {
+		fill(i);
+		if (i + 1 < layers)
+			snapshot();
+	}
+	flush();
+}
+
+static void prepare_one(void)
+{
+	prepare_layers(1);
+}
+
+static void prepare_three(void)
+{
+	prepare_layers(3);
+}
+
+static void act_work(void)
+{
+	write_range(0, 7, false);
+	write_range(800, 64, false);
+	write_range(933, 1, false);
+	read_range(0, 128);
+	zero_range(BLKZEROOUT, 802, 11);
+	zero_range(BLKDISCARD, CHUNK, CHUNK);
+	write_range(970, 4, true);
+	write_range(CHUNK, CHUNK, false);
+	flush();
+	read_range(770, 200);
+	write_range(800, 64, true);
+}
+
+static void act_snapshots(void)
+{
+	fill(1);
+	snapshot();
+	write_range(5, 40, false);
+	snapshot();
+	flush();
+}
+
+static void act_commit(void)
+{
+	run_job("commit start verify 1 yield 0");
+	wait_for_room();
+	write_range(9, 3, true);
+}
+
+static void act_commit_layer(void)
+{
+	struct layer_list list;
+	char text[64];
+
+	if (layers_view(0, &list) || list.count < 3)
+		return;
+	snprintf(text, sizeof(text), "commit start top %u base %u yield 0",
+		 list.layer[1].id, list.layer[2].id);
+	run_job(text);
+	wait_for_room();
+	write_range(9, 3, true);
+}
+
+static void act_stream(void)
+{
+	run_job("stream start yield 0");
+	wait_for_room();
+	write_range(9, 3, true);
+}
+
+static void act_stream_base(void)
+{
+	run_job("stream start base none yield 0");
+	write_range(9, 3, true);
+}
+
+static void prepare_clean(void)
+{
+	prepare_layers(2);
+	run_job("commit start retain 1 yield 0");
+}
+
+/* Every layer with clean copies lets go of them, and leaves. */
+static void act_make_empty(void)
+{
+	struct layer_list list;
+	char text[32];
+	unsigned int i;
+
+	if (layers_view(0, &list))
+		return;
+	for (i = 1; i < list.count; i++) {
+		snprintf(text, sizeof(text), "make_empty %u", list.layer[i].id);
+		if (tell(text))
+			continue;
+		snprintf(text, sizeof(text), "drop %u", list.layer[i].id);
+		tell(text);
+	}
+	wait_for_room();
+	write_range(9, 3, true);
+}
+
+static void prepare_load(void)
+{
+	prepare_layers(3);
+	close_device();
+	stacks_take_down();
+}
+
+static void act_bring_up(void)
+{
+	struct job_view view;
+	int error = stacks_try_bring_up();
+
+	if (error) {
+		may_fail(false, "bring-up", -error);
+		return;
+	}
+	wait_for_job(&view);
+	open_device();
+}
+
+/* The power goes in the middle of a commit and of writes. */
+static void prepare_recovery(void)
+{
+	prepare_layers(3);
+	if (mapper_message("v1", "commit start yield 0 speed 1M"))
+		return;
+	fill(3);
+	usleep(50000);
+	power_fail();
+	close_device();
+	stacks_take_down();
+	power_on();
+	disk_forget_pages(&store_disk);
+}
+
+const struct fault_scene fault_scenes[] = {
+	{ "work", prepare_one, act_work, false },
+	{ "snapshot", prepare_one, act_snapshots, false },
+	{ "commit", prepare_three, act_commit, false },
+	{ "commit-layer", prepare_three, act_commit_layer, false },
+	{ "stream", prepare_three, act_stream, false },
+	{ "stream-base", prepare_three, act_stream_base, false },
+	{ "make_empty", prepare_clean, act_make_empty, false },
+	{ "load", prepare_load, act_bring_up, false },
+	{ "recovery", prepare_recovery, act_bring_up, true },
+};
+
+const unsigned int fault_scene_count = ARRAY_SIZE(fault_scenes);
+
+/* --- afterwards --- */
+
+/* All that was acknowledged is seen, durable or not. */
+static void check_live(void)
+{
+	u32 at;
+
+	for (at = 0; at < VOLUME_SECTORS; at += 512)
+		read_range(at, 512);
+}
+
+/* A job that stands does so for a reason that it tells, and ends when asked again. */
+static void finish_job(bool stands_for_fault)
+{
+	struct job_view view;
+	enum job_state state = wait_for_job(&view);
+	char text[1024];
+	bool streams;
+
+	if (state == JOB_IDLE || state == JOB_COMPLETED)
+		return;
+	if (state == JOB_STOPPED && !view.error)
+		oracle_report("a job stopped and says no error", "%s", "");
+	if (state == JOB_STOPPED && stands_for_fault &&
+	    fault_source_is_memory(armed_source))
+		oracle_report("a failed allocation stopped a job", "error %d",
+			      view.error);
+	streams = !mapper_status("v1", text, sizeof(text)) &&
+		  strstr(text, " stream ");
+	run_job(streams ? "stream start yield 0" : "commit start yield 0");
+	if (wait_for_job(&view) != JOB_COMPLETED)
+		oracle_report("a job does not end when asked again", "%s: error %d",
+			      job_state_name(view.state), view.error);
+}
+
+static void look_at_live(bool after_cut)
+{
+	if (device < 0)
+		return;
+	/* What was not flushed before a cut may be gone. */
+	if (after_cut && stacks_check())
+		return;
+	check_live();
+	if (!store_is_rw())
+		return;
+	/* Whatever failed: what can be written can be made durable. */
+	write_range(9, 3, true);
+	flush();
+	finish_job(true);
+	check_live();
+}
+
+/* The same from what is durable, and then a commit of all of it. */
+static void look_after_load(void)
+{
+	struct stack_view view;
+	struct job_view job;
+
+	if (stacks_bring_up() || stacks_check())
+		return;
+	if (!store_is_rw())
+		oracle_report("a store that is whole again is not rw", "%s", "");
+	finish_job(false);
+	if (stacks_commit(0, true, " verify 1 yield 0"))
+		return;
+	if (wait_for_job(&job) != JOB_COMPLETED)
+		oracle_report("the last commit does not complete", "error %d",
+			      job.error);
+	if (!stacks_view(0, &view))
+		stacks_check_commit(0, &view, false);
+	stacks_take_down();
+}
+
+static int read_image(struct cowstack_reader *reader, u64 first, u64 blocks,
+		      void *to)
+{
+	if ((first + blocks) * COWSTACK_BLOCK_SECTORS > STORE_DISK_SECTORS)
+		return -EIO;
+	memcpy(to, disk_peek(&store_disk, first * COWSTACK_BLOCK_SECTORS),
+	       blocks * COWSTACK_BLOCK_SIZE);
+	return 0;
+}
+
+/* A program that looks takes longer than all the rest, on the debug kernel. */
+static void check_store(void)
+{
+	struct cowstack_reader reader = {
+		.read = read_image, .device_sectors = STORE_DISK_SECTORS,
+		.max_pages = U32_MAX,
+	};
+	struct cowstack_load_report report;
+	struct cowstack_metadata metadata;
+	int error = cowstack_load(&metadata, &reader, &report);
+
+	if (error)
+		oracle_report("the store is damaged", "%s (block %llu)",
+			      report.why ?: strerror(-error),
+			      (unsigned long long)report.where);
+	else
+		cowstack_metadata_exit(&metadata);
+}
+
+static void start_anew(void)
+{
+	stacks_format(CHUNK, DATA_SECTORS, "2 on_full error");
+	if (!stacks_bring_up())
+		open_device();
+}
+
+void scenes_init(void)
+{
+	buffer = aligned_alloc(4096, VOLUME_SECTORS * DISK_SECTOR);
+	/* The same requests each time, in the same order. */
+	disk_set_late_percent(0);
+}
+
+static void look_afterwards(const struct fault_scene *scene)
+{
+	look_at_live(scene->after_cut);
+	close_device();
+	stacks_take_down();
+	check_store();
+	look_after_load();
+}
+
+void scene_count(const struct fault_scene *scene, bool memory,
+		 u64 counts[SOURCES])
+{
+	start_anew();
+	scene->prepare();
+	fault_begin_count(memory);
+	scene->act();
+	fault_end_count(counts);
+	look_afterwards(scene);
+}
+
+bool scene_play(const struct fault_scene *scene, enum fault_source source,
+		u64 n)
+{
+	bool fired;
+
+	start_anew();
+	scene->prepare();
+	armed_source = source;
+	is_armed = true;
+	fault_arm(source, n);
+	scene->act();
+	fired = fault_has_fired();
+	fault_disarm();
+	is_armed = false;
+	look_afterwards(scene);
+	return fired;
+}

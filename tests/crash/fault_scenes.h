@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What is done while something fails, on the first of two volumes: one scene after the
+ * other, by one thread, so that the same place is the same place each time.
+ */
+#ifndef COWSTACK_CRASH_FAULT_SCENES_H
+#define COWSTACK_CRASH_FAULT_SCENES_H
+
+#include "fault_source.h"
+
+struct fault_scene {
+	const char *name;
+	void (*prepare)(void);		/* nothing fails yet; all of it is up */
+	void (*act)(void);
+	bool after_cut;			/* act() finds what a power cut left */
+};
+
+extern const struct fault_scene fault_scenes[];
+extern const unsigned int fault_scene_count;
+
+void scenes_init(void);
+
+/* One scene with nothing failing: the places of every source. */
+void scene_count(const struct fault_scene *scene, bool memory,
+		 u64 counts[SOURCES]);
+
+/*
+ * One scene with the fault at place @n of @source.  Afterwards nothing that was
+ * acknowledged may be lost, at once and after a load, the error must show, and what was
+ * asked for must come to its end once asked for again.
+ *
+ * Return: the fault came.
+ */
+bool scene_play(const struct fault_scene *scene, enum fault_source source,
+		u64 n);
+
+#endif /* COWSTACK_CRASH_FAULT_SCENES_H */

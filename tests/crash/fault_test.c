@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * usage: fault_test [--points N] [--seed N] [--from SOURCE,…] [--only SCENE]
+ *                   [--place N]
+ *
+ * One thing fails, the n-th, in every scene (fault_scenes.c), of every source
+ * (fault_source.h); nothing is lost, the error shows, and what was asked for ends when it
+ * is asked for again.
+ *
+ * About N points in all, spread over scenes, sources and places; 0: every request, and of
+ * bytes and pages so many.  --place: that one alone.
+ */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fault_scenes.h"
+#include "mapper.h"
+#include "oracle.h"
+#include "random.h"
+#include "stacks.h"
+
+enum {
+	HANG_SECONDS = 240,
+	MOST_BYTES_POINTS = 40,		/* of a scene, where all are to fail */
+};
+
+static struct {
+	u64 points;
+	u64 seed;
+	bool from[SOURCES];
+	const char *only;
+	u64 place;
+} options = { .points = 50, .seed = 1 };
+
+static struct random choices;
+static unsigned int tests, failures;
+static u64 fired_in_all;
+
+static void refuse_options(void)
+{
+	fputs("usage: fault_test [--points N] [--seed N] [--from SOURCE,…]\n"
+	      "                  [--only SCENE] [--place N]\n",
+	      stderr);
+	exit(2);
+}
+
+static void parse_sources(char *list)
+{
+	char *name;
+
+	for (name = strtok(list, ","); name; name = strtok(NULL, ",")) {
+		enum fault_source source = fault_source_find(name);
+
+		if (source == SOURCES)
+			refuse_options();
+		options.from[source] = true;
+	}
+}
+
+static void parse_options(int argc, char **argv)
+{
+	static const struct option list[] = {
+		{ "points", required_argument, NULL, 'p' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "from", required_argument, NULL, 'f' },
+		{ "only", required_argument, NULL, 'o' },
+		{ "place", required_argument, NULL, 'n' },
+		{ }
+	};
+	bool told = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", list, NULL)) != -1) {
+		switch (option) {
+		case 'p':
+			options.points = strtoull(optarg, NULL, 10);
+			break;
+		case 's':
+			options.seed = strtoull(optarg, NULL, 10);
+			break;
+		case 'f':
+			parse_sources(optarg);
+			told = true;
+			break;
+		case 'o':
+			options.only = optarg;
+			break;
+		case 'n':
+			options.place = strtoull(optarg, NULL, 10);
+			break;
+		default:
+			refuse_options();
+		}
+	}
+	if (optind != argc)
+		refuse_options();
+	if (!told)
+		parse_sources(strdup("store,store-stays,base,base-stays"));
+}
+
+/* A bio that nobody ends cannot be waited for any other way. */
+static void on_alarm(int signal)
+{
+	static const char text[] = "not ok - something hangs\n1..1\n";
+
+	if (write(1, text, sizeof(text) - 1) < 0)
+		_exit(2);
+	_exit(1);
+}
+
+static void say_found(const struct fault_scene *scene, const char *source, u64 n)
+{
+	if (oracle_finding())
+		printf("# FOUND: --from %s --only %s --place %llu\n", source,
+		       scene->name, (unsigned long long)n);
+}
+
+static void play(const struct fault_scene *scene, enum fault_source source, u64 n)
+{
+	alarm(HANG_SECONDS);
+	fired_in_all += scene_play(scene, source, n);
+	alarm(0);
+	say_found(scene, fault_source_name(source), n);
+}
+
+/* The @i-th of @points places, of @count: anywhere in its share of them. */
+static u64 choose_place(u64 i, u64 points, u64 count)
+{
+	u64 first = i * count / points, end = (i + 1) * count / points;
+
+	return 1 + first + random_below(&choices, end > first ? end - first : 1);
+}
+
+static u64 points_of(enum fault_source source, u64 count, u64 share)
+{
+	if (options.points)
+		return share < count ? share : count;
+	if (fault_source_is_memory(source) && count > MOST_BYTES_POINTS)
+		return MOST_BYTES_POINTS;
+	return count;
+}
+
+static void test_source(const struct fault_scene *scene, enum fault_source source,
+			u64 count, u64 share)
+{
+	u64 points = points_of(source, count, share), before = fired_in_all, i;
+
+	if (!points) {
+		printf("# %s: none of the %llu %s of %s\n", scene->name,
+		       (unsigned long long)count, fault_source_unit(source),
+		       fault_source_name(source));
+		return;
+	}
+	for (i = 0; i < points && !oracle_finding(); i++)
+		play(scene, source, choose_place(i, points, count));
+	if (oracle_finding())
+		failures++;
+	printf("%sok %u - %s: %llu of the %llu %s of %s, one at a time\n",
+	       oracle_finding() ? "not " : "", ++tests, scene->name,
+	       (unsigned long long)(fired_in_all - before),
+	       (unsigned long long)count, fault_source_unit(source),
+	       fault_source_name(source));
+	fflush(stdout);
+}
+
+static unsigned int count_sources(void)
+{
+	unsigned int source, count = 0;
+
+	for (source = 0; source < SOURCES; source++)
+		count += options.from[source];
+	return count;
+}
+
+/* Without a fault nothing is to be found either. */
+static void count_places(const struct fault_scene *scene, u64 counts[SOURCES])
+{
+	alarm(HANG_SECONDS);
+	scene_count(scene, options.from[SOURCE_SLAB] || options.from[SOURCE_PAGES],
+		    counts);
+	alarm(0);
+	if (!oracle_finding())
+		return;
+	failures++;
+	printf("not ok %u - %s: with no fault\n", ++tests, scene->name);
+}
+
+static void test_scene(const struct fault_scene *scene, u64 *pair, u64 pairs)
+{
+	u64 counts[SOURCES];
+	unsigned int source;
+
+	count_places(scene, counts);
+	for (source = 0; source < SOURCES; source++) {
+		if (!options.from[source] || oracle_finding())
+			continue;
+		/* So that they are the points in all. */
+		test_source(scene, source, counts[source],
+			    options.points * (*pair + 1) / pairs -
+				    options.points * *pair / pairs);
+		++*pair;
+	}
+}
+
+static void test_place(const struct fault_scene *scene)
+{
+	unsigned int source;
+
+	for (source = 0; source < SOURCES; source++) {
+		if (!options.from[source] || oracle_finding())
+			continue;
+		play(scene, source, options.place);
+		failures += !!oracle_finding();
+		printf("%sok %u - %s: place %llu of %s\n",
+		       oracle_finding() ? "not " : "", ++tests, scene->name,
+		       (unsigned long long)options.place,
+		       fault_source_name(source));
+	}
+}
+
+static void test_all(void)
+{
+	u64 pairs = count_sources() * (options.only ? 1 : fault_scene_count);
+	unsigned int i;
+	u64 pair = 0;
+
+	for (i = 0; i < fault_scene_count && !oracle_finding(); i++) {
+		if (options.only && strcmp(options.only, fault_scenes[i].name))
+			continue;
+		if (options.place)
+			test_place(&fault_scenes[i]);
+		else
+			test_scene(&fault_scenes[i], &pair, pairs);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	time_t start = time(NULL);
+
+	parse_options(argc, argv);
+	printf("# seed %llu\n", (unsigned long long)options.seed);
+	choices.state = options.seed;
+	signal(SIGALRM, on_alarm);
+	mapper_init();
+	power_init(options.seed + 1, NULL);
+	stacks_open_disks(false);
+	scenes_init();
+	test_all();
+	if (!tests)
+		refuse_options();
+	printf("1..%u\n# %llu faults, %ld s\n", tests,
+	       (unsigned long long)fired_in_all, (long)(time(NULL) - start));
+	fflush(stdout);
+	/* After a finding devices may still be up: the guest ends with us. */
+	if (!oracle_finding())
+		stacks_close_disks();
+	return failures ? 1 : 0;
+}
