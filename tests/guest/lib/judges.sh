@@ -173,6 +173,7 @@ drop_copies()
 
 start_churn()
 {
+	rm -rf "$mnt/churn"
 	tree_work churn "$mnt/churn" "$1" >/tmp/churned 2>&1 &
 	churn=$!
 }
