@@ -225,6 +225,24 @@ static void decode_path(char *path)
 	*to = '\0';
 }
 
+/*
+ * btrfs shows a number of its own in place of the device's; then the name of the
+ * device, which follows behind " - TYPE", has to do.
+ */
+static bool is_mounted_from(const char *line, unsigned int major,
+			    unsigned int minor)
+{
+	const char *end = strstr(line, " - ");
+	char source[DEVICE_PATH];
+	struct stat st;
+
+	if (!end || sscanf(end, " - %*s %511s", source) != 1)
+		return false;
+	decode_path(source);
+	return source[0] == '/' && !stat(source, &st) && S_ISBLK(st.st_mode) &&
+	       st.st_rdev == makedev(major, minor);
+}
+
 bool device_mount_point(unsigned int major, unsigned int minor,
 			char path[DEVICE_PATH])
 {
@@ -239,7 +257,8 @@ bool device_mount_point(unsigned int major, unsigned int minor,
 	while (!found && getline(&line, &size, file) > 0) {
 		if (sscanf(line, "%*u %*u %u:%u %*s %511s", &line_major,
 			   &line_minor, path) == 3)
-			found = line_major == major && line_minor == minor;
+			found = (line_major == major && line_minor == minor) ||
+				is_mounted_from(line, major, minor);
 	}
 	free(line);
 	fclose(file);
