@@ -118,6 +118,9 @@ test_raw()
 	local round
 
 	for ((round = 0; round < rounds; round++)); do
+		# What is written next lies in clean copies, which then go.
+		start_again retain 1
+		is "$(wait_for_job v)" completed "a commit that leaves copies"
 		verify_beside "fio verifies the stack, round $round" \
 			/dev/mapper/v "$round"
 		verify_again "all of it is still there"
