@@ -65,7 +65,7 @@ int main(int argc, char **argv)
 	power_init(strtoull(argv[1], NULL, 0), NULL);
 	for (i = 0; i < disk_count; i++)
 		if (disk_open(&disks[i], argv[2 + i], i,
-			      strtoull(argv[2 + i], NULL, 0) << 11))
+			      strtoull(argv[2 + i], NULL, 0) << 11, 512))
 			errx(1, "disk %u cannot be made", i);
 	obey("on\n");
 	while (fgets(line, sizeof(line), stdin))

@@ -29,15 +29,18 @@ struct cached_write {
 static struct {
 	pthread_mutex_t lock;		/* over all requests of all disks */
 	bool on;
+	bool erred;			/* a request has failed, as it was told to */
 	struct random random;
 	disk_watch_fn watch;
-	disk_watch_fn fails;
+	disk_fault_fn fails;
+	disk_record_fn record;
 	u32 losers;
 	struct power_cut cut;
 	struct disk *disks[MAX_DISKS];
 	unsigned int disk_count;
 	u32 writes;			/* numbers them over all disks */
 	unsigned int late_percent;
+	unsigned int tearing_percent;
 } power = { .lock = PTHREAD_MUTEX_INITIALIZER, .late_percent = 20 };
 
 /* --- the medium and the cache --- */
@@ -47,8 +50,7 @@ static u8 *sector_of(u8 *image, u64 sector)
 	return image + sector * DISK_SECTOR;
 }
 
-/* What a discarded sector reads as: nothing that anyone has written. */
-static void poison(u8 *to, u64 sector)
+void disk_poison(u8 *to, u64 sector)
 {
 	memset(to, 0xdb, DISK_SECTOR);
 	memcpy(to + DISK_SECTOR - sizeof(sector), &sector, sizeof(sector));
@@ -61,7 +63,7 @@ static void put_sector(u8 *image, const struct cached_write *w, u64 i)
 	if (w->data)
 		memcpy(to, w->data + i * DISK_SECTOR, DISK_SECTOR);
 	else
-		poison(to, w->sector + i);
+		disk_poison(to, w->sector + i);
 }
 
 static void make_durable(struct disk *disk, const struct cached_write *w, u64 i)
@@ -123,7 +125,7 @@ static void lose_cache(struct disk *disk, unsigned int percent, bool torn)
 		bool survives = random_percent(&power.random, percent);
 
 		for (s = 0; s < w->sectors; s++) {
-			if (torn)
+			if (torn && !(s % disk->block))
 				survives = random_percent(&power.random,
 							  percent);
 			if (survives)
@@ -137,27 +139,33 @@ static void lose_cache(struct disk *disk, unsigned int percent, bool torn)
 	empty_cache(disk);
 }
 
+/* More often than not all of it. */
+static void lose_some_of_cache(struct disk *disk)
+{
+	static const unsigned int percents[] = { 0, 0, 10, 50, 90 };
+	unsigned int percent = percents[random_below(&power.random,
+						     ARRAY_SIZE(percents))];
+
+	lose_cache(disk, percent, random_percent(&power.random, 50));
+}
+
 /* --- power --- */
 
 /* lock held. */
 static void cut_power(void)
 {
-	static const unsigned int percents[] = { 0, 0, 10, 50, 90 };
 	unsigned int i;
 
 	power.on = false;
 	power.cut.losers = power.losers;
 	power.cut.applied = "-";
+	power.cut.torn = false;
 	for (i = 0; i < power.disk_count; i++) {
 		struct disk *disk = power.disks[i];
-		unsigned int percent =
-			percents[random_below(&power.random,
-					      ARRAY_SIZE(percents))];
 
 		power.cut.cached[i] = disk->cached;
 		if (power.losers >> i & 1)
-			lose_cache(disk, percent,
-				   random_percent(&power.random, 50));
+			lose_some_of_cache(disk);
 		else
 			flush_cache(disk);
 	}
@@ -171,7 +179,7 @@ void power_init(u64 seed, disk_watch_fn watch)
 	power.on = true;
 }
 
-void disk_set_faults(disk_watch_fn fails)
+void disk_set_faults(disk_fault_fn fails)
 {
 	pthread_mutex_lock(&power.lock);
 	power.fails = fails;
@@ -199,6 +207,13 @@ void power_set_losers(u32 losers)
 {
 	pthread_mutex_lock(&power.lock);
 	power.losers = losers;
+	pthread_mutex_unlock(&power.lock);
+}
+
+void power_set_tearing(unsigned int percent)
+{
+	pthread_mutex_lock(&power.lock);
+	power.tearing_percent = percent;
 	pthread_mutex_unlock(&power.lock);
 }
 
@@ -234,33 +249,51 @@ static void write_sectors(struct disk *disk, const struct disk_request *r)
 		add_to_cache(disk, &w);
 }
 
-/* A request that is under way when the power fails has any effect, or none. */
-static const char *serve_partly(struct disk *disk, const struct disk_request *r)
+/* At least one block is written, and at least one is not. */
+static void tear(struct disk *disk, const struct disk_request *r)
 {
+	u64 blocks = r->sectors / disk->block;
+	u64 sure = random_below(&power.random, blocks);
+	u64 never = (sure + 1 + random_below(&power.random, blocks - 1)) % blocks;
 	struct disk_request one = *r;
-	unsigned int choice = random_below(&power.random, 3);
-	u64 s;
+	u64 b;
 
-	if (r->op == DISK_READ)
-		return "read";
-	if (!choice)
-		return "not done";
-	if (r->op == DISK_FLUSH) {
-		flush_cache(disk);
-		return "done";
-	}
-	if (choice == 1 || r->op == DISK_DISCARD) {
-		write_sectors(disk, r);
-		return "done";
-	}
-	for (s = 0; s < r->sectors; s++) {
-		one.sector = r->sector + s;
-		one.sectors = 1;
-		one.data = r->data + s * DISK_SECTOR;
-		if (random_percent(&power.random, 50))
+	one.sectors = disk->block;
+	for (b = 0; b < blocks; b++) {
+		one.sector = r->sector + b * disk->block;
+		one.data = r->data + b * disk->block * DISK_SECTOR;
+		if (b == sure ||
+		    (b != never && random_percent(&power.random, 50)))
 			write_sectors(disk, &one);
 	}
-	return "torn";
+}
+
+static bool is_to_be_torn(struct disk *disk, const struct disk_request *r,
+			  bool tearing)
+{
+	if (r->op != DISK_WRITE || r->sectors < 2 * disk->block)
+		return false;
+	return random_percent(&power.random,
+			      tearing ? power.tearing_percent : 33);
+}
+
+/* A request that is under way when the power fails has any effect, or none. */
+static const char *serve_partly(struct disk *disk, const struct disk_request *r,
+				bool tearing)
+{
+	if (r->op == DISK_READ)
+		return "read";
+	if (is_to_be_torn(disk, r, tearing)) {
+		tear(disk, r);
+		return "torn";
+	}
+	if (random_percent(&power.random, 50))
+		return "not done";
+	if (r->op == DISK_FLUSH)
+		flush_cache(disk);
+	else
+		write_sectors(disk, r);
+	return "done";
 }
 
 static void serve_wholly(struct disk *disk, const struct disk_request *r,
@@ -293,24 +326,49 @@ static bool request_is_sound(const struct disk_request *r)
 	       r->sectors <= r->disk->sectors - r->sector;
 }
 
+static void fail_in_the_midst(struct disk *disk, const struct disk_request *r,
+			      enum disk_cut cut)
+{
+	const char *applied;
+
+	if (cut == CUT_ERROR) {
+		power.erred = true;
+		return;
+	}
+	applied = serve_partly(disk, r, cut == CUT_TEARING);
+
+	cut_power();
+	power.cut.applied = applied;
+	power.cut.torn = !strcmp(applied, "torn");
+}
+
+static void serve_and_record(struct disk *disk, const struct disk_request *r,
+			     u8 *buffer)
+{
+	serve_wholly(disk, r, buffer);
+	if (power.record && r->op != DISK_READ)
+		power.record(r);
+}
+
 static int serve(struct disk *disk, const struct disk_request *r, u8 *buffer)
 {
 	int error = 0;
 
 	pthread_mutex_lock(&power.lock);
-	if (!power.on || !request_is_sound(r)) {
-		error = EIO;
-	} else if (power.watch && power.watch(r)) {
-		const char *applied = serve_partly(disk, r);
-
-		cut_power();
-		power.cut.applied = applied;
+	if (!power.on || disk->pulled || !request_is_sound(r)) {
 		error = EIO;
 	} else if (power.fails && power.fails(r)) {
-		serve_partly(disk, r);
+		serve_partly(disk, r, false);
 		error = EIO;
 	} else {
-		serve_wholly(disk, r, buffer);
+		enum disk_cut cut = power.watch ? power.watch(r) : CUT_NOT;
+
+		if (!disk->pulled && cut == CUT_NOT)
+			serve_and_record(disk, r, buffer);
+		else
+			error = EIO;
+		if (cut != CUT_NOT)
+			fail_in_the_midst(disk, r, cut);
 	}
 	pthread_mutex_unlock(&power.lock);
 	return error;
@@ -485,8 +543,8 @@ static int connect_kernel(struct disk *disk)
 	for (i = 0; i < 2; i++)
 		setsockopt(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, &room,
 			   sizeof(room));
-	if (ioctl(disk->fd, NBD_SET_BLKSIZE, (unsigned long)DISK_SECTOR) ||
-	    ioctl(disk->fd, NBD_SET_SIZE_BLOCKS, disk->sectors) ||
+	if (ioctl(disk->fd, NBD_SET_BLKSIZE, disk->block * (unsigned long)DISK_SECTOR) ||
+	    ioctl(disk->fd, NBD_SET_SIZE_BLOCKS, disk->sectors / disk->block) ||
 	    ioctl(disk->fd, NBD_SET_FLAGS, flags) ||
 	    ioctl(disk->fd, NBD_SET_SOCK, (unsigned long)pair[1]))
 		return -errno;
@@ -511,25 +569,11 @@ static int wait_until_ready(struct disk *disk)
 	return n == 4096 ? 0 : -EIO;
 }
 
-int disk_open(struct disk *disk, const char *name, unsigned int number,
-	      u64 sectors)
+static int start_serving(struct disk *disk)
 {
 	int error;
 
-	memset(disk, 0, sizeof(*disk));
-	disk->name = name;
-	disk->number = number;
-	disk->random.state = number;
-	snprintf(disk->path, sizeof(disk->path), "/dev/nbd%u", number);
-	disk->sectors = sectors;
-	disk->image = calloc(sectors, DISK_SECTOR);
-	disk->durable = calloc(sectors, DISK_SECTOR);
-	disk->durable_at = calloc(sectors, sizeof(u32));
-	disk->buffer = aligned_alloc(4096, MAX_TRANSFER);
-	if (!disk->image || !disk->durable || !disk->durable_at ||
-	    !disk->buffer)
-		return -ENOMEM;
-	power.disks[power.disk_count++] = disk;
+	snprintf(disk->path, sizeof(disk->path), "/dev/nbd%u", disk->node);
 	error = connect_kernel(disk);
 	if (error)
 		return error;
@@ -539,12 +583,80 @@ int disk_open(struct disk *disk, const char *name, unsigned int number,
 	return wait_until_ready(disk);
 }
 
-void disk_close(struct disk *disk)
+static void stop_serving(struct disk *disk)
 {
-	ioctl(disk->fd, NBD_DISCONNECT);
 	pthread_join(disk->server, NULL);
 	pthread_join(disk->kernel, NULL);
 	close(disk->fd);
+}
+
+int disk_open(struct disk *disk, const char *name, unsigned int number,
+	      u64 sectors, unsigned int block_bytes)
+{
+	memset(disk, 0, sizeof(*disk));
+	disk->name = name;
+	disk->number = number;
+	disk->random.state = number;
+	disk->node = number;
+	disk->sectors = sectors;
+	disk->block = block_bytes / DISK_SECTOR;
+	disk->image = calloc(sectors, DISK_SECTOR);
+	disk->durable = calloc(sectors, DISK_SECTOR);
+	disk->durable_at = calloc(sectors, sizeof(u32));
+	disk->buffer = aligned_alloc(4096, MAX_TRANSFER);
+	if (!disk->image || !disk->durable || !disk->durable_at ||
+	    !disk->buffer)
+		return -ENOMEM;
+	power.disks[power.disk_count++] = disk;
+	return start_serving(disk);
+}
+
+void disk_close(struct disk *disk)
+{
+	ioctl(disk->fd, NBD_DISCONNECT);
+	stop_serving(disk);
+}
+
+void disk_pull_in_watch(struct disk *disk)
+{
+	if (disk->pulled)
+		return;
+	disk->pulled = true;
+	lose_some_of_cache(disk);
+	/* Whatever the kernel has sent or will send ends with an error. */
+	shutdown(disk->socket, SHUT_RDWR);
+}
+
+void disk_pull(struct disk *disk)
+{
+	pthread_mutex_lock(&power.lock);
+	disk_pull_in_watch(disk);
+	pthread_mutex_unlock(&power.lock);
+}
+
+/* A device of the kernel's comes to an end only when nobody has it open. */
+int disk_plug(struct disk *disk)
+{
+	stop_serving(disk);
+	disk->node = (disk->node + MAX_DISKS) % (2 * MAX_DISKS);
+	disk->hold = HOLDS_NONE;
+	pthread_mutex_lock(&power.lock);
+	disk->pulled = false;
+	pthread_mutex_unlock(&power.lock);
+	return start_serving(disk);
+}
+
+bool disk_has_erred(void)
+{
+	unsigned int i;
+	bool any;
+
+	pthread_mutex_lock(&power.lock);
+	any = power.erred;
+	for (i = 0; i < power.disk_count; i++)
+		any |= power.disks[i]->pulled;
+	pthread_mutex_unlock(&power.lock);
+	return any;
 }
 
 void disk_forget_pages(struct disk *disk)
@@ -583,4 +695,31 @@ void disk_poke(struct disk *disk, u64 sector, const void *data, u64 sectors)
 const u8 *disk_peek(const struct disk *disk, u64 sector)
 {
 	return sector_of(disk->image, sector);
+}
+
+void disk_restore(struct disk *disk, const u8 *content)
+{
+	pthread_mutex_lock(&power.lock);
+	empty_cache(disk);
+	memcpy(disk->image, content, disk->sectors * DISK_SECTOR);
+	memcpy(disk->durable, content, disk->sectors * DISK_SECTOR);
+	pthread_mutex_unlock(&power.lock);
+}
+
+void power_record(disk_record_fn record)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&power.lock);
+	for (i = 0; record && i < power.disk_count; i++)
+		flush_cache(power.disks[i]);
+	power.record = record;
+	pthread_mutex_unlock(&power.lock);
+}
+
+void disk_forget_error(void)
+{
+	pthread_mutex_lock(&power.lock);
+	power.erred = false;
+	pthread_mutex_unlock(&power.lock);
 }

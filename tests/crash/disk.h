@@ -31,8 +31,11 @@ enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD };
 struct disk {
 	const char *name;
 	char path[32];
+	unsigned int node;		/* /dev/nbdN */
+	bool pulled;
 	unsigned int number;
 	u64 sectors;
+	unsigned int block;		/* sectors: reads, writes and tears as a whole */
 	u8 *image;			/* as the kernel sees it */
 	u8 *durable;			/* the medium */
 	u32 *durable_at;		/* per sector: number of that write */
@@ -58,14 +61,35 @@ struct disk_request {
 	const u8 *data;			/* of a write */
 };
 
-/* Asked before each request is served; true: the power fails here. */
-typedef bool (*disk_watch_fn)(const struct disk_request *request);
+enum disk_cut {
+	CUT_NOT,
+	CUT_HERE,
+	CUT_TEARING,			/* a write is torn, more often than not */
+	CUT_ERROR,			/* no cut: this request fails, nothing else does */
+};
 
+/* Asked before each request is served: does the power fail here? */
+typedef enum disk_cut (*disk_watch_fn)(const struct disk_request *request);
+
+/* @block_bytes: of a logical block. */
 int disk_open(struct disk *disk, const char *name, unsigned int number,
-	      u64 sectors);
+	      u64 sectors, unsigned int block_bytes);
 void disk_close(struct disk *disk);
 /* What the kernel's page cache holds of it, which a cut has made wrong. */
 void disk_forget_pages(struct disk *disk);
+
+/*
+ * The disk is gone: its cache is lost, each request from now on fails, until it is
+ * plugged in again, which may take another path.  Who has it open lets go of it first,
+ * or the second time finds the device busy.
+ */
+void disk_pull(struct disk *disk);
+/* As the watch may, in the midst of a request. */
+void disk_pull_in_watch(struct disk *disk);
+int disk_plug(struct disk *disk);
+/* Is one gone, or has a request failed since that was forgotten? */
+bool disk_has_erred(void);
+void disk_forget_error(void);
 
 /* So many of all writes and flushes are answered late; 20 unless told. */
 void disk_set_late_percent(unsigned int percent);
@@ -85,11 +109,25 @@ const u8 *disk_peek(const struct disk *disk, u64 sector);
  * Asked like the watch, without a cut; true: this one request fails, and has any
  * effect or none.  NULL: none does.
  */
-void disk_set_faults(disk_watch_fn fails);
+typedef bool (*disk_fault_fn)(const struct disk_request *request);
+void disk_set_faults(disk_fault_fn fails);
+
+/* What a discarded sector reads as: nothing that anyone has written. */
+void disk_poison(u8 *to, u64 sector);
+/* All of a disk: image and medium are that, the cache is empty. */
+void disk_restore(struct disk *disk, const u8 *content);
+
+/*
+ * Every request that changes a disk, or orders changes, is passed to @record when it
+ * has been served, all disks' in one order.  The caches are empty when that begins.
+ */
+typedef void (*disk_record_fn)(const struct disk_request *request);
+void power_record(disk_record_fn record);
 
 struct power_cut {
 	u32 losers;			/* bits: disks that lose their caches */
 	const char *applied;		/* what became of the request it fell on */
+	bool torn;			/* some of its sectors were written, not all */
 	u32 cached[MAX_DISKS];		/* writes at stake on each disk */
 };
 
@@ -98,6 +136,8 @@ bool power_is_on(void);
 void power_on(void);
 /* @losers: of the next cut; all of a cache that is not lost survives. */
 void power_set_losers(u32 losers);
+/* So many of the writes with CUT_TEARING are torn. */
+void power_set_tearing(unsigned int percent);
 /* A cut that falls on no request, unless there has been one already. */
 void power_fail(void);
 const struct power_cut *power_last_cut(void);

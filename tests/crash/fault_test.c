@@ -239,6 +239,7 @@ static void test_all(void)
 
 int main(int argc, char **argv)
 {
+	static const unsigned int blocks[] = { 512, 512, 512 };
 	time_t start = time(NULL);
 
 	parse_options(argc, argv);
@@ -247,7 +248,7 @@ int main(int argc, char **argv)
 	signal(SIGALRM, on_alarm);
 	mapper_init();
 	power_init(options.seed + 1, NULL);
-	stacks_open_disks(false);
+	stacks_open_disks(false, blocks);
 	scenes_init();
 	test_all();
 	if (!tests)

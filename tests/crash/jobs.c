@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "history.h"
 #include "job_view.h"
 #include "jobs.h"
 #include "layer_content.h"
@@ -10,7 +11,7 @@
 #include "stacks.h"
 #include "workload.h"
 
-enum { MOST_LAYERS = 8, MILLISECOND = 1000 };
+enum { MOST_LAYERS = 8, MILLISECOND = 1000, TRIES = 10, PATIENT_TRIES = 400 };
 
 /* What has been asked of a volume's job, and answered. */
 enum asked {
@@ -40,7 +41,7 @@ static struct {
 	u64 fell_back;
 	u64 pauses, resumes, cancels, empties;
 	u64 stood_paused, went_on;	/* after cuts */
-	u64 offline_checks, room_checks;
+	u64 room_checks;
 } jobs;
 
 static bool chance(unsigned int percent)
@@ -71,12 +72,15 @@ static const char *name_of(unsigned int volume)
 	return strrchr(stack_paths[volume], '/') + 1;
 }
 
-/* What has just ended may count as running for a moment more. */
-static int send(unsigned int volume, const char *message)
+/*
+ * What has just ended may count as running for a moment more, which is long where a
+ * guest is slow.
+ */
+static int send(unsigned int volume, const char *message, int most_tries)
 {
 	int tries, error = -EBUSY;
 
-	for (tries = 0; tries < 20 && error == -EBUSY; tries++) {
+	for (tries = 0; tries < most_tries && error == -EBUSY; tries++) {
 		if (tries)
 			usleep(5 * MILLISECOND);
 		error = mapper_message(name_of(volume), message);
@@ -87,8 +91,11 @@ static int send(unsigned int volume, const char *message)
 /* @refused: what it may be refused with for good reason. */
 static int send_or_report(unsigned int volume, const char *message, int refused)
 {
-	int error = send(volume, message);
+	int error = send(volume, message,
+			 refused == -EBUSY ? TRIES : PATIENT_TRIES);
 
+	history_note(volume, "%s: %s", message,
+		     error ? strerror(-error) : "answered");
 	if (error && error != refused && error != -ENOSPC && power_is_on())
 		oracle_report("a message failed without a cut",
 			      "volume %u: %s: %s", volume + 1, message,
@@ -127,6 +134,9 @@ static void note_completed(unsigned int volume, const struct job_view *view)
 {
 	struct asked_job *job = &jobs.jobs[volume];
 
+	history_note(volume, "%s of %u into %u has completed, base %s",
+		     job_kind_name(job->kind), job->top, job->base,
+		     view->valid ? "valid" : "not valid");
 	jobs.completed[job->kind]++;
 	job->asked = ASKED_NOTHING;
 	if (writes_base(job->kind))
@@ -228,6 +238,10 @@ static void resolve(unsigned int volume, const struct job_view *view)
 {
 	struct asked_job *job = &jobs.jobs[volume];
 
+	history_note(volume, "up: %s of %u into %u: asked %u, is %s, base %s",
+		     job_kind_name(job->kind), job->top, job->base, job->asked,
+		     job_state_name(view->state),
+		     view->valid ? "valid" : "not valid");
 	if (!is_where_it_must_be(job, view)) {
 		oracle_report("a job is not where it must be after a cut",
 			      "volume %u: asked %u, %s, is %s", volume + 1,
@@ -370,24 +384,6 @@ void jobs_after_bring_up(void)
 		check_room();
 }
 
-void jobs_check_offline(void)
-{
-	char command[128];
-	int status;
-
-	disk_forget_pages(&store_disk);
-	snprintf(command, sizeof(command), "dmcommit check %s >/tmp/check 2>&1",
-		 store_disk.path);
-	status = system(command);
-	jobs.offline_checks++;
-	if (!status)
-		return;
-	oracle_report("dmcommit check found damage", "status %#x", status);
-	snprintf(command, sizeof(command), "sed 's/^/# /' /tmp/check");
-	if (system(command))
-		puts("# its words are lost");
-}
-
 /* --- starting --- */
 
 static int take_snapshot(unsigned int volume)
@@ -405,6 +401,9 @@ static int take_snapshot(unsigned int volume)
 		layer_content_forget(volume, list.layer[0].id);
 	if (!error)
 		error = stacks_snapshot(volume);
+	history_note(volume, "snapshot of %u%s: %s",
+		     error ? 0 : list.layer[0].id, quiet ? ", quiet" : "",
+		     error ? strerror(-error) : "answered");
 	if (quiet)
 		workload_resume();
 	return error;
@@ -500,8 +499,8 @@ static int start(unsigned int volume, enum job_kind kind, const char *message,
 		 int refused)
 {
 	struct asked_job *job = &jobs.jobs[volume];
+	struct layer_list list = { };
 	bool quiet = chance(70);
-	struct layer_list list;
 	int error;
 
 	workload_allow_reads(false);
@@ -523,6 +522,9 @@ static int start(unsigned int volume, enum job_kind kind, const char *message,
 		note_started(volume, kind);
 	else if (power_is_on())
 		job->asked = ASKED_NOTHING;
+	history_note(volume, "… %s of %u into %u, the top was %u%s",
+		     job_kind_name(kind), job->top, job->base,
+		     list.layer[0].id, quiet ? ", quiet" : "");
 	if (quiet)
 		workload_resume();
 	return error;
@@ -755,8 +757,7 @@ void jobs_print_figures(void)
 	printf("# after cuts %llu jobs went on, %llu stood paused\n",
 	       (unsigned long long)jobs.went_on,
 	       (unsigned long long)jobs.stood_paused);
-	printf("# %llu stores checked offline, room added up %llu times, %llu bases alone\n",
-	       (unsigned long long)jobs.offline_checks,
+	printf("# room added up %llu times, %llu bases alone\n",
 	       (unsigned long long)jobs.room_checks,
 	       (unsigned long long)layer_content_bases_checked());
 }

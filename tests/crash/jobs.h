@@ -21,8 +21,6 @@ void jobs_before_bring_up(void);
  * base what it is said to be, and no chunk lost?
  */
 void jobs_after_bring_up(void);
-/* With nothing up and the power on: what `dmcommit check` says of the store. */
-void jobs_check_offline(void);
 
 /*
  * One look at a volume, and perhaps something done to it: jobs of @aim's kind,

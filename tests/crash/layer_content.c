@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+
+#include "history.h"
 #include "layer_content.h"
+#include "mapper.h"
 #include "stacks.h"
 
 enum { LAYERS_KNOWN = 48 };		/* the latest of each volume */
@@ -105,6 +109,25 @@ void layer_content_base_is_unknown(unsigned int volume)
 	known.base[volume].id = 0;
 }
 
+/* For whoever looks for the reason of a finding. */
+static void print_what_is_known(unsigned int volume)
+{
+	char text[8192];
+	char *line;
+
+	printf("# the base should be layer %u of volume %u; layers:\n",
+	       known.base[volume].id, volume + 1);
+	if (!mapper_status(strrchr(stack_paths[volume], '/') + 1, text,
+			   sizeof(text)))
+		printf("# %s\n", text);
+	if (mapper_ask(strrchr(stack_paths[volume], '/') + 1, "layers", text,
+		       sizeof(text)))
+		return;
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		printf("# %s\n", line);
+	history_print(volume);
+}
+
 void layer_content_check_base(unsigned int volume, bool valid)
 {
 	if (!valid)
@@ -114,6 +137,8 @@ void layer_content_check_base(unsigned int volume, bool valid)
 		return;
 	oracle_check_base(volume, disk_peek(&base_disks[volume], 0),
 			  known.base[volume].versions);
+	if (oracle_finding())
+		print_what_is_known(volume);
 	known.bases_checked++;
 }
 

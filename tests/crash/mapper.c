@@ -79,6 +79,25 @@ int mapper_create(const char *name, u64 sectors, const char *target,
 	return error;
 }
 
+int mapper_reload(const char *name, u64 sectors, const char *target,
+		  const char *parameters)
+{
+	int error = load(name, sectors, target, parameters);
+
+	return error ?: run_simple(DM_DEVICE_RESUME, name);
+}
+
+u32 mapper_events(const char *name)
+{
+	struct dm_task *task = begin(DM_DEVICE_INFO, name);
+	struct dm_info info = { };
+
+	if (run(task) || !dm_task_get_info(task, &info))
+		info.event_nr = 0;
+	dm_task_destroy(task);
+	return info.event_nr;
+}
+
 int mapper_remove(const char *name)
 {
 	int tries, error = 0;

@@ -8,7 +8,12 @@
 void mapper_init(void);
 int mapper_create(const char *name, u64 sectors, const char *target,
 		  const char *parameters);
+/* Another table for one that is live. */
+int mapper_reload(const char *name, u64 sectors, const char *target,
+		  const char *parameters);
 int mapper_remove(const char *name);
+/* How many events there were. */
+u32 mapper_events(const char *name);
 int mapper_message(const char *name, const char *message);
 /* The answer of a message that asks, or the status line, in @text. */
 int mapper_ask(const char *name, const char *message, char *text, size_t bytes);

@@ -15,6 +15,14 @@ struct log_entry {
 	u32 acknowledged;		/* at this time; 0: not */
 	bool durable;			/* by itself */
 	bool ended;
+	u32 begun_at;			/* of a run that is recorded */
+	u32 ended_at;
+};
+
+struct flush_entry {
+	unsigned int volume;
+	u32 clock;
+	u32 at;
 };
 
 static struct {
@@ -22,6 +30,10 @@ static struct {
 	struct log_entry *log;		/* in the order of submission */
 	u32 entries;
 	u32 room;
+	struct flush_entry *flushes;	/* of a run that is recorded */
+	u32 flush_entries;
+	u32 flush_room;
+	u32 time;			/* in it; 0: none */
 	u32 clock;			/* of acknowledgements */
 	u32 next_version;
 	u32 flushed[VOLUMES];		/* acknowledged by then is durable */
@@ -216,6 +228,7 @@ bool oracle_begin(unsigned int volume, enum operation kind, u32 first,
 		*entry = (struct log_entry){
 			.kind = kind, .volume = volume,
 			.first = first, .count = count,
+			.begun_at = READ_ONCE(oracle.time),
 		};
 		if (kind == OPERATION_WRITE)
 			entry->version = oracle.next_version++;
@@ -244,6 +257,7 @@ void oracle_end(unsigned int volume, u32 handle, bool done, bool durable)
 		entry->acknowledged = ++oracle.clock;
 	entry->durable = done && durable;
 	entry->ended = true;
+	entry->ended_at = READ_ONCE(oracle.time);
 	version = done && is_certain(entry) ? entry->version : VERSION_UNKNOWN;
 	for (i = entry->first; i < entry->first + entry->count; i++)
 		oracle.current[volume][i] = version;
@@ -296,9 +310,32 @@ void oracle_doubt(u32 handle)
 	pthread_mutex_unlock(&oracle.lock);
 }
 
+/* lock held. */
+static void note_flush(unsigned int volume, u32 clock)
+{
+	if (oracle.flush_entries == oracle.flush_room) {
+		oracle.flush_room = 2 * oracle.flush_room + 256;
+		oracle.flushes = realloc(oracle.flushes,
+					 oracle.flush_room *
+						 sizeof(*oracle.flushes));
+		if (!oracle.flushes)
+			abort();
+	}
+	oracle.flushes[oracle.flush_entries++] = (struct flush_entry){
+		.volume = volume, .clock = clock, .at = READ_ONCE(oracle.time),
+	};
+}
+
+void oracle_set_time(u32 time)
+{
+	WRITE_ONCE(oracle.time, time);
+}
+
 void oracle_flushed(unsigned int volume, u32 clock)
 {
 	pthread_mutex_lock(&oracle.lock);
+	if (oracle.time)
+		note_flush(volume, clock);
 	oracle.flushed[volume] = max(oracle.flushed[volume], clock);
 	pthread_mutex_unlock(&oracle.lock);
 }
@@ -371,26 +408,84 @@ static void check_entry(struct check *c, const struct log_entry *entry)
 	}
 }
 
+static void begin_check(struct check *c, unsigned int volume, const u8 *data)
+{
+	u32 i;
+
+	for (i = 0; i < VOLUME_SECTORS; i++) {
+		c->seen[i] = version_of(data + (u64)i * DISK_SECTOR, volume, i,
+					"after a cut");
+		c->least[i] = oracle.known[volume][i];
+		c->allowed[i] = c->seen[i] == c->least[i];
+	}
+}
+
+static void report_check(const struct check *c, unsigned int volume)
+{
+	u32 i;
+
+	for (i = 0; i < VOLUME_SECTORS; i++)
+		if (!c->allowed[i] && c->seen[i] != VERSION_UNKNOWN)
+			report_locked("lost flushed data",
+				      "volume %u, sector %u: version %u, flushed was %u",
+				      volume + 1, i, c->seen[i], c->least[i]);
+}
+
+static u32 flushed_at(unsigned int volume, u32 time)
+{
+	u32 clock = 0, i;
+
+	for (i = 0; i < oracle.flush_entries; i++)
+		if (oracle.flushes[i].volume == volume &&
+		    oracle.flushes[i].at <= time)
+			clock = max(clock, oracle.flushes[i].clock);
+	return clock;
+}
+
+/* @entry as it was then. */
+static struct log_entry entry_at(const struct log_entry *entry, u32 time)
+{
+	struct log_entry then = *entry;
+
+	if (then.ended_at > time) {
+		then.acknowledged = 0;
+		then.durable = false;
+	}
+	return then;
+}
+
+void oracle_check_volume_at(unsigned int volume, const u8 *data, u32 time)
+{
+	static struct check c;
+	u32 flushed, i;
+
+	pthread_mutex_lock(&oracle.lock);
+	flushed = oracle.flushed[volume];
+	oracle.flushed[volume] = flushed_at(volume, time);
+	begin_check(&c, volume, data);
+	for (i = 0; i < oracle.entries; i++) {
+		struct log_entry then = entry_at(&oracle.log[i], time);
+
+		if (then.volume == volume && then.begun_at <= time)
+			check_entry(&c, &then);
+	}
+	report_check(&c, volume);
+	oracle.flushed[volume] = flushed;
+	pthread_mutex_unlock(&oracle.lock);
+}
+
 void oracle_check_volume(unsigned int volume, const u8 *data)
 {
 	static struct check c;
 	u32 i;
 
 	pthread_mutex_lock(&oracle.lock);
-	for (i = 0; i < VOLUME_SECTORS; i++) {
-		c.seen[i] = version_of(data + (u64)i * DISK_SECTOR, volume, i,
-				       "after a cut");
-		c.least[i] = oracle.known[volume][i];
-		c.allowed[i] = c.seen[i] == c.least[i];
-	}
+	begin_check(&c, volume, data);
 	for (i = 0; i < oracle.entries; i++)
 		if (oracle.log[i].volume == volume)
 			check_entry(&c, &oracle.log[i]);
+	report_check(&c, volume);
 	for (i = 0; i < VOLUME_SECTORS; i++) {
-		if (!c.allowed[i] && c.seen[i] != VERSION_UNKNOWN)
-			report_locked("lost flushed data",
-				      "volume %u, sector %u: version %u, flushed was %u",
-				      volume + 1, i, c.seen[i], c.least[i]);
 		oracle.known[volume][i] = c.seen[i];
 		oracle.current[volume][i] = c.seen[i];
 	}
@@ -402,6 +497,7 @@ void oracle_forget_operations(void)
 {
 	pthread_mutex_lock(&oracle.lock);
 	oracle.entries = 0;
+	oracle.flush_entries = 0;
 	memset(oracle.flushed, 0, sizeof(oracle.flushed));
 	pthread_mutex_unlock(&oracle.lock);
 }

@@ -19,11 +19,7 @@
 
 enum {
 	VOLUMES = 2,
-#ifndef SMALL_VOLUMES
-	VOLUME_SECTORS = 4096,
-#else
-	VOLUME_SECTORS = 1024,		/* quickly read */
-#endif
+	VOLUME_SECTORS = 1024,
 	VERSION_UNKNOWN = 0xffffffff,
 };
 
@@ -67,6 +63,13 @@ void oracle_end_read(unsigned int volume, u32 first, u32 count,
 
 /* The volume after a cut, all of it; what is seen is what is known from then on. */
 void oracle_check_volume(unsigned int volume, const u8 *data);
+/*
+ * For a replay: a run of requests is being recorded, of which so many were served.
+ * From the first call on what happens to an operation is noted with that time.
+ */
+void oracle_set_time(u32 time);
+/* The same look, after a cut at that time; nothing is learned from it. */
+void oracle_check_volume_at(unsigned int volume, const u8 *data, u32 time);
 /* Once both volumes were checked. */
 void oracle_forget_operations(void);
 

@@ -178,3 +178,16 @@ enum phase phase_of(const struct disk_request *r)
 		return PHASE_WRITE;
 	}
 }
+
+bool phase_is_metadata(const struct disk_request *r)
+{
+	const struct cowstack_geometry *g =
+		r->disk->number ? &lower_geometry : &geometry;
+
+	if (r->op != DISK_WRITE ||
+	    (r->disk->number && (r->disk->number != 1 || !has_lower)))
+		return false;
+	return r->sector / COWSTACK_BLOCK_SECTORS <
+		       from_mblock(g->ring_start) + g->ring_blocks ||
+	       !is_user_data(r);
+}

@@ -38,6 +38,8 @@ void phase_set_lower_geometry(const struct cowstack_geometry *geometry);
 enum phase phase_count(void);
 /* While stacks come up everything is recovery. */
 void phase_set_recovering(bool recovering);
+/* A write of journal, superblocks, index or map pages, of a store on either level. */
+bool phase_is_metadata(const struct disk_request *request);
 enum phase phase_of(const struct disk_request *request);
 
 #endif /* COWSTACK_CRASH_PHASE_H */

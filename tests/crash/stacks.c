@@ -59,28 +59,37 @@ static void must(int error, const char *what)
 	exit(1);
 }
 
-static void open_lower_disks(void)
+static void open_lower_disks(const unsigned int *blocks)
 {
 	unsigned int v;
 
-	must(disk_open(&lower_disk, "hdd", 1, STORE_DISK_SECTORS), "hdd");
-	must(disk_open(&master_disk, "master", 2, VOLUMES * VOLUME_SECTORS),
+	must(disk_open(&lower_disk, "hdd", 1, STORE_DISK_SECTORS, blocks[1]), "hdd");
+	must(disk_open(&master_disk, "master", 2, VOLUMES * VOLUME_SECTORS, blocks[2]),
 	     "master");
 	for (v = 0; v < VOLUMES; v++)
 		stacks.lower_content[v] =
 			aligned_alloc(4096, VOLUME_SECTORS * DISK_SECTOR);
 }
 
-void stacks_open_disks(bool two_levels)
+void stacks_open_disks(bool two_levels, const unsigned int *blocks)
 {
 	stacks.two_levels = two_levels;
-	must(disk_open(&store_disk, "ssd", 0, STORE_DISK_SECTORS), "ssd");
+	must(disk_open(&store_disk, "ssd", 0, STORE_DISK_SECTORS, blocks[0]), "ssd");
 	if (two_levels) {
-		open_lower_disks();
+		open_lower_disks(blocks);
 		return;
 	}
-	must(disk_open(&base_disks[0], "hdd1", 1, VOLUME_SECTORS), "hdd1");
-	must(disk_open(&base_disks[1], "hdd2", 2, VOLUME_SECTORS), "hdd2");
+	must(disk_open(&base_disks[0], "hdd1", 1, VOLUME_SECTORS, blocks[1]), "hdd1");
+	must(disk_open(&base_disks[1], "hdd2", 2, VOLUME_SECTORS, blocks[2]), "hdd2");
+}
+
+unsigned int stacks_block(unsigned int volume)
+{
+	unsigned int block = max(store_disk.block, base_disks[volume].block);
+
+	if (stacks.two_levels)
+		block = max(block, max(lower_disk.block, master_disk.block));
+	return block * DISK_SECTOR;
 }
 
 void stacks_close_disks(void)
@@ -224,6 +233,12 @@ static const char *base_path(unsigned int volume)
 				   base_disks[volume].path;
 }
 
+static void describe_stack(unsigned int volume, char *parameters, size_t bytes)
+{
+	snprintf(parameters, bytes, "%s /dev/mapper/store %u%s",
+		 base_path(volume), volume + 1, stacks.features[volume] ?: "");
+}
+
 static int create_devices(void)
 {
 	char parameters[128];
@@ -240,13 +255,20 @@ static int create_devices(void)
 		error = create_volumes("store", stack_names) ?: ring_create();
 	stacks.created |= !error;
 	for (v = 0; v < VOLUMES && !error; v++) {
-		snprintf(parameters, sizeof(parameters),
-			 "%s /dev/mapper/store %u%s", base_path(v), v + 1,
-			 stacks.features[v] ?: "");
+		describe_stack(v, parameters, sizeof(parameters));
 		error = mapper_create(stack_names[v], VOLUME_SECTORS,
 				      "cowstack", parameters);
 	}
 	return error;
+}
+
+int stacks_reload(unsigned int volume)
+{
+	char parameters[128];
+
+	describe_stack(volume, parameters, sizeof(parameters));
+	return mapper_reload(stack_names[volume], VOLUME_SECTORS, "cowstack",
+			     parameters);
 }
 
 void stacks_set_features(unsigned int volume, const char *features)
@@ -270,7 +292,7 @@ int stacks_bring_up(void)
 {
 	int error = stacks_try_bring_up();
 
-	if (error && power_is_on())
+	if (error && power_is_on() && !disk_has_erred())
 		oracle_report("bring-up failed", "%s", strerror(-error));
 	return error;
 }
@@ -320,7 +342,7 @@ static int read_device(const char *path, u8 *data)
 		close(fd);
 	if (done == bytes)
 		return 0;
-	if (power_is_on())
+	if (power_is_on() && !disk_has_erred())
 		oracle_report("I/O error without a cut", "%s cannot be read",
 			      path);
 	return -EIO;
@@ -342,6 +364,40 @@ int stacks_check(void)
 	return ring_check();
 }
 
+int stacks_check_at(u32 time)
+{
+	static u8 *data;
+	unsigned int v;
+
+	if (!data)
+		data = aligned_alloc(4096, VOLUME_SECTORS * DISK_SECTOR);
+	for (v = 0; v < VOLUMES; v++) {
+		if (read_device(stack_paths[v], data))
+			return -EIO;
+		oracle_check_volume_at(v, data, time);
+	}
+	return 0;
+}
+
+int stacks_check_now(void)
+{
+	static u8 *data;
+	unsigned int v;
+	int error;
+
+	if (!data)
+		data = aligned_alloc(4096, VOLUME_SECTORS * DISK_SECTOR);
+	for (v = 0; v < VOLUMES; v++) {
+		if (!oracle_begin_read(v, 0, VOLUME_SECTORS))
+			return -EBUSY;
+		error = read_device(stack_paths[v], data);
+		oracle_end_read(v, 0, VOLUME_SECTORS, error ? NULL : data);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
 /* --- status --- */
 
 static int view_stack(const char *name, struct stack_view *view)
@@ -353,9 +409,9 @@ static int view_stack(const char *name, struct stack_view *view)
 
 	if (error)
 		return error;
-	if (sscanf(text, "%15s %u %*u %llu %*u %15s %15s %15s %*u %*u %llu/%llu",
+	if (sscanf(text, "%15s %u %*u %llu %*u %15s %15s %15s %*u %*u %llu/%llu %*u %d",
 		   mode, &layers, &used, base_alone, state, kind, &done,
-		   &total) != 8)
+		   &total, &view->error) != 9)
 		return -EPROTO;
 	view->layers = layers;
 	view->used = used;
@@ -395,6 +451,8 @@ int stacks_view_store(struct store_view *view)
 	view->position = find_value(text, " journal_position ");
 	view->checkpoints = find_value(text, " checkpoints ");
 	view->steps = find_value(text, " steps ");
+	view->parked = find_value(text, " parked ");
+	view->writable = !strncmp(text, "rw ", 3);
 	return 0;
 }
 
@@ -402,7 +460,7 @@ int stacks_view_store(struct store_view *view)
 
 static int note_error(int error, const char *what)
 {
-	if (error && error != -ENOSPC && power_is_on())
+	if (error && error != -ENOSPC && power_is_on() && !disk_has_erred())
 		oracle_report("a message failed without a cut", "%s: %s", what,
 			      strerror(-error));
 	return error;
@@ -450,6 +508,12 @@ int stacks_commit(unsigned int volume, bool quiet, const char *options)
 	else
 		stacks.commits++;
 	return note_error(error, "commit start");
+}
+
+int stacks_commit_again(unsigned int volume)
+{
+	return note_error(send_patiently(stack_names[volume], "commit start"),
+			  "commit start again");
 }
 
 void stacks_cancel(unsigned int volume)
@@ -539,7 +603,7 @@ void stacks_check_commit(unsigned int volume, const struct stack_view *view,
 	struct base_content *coming = &stacks.coming[volume];
 	struct base_content *now = &stacks.now[volume];
 
-	if (view->stopped && power_is_on())
+	if (view->stopped && power_is_on() && !disk_has_erred())
 		oracle_report("a commit stopped without a cut", "volume %u",
 			      volume + 1);
 	if (view->completed && view->valid && coming->known) {

@@ -22,6 +22,7 @@ struct stack_view {
 	bool completed;
 	bool stopped;
 	bool valid;			/* base_alone */
+	int error;			/* of the job */
 	u64 done;
 	u64 total;
 };
@@ -32,10 +33,15 @@ struct store_view {
 	u64 position;			/* of the journal: blocks since format */
 	u64 checkpoints;
 	u64 steps;
+	u64 parked;			/* writes that wait for room */
+	bool writable;			/* mode rw */
 };
 
-void stacks_open_disks(bool two_levels);
+/* @blocks: bytes of a logical block of each of the three. */
+void stacks_open_disks(bool two_levels, const unsigned int *blocks);
 void stacks_close_disks(void);
+/* Bytes of a logical block of that volume: the largest of what it lies on. */
+unsigned int stacks_block(unsigned int volume);
 
 /* A new store, of @data_sectors, and two bases with content of their own. */
 void stacks_format(u32 chunk_sectors, u64 data_sectors, const char *on_full);
@@ -52,6 +58,14 @@ int stacks_try_bring_up(void);
 void stacks_take_down(void);
 /* Reads both volumes and checks them; fails for a cut. */
 int stacks_check(void);
+/* … after a cut at that time of a run that was recorded. */
+int stacks_check_at(u32 time);
+/* The same with no cut before it: each sector is as it was written last. */
+int stacks_check_now(void);
+/* A base that has come back elsewhere, while its stack is live. */
+int stacks_reload(unsigned int volume);
+/* Goes on with what stopped. */
+int stacks_commit_again(unsigned int volume);
 
 int stacks_view(unsigned int volume, struct stack_view *view);
 int stacks_view_store(struct store_view *view);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include <sys/uio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "oracle.h"
+#include "stacks.h"
 #include "workload.h"
 
 enum { WORKERS_PER_VOLUME = 2, WORKERS = VOLUMES * WORKERS_PER_VOLUME };
@@ -17,7 +19,9 @@ struct worker {
 	struct random random;
 	unsigned int volume;
 	int fd;
+	u32 block;			/* sectors: no I/O of less */
 	u8 *buffer;
+	aio_context_t context;
 };
 
 static struct {
@@ -42,6 +46,10 @@ void workload_init(void)
 		work.workers[i].volume = i % VOLUMES;
 		work.workers[i].buffer =
 			aligned_alloc(4096, VOLUME_SECTORS * DISK_SECTOR);
+		if (syscall(SYS_io_setup, 1, &work.workers[i].context)) {
+			perror("io_setup");
+			exit(1);
+		}
 	}
 }
 
@@ -55,7 +63,7 @@ static bool succeeded(struct worker *w, bool good, const char *what)
 	if (error == ENOSPC) {
 		WRITE_ONCE(work.was_full, true);
 		usleep(2000);
-	} else if (power_is_on()) {
+	} else if (power_is_on() && !disk_has_erred()) {
 		oracle_report("I/O error without a cut", "volume %u: %s: %s",
 			      w->volume + 1, what, strerror(error));
 	}
@@ -72,18 +80,40 @@ static void choose_range(struct worker *w, u32 *first, u32 *count)
 								    50) ? 8 : 1;
 
 	*count = min(1 + (u32)random_below(&w->random, scale), most);
+	align = max(align, w->block);
 	if (align > 1)
 		*count = DIV_ROUND_UP(*count, align) * align;
 	*first = random_below(&w->random, VOLUME_SECTORS - *count + 1);
 	*first -= *first % align;
 }
 
+/*
+ * A plain write with RWF_DSYNC is followed by a flush of the whole device; one that is
+ * submitted like this sends FUA, and nothing behind it.
+ */
+static bool write_fua(struct worker *w, off_t at, size_t bytes)
+{
+	struct iocb iocb = {
+		.aio_fildes = w->fd, .aio_lio_opcode = IOCB_CMD_PWRITE,
+		.aio_buf = (uintptr_t)w->buffer, .aio_nbytes = bytes,
+		.aio_offset = at, .aio_rw_flags = RWF_DSYNC,
+	};
+	struct iocb *list[] = { &iocb };
+	struct io_event event;
+
+	if (syscall(SYS_io_submit, w->context, 1, list) != 1 ||
+	    syscall(SYS_io_getevents, w->context, 1, 1, &event, NULL) != 1)
+		return false;
+	errno = event.res < 0 ? -event.res : EIO;
+	return event.res == (__s64)bytes;
+}
+
 static void write_range(struct worker *w, u32 first, u32 count)
 {
-	struct iovec iov = { .iov_base = w->buffer,
-			     .iov_len = (size_t)count * DISK_SECTOR };
-	bool sync = random_percent(&w->random, 10);
-	u32 handle, version, clock, i;
+	size_t bytes = (size_t)count * DISK_SECTOR;
+	off_t at = (off_t)first * DISK_SECTOR;
+	bool fua = random_percent(&w->random, work.options.fua_percent);
+	u32 handle, version, i;
 	bool good;
 
 	if (!oracle_begin(w->volume, OPERATION_WRITE, first, count, &handle,
@@ -92,14 +122,10 @@ static void write_range(struct worker *w, u32 first, u32 count)
 	for (i = 0; i < count; i++)
 		pattern_make(w->buffer + (size_t)i * DISK_SECTOR, w->volume,
 			     first + i, version);
-	clock = oracle_clock();
-	good = pwritev2(w->fd, &iov, 1, (off_t)first * DISK_SECTOR,
-			sync ? RWF_DSYNC : 0) == (ssize_t)iov.iov_len;
+	good = fua ? write_fua(w, at, bytes) :
+		     pwrite(w->fd, w->buffer, bytes, at) == (ssize_t)bytes;
 	good = succeeded(w, good, "write");
-	oracle_end(w->volume, handle, good, sync);
-	/* What a DSYNC write sends ends with a flush. */
-	if (good && sync)
-		oracle_flushed(w->volume, clock);
+	oracle_end(w->volume, handle, good, fua);
 }
 
 static int zero_ioctl(struct worker *w, unsigned long command, u32 first,
@@ -221,11 +247,23 @@ static void *worker_thread(void *argument)
 		pthread_rwlock_rdlock(&work.pause);
 		do_something(w);
 		pthread_rwlock_unlock(&work.pause);
-		if (work.options.rest_us)
-			usleep(work.options.rest_us);
+		if (READ_ONCE(work.options.rest_us))
+			usleep(READ_ONCE(work.options.rest_us));
 	}
 	close(w->fd);
 	return NULL;
+}
+
+static void find_block(struct worker *w)
+{
+	int bytes = 0;
+
+	if (ioctl(w->fd, BLKSSZGET, &bytes) || bytes % DISK_SECTOR)
+		bytes = 0;
+	if (bytes != stacks_block(w->volume))
+		oracle_report("wrong logical block", "volume %u: %d bytes, not %u",
+			      w->volume + 1, bytes, stacks_block(w->volume));
+	w->block = max(bytes / DISK_SECTOR, 1);
 }
 
 int workload_start(const char *const paths[],
@@ -242,6 +280,8 @@ int workload_start(const char *const paths[],
 
 		w->random.state = options->seed + i;
 		w->fd = open(paths[w->volume], O_RDWR | O_DIRECT);
+		if (w->fd >= 0)
+			find_block(w);
 		if (w->fd < 0 ||
 		    pthread_create(&w->thread, NULL, worker_thread, w)) {
 			perror(paths[w->volume]);
@@ -260,6 +300,11 @@ void workload_stop(void)
 		pthread_join(work.workers[i].thread, NULL);
 }
 
+void workload_rest(unsigned int us)
+{
+	WRITE_ONCE(work.options.rest_us, us);
+}
+
 void workload_pause(void)
 {
 	pthread_rwlock_wrlock(&work.pause);
@@ -273,6 +318,11 @@ void workload_resume(void)
 void workload_allow_reads(bool allow)
 {
 	WRITE_ONCE(work.allow_reads, allow);
+}
+
+void workload_forget_full(void)
+{
+	WRITE_ONCE(work.was_full, false);
 }
 
 bool workload_was_full(void)

@@ -8,4 +8,5 @@
 [ -f /lib/cowstack/dm-cowstack.ko ] || skip_all "no module was built"
 modprobe dm-cowstack
 modprobe nbd nbds_max=3 max_part=0
+echo 1 >/sys/kernel/rcu_expedited
 exec crash_test --drain

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* How many cuts fell where, and whether these are enough. */
+#ifndef COWSTACK_CRASH_TALLY_H
+#define COWSTACK_CRASH_TALLY_H
+
+#include "oracle.h"
+#include "phase.h"
+
+enum {
+	LEAST_PER_PHASE = 5,		/* of the cuts that there are by default */
+	LEAST_PER_PLACE = 2,		/* of jobs: a stage of a kind */
+	LEAST_WRAPPING = 10,		/* cuts while the ring goes round */
+	RING_BLOCKS = COWSTACK_MIN_METADATA_BLOCKS - COWSTACK_RING_START,
+};
+
+struct tally {
+	unsigned int cuts[PHASES];
+	unsigned int staked[PHASES][VOLUMES];	/* cuts with flushed data … */
+	unsigned int both_staked[PHASES];	/* … in each volume */
+	unsigned int total;
+	unsigned int torn;		/* writes of metadata, in part done */
+	unsigned int again;		/* in the recovery from the one before */
+	unsigned int wrapping;		/* of these, while the ring goes round */
+	u64 at_stake[VOLUMES];		/* flushed sectors */
+	unsigned int alone[MAX_DISKS];	/* this disk's cache alone was lost */
+	unsigned int base_alone;
+	/* Of the journal and what follows it. */
+	u64 journal_blocks;
+	u64 episode_position;
+	u64 checkpoints;
+};
+
+extern struct tally tally;
+
+/* What aim and power say of the last cut; @after_cut: the store has seen one before. */
+void tally_cut(bool churning, bool after_cut);
+/* Each phase, and of jobs each stage of each kind. */
+bool tally_each_place_was_hit(void);
+bool tally_is_enough(void);
+u64 tally_wraps(void);
+bool tally_has_wrapped_enough(void);
+
+/* One line of TAP. */
+__printf(2, 3)
+void tally_ok(bool good, const char *format, ...);
+/* The plan; how many failed. */
+unsigned int tally_plan(void);
+/* The lines that follow from the numbers. */
+void tally_judge(void);
+void tally_print(void);
+
+#endif /* COWSTACK_CRASH_TALLY_H */
