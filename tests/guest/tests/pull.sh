@@ -1,0 +1,16 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guest: --cpus 1 --timeout 600 --add tests/crash/build/crash_test
+# debug: --pull 4 --full 2
+# Disks that are pulled in the midst of a commit and come back under another name, and
+# stores that are full, in work and in mid-commit, until room comes back.
+. /lib/cowstack-tests/tap.sh
+
+[ -f /lib/cowstack/dm-cowstack.ko ] || skip_all "no module was built"
+modprobe dm-cowstack
+# A disk that comes back has another node.
+modprobe nbd nbds_max=6 max_part=0
+echo 1 >/sys/kernel/rcu_expedited
+echo 5 >/proc/sys/kernel/printk
+[ $# -gt 0 ] || set -- --pull 6 --full 5
+exec crash_test "$@"
