@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Builds of the module with one rule broken: the crash test has to notice each.
+# Arguments: those to look for (all).
 set -u
 
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
 . tests/guest/lib/tap.sh
 
-most_cuts=40
+most_cuts=60
 most_seeds=3
 
 # What the crash test aims at, where that shows the broken rule soonest.
@@ -17,10 +18,12 @@ declare -A aim=(
 	[2]="--only work --flushes 30"
 	[3]="--only write"
 	[4]="--job commit/let-go"
+	[5]="--only work --flushes 3 --fua 60"
 	[6]="--only give-back --discards 60 --flushes 6"
 	[7]="--drain"
 	[8]="--only checkpoint"
 	[9]="--job retain/empty"
+	[10]="guest/damage"
 )
 declare -A rule=(
 	[1]="the destination is flushed before words are dropped"
@@ -29,10 +32,12 @@ declare -A rule=(
 	[2]="the store is flushed before a step counts"
 	[3]="words are dropped after the copy is durable"
 	[4]="the words of all layers of a chunk are dropped at once"
+	[5]="an FUA write is answered after its step"
 	[6]="freed chunks are reused after the step is durable"
 	[7]="freed chunks are reused when I/O on them has ended"
 	[8]="a checkpoint's page images are as of its tail"
 	[9]="a clean chunk is not overwritten in place"
+	[10]="numbers from disk are checked for their range"
 )
 
 # run_crash_test FAULT SEED: leaves what was found, and after how many cuts.
@@ -50,17 +55,58 @@ run_crash_test()
 	[ -n "$found" ] || diag "fault $1, seed $2: $(grep -E '^(not )?ok ' <<<"$output")"
 }
 
+# Of what is read from a store: the test of damaged ones has to see it accepted.
+run_damage_test()
+{
+	local output
+
+	output=$(COWSTACK_MODULE=build/fault-$1/dm-cowstack.ko \
+		tests/guest/run --timeout 300 tests/guest/tests/damage.sh ranges 2>&1)
+	found=$(sed -n 's/^not ok [0-9]* - \(refused with .*\)/not \1/p' <<<"$output" | head -n 1)
+	cuts=0
+	[ -n "$found" ] || diag "fault $1: $output"
+}
+
+# find_fault FAULT SEED
+find_fault()
+{
+	if [ "${aim[$1]}" = guest/damage ]; then
+		run_damage_test "$1"
+	else
+		run_crash_test "$1" "$2"
+	fi
+}
+
+# by_what FAULT, after_what FAULT CUTS: for the table
+by_what()
+{
+	case ${aim[$1]} in
+	guest/*) echo "${aim[$1]}" ;;
+	*) echo "crash_test ${aim[$1]}" ;;
+	esac
+}
+
+after_what()
+{
+	case ${aim[$1]} in
+	guest/*) echo "at once" ;;
+	--drain) echo "no cut" ;;
+	*) echo "$2 cuts" ;;
+	esac
+}
+
 catch_fault()
 {
 	local fault=$1 seed before=0
 
 	for ((seed = 1; seed <= most_seeds; seed++)); do
-		run_crash_test "$fault" "$seed"
+		find_fault "$fault" "$seed"
 		[ -z "$found" ] || break
 		before=$((before + most_cuts))
 	done
 	if [ -n "$found" ]; then
 		ok "fault $fault is caught"
+		notes+="# caught | $fault | ${rule[$fault]} | module | $(by_what "$fault") | $found | $(after_what "$fault" $((before + cuts)))"$'\n'
 		table+=$(printf '# %-8s %-54s %-25s %s' "$fault" "${rule[$fault]}" \
 			"$found" "$((before + cuts))")$'\n'
 	else
@@ -71,7 +117,9 @@ catch_fault()
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 table=
+notes=
 faults=$(printf '%s\n' "${!rule[@]}" | sort -n)
+[ $# -eq 0 ] || faults=$*
 targets=$(printf '%s\n' $faults | sed 's,-.*,,' | sort -u |
 	sed 's,.*,build/fault-&/dm-cowstack.ko,')
 kernel=$(tests/fetch-kernel-files --release)
@@ -84,4 +132,6 @@ for fault in $faults; do
 done
 printf '# %-8s %-54s %-25s %s\n' fault "the rule that it breaks" "caught by" "cut"
 printf '%s' "$table"
+# For tests/fault-table, whose last result is in the documentation.
+printf '%s' "$notes"
 done_testing

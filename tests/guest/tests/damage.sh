@@ -3,6 +3,7 @@
 # guest: --memory 1024 --cpus 2 --timeout 400
 # Stores that are damaged, or made by a later version: module and tool name what is
 # wrong, and where; neither writes anything. One bad superblock of the two is mended.
+# With the argument "ranges": only words that lie in no volume's range.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/json.sh
@@ -103,6 +104,48 @@ check "it has steps to replay" test "$(json_value "$report" journal_steps)" -ge 
 check "and map pages at home" test "$(page_blocks /dev/ssd | wc -l)" -ge 1
 dmesg -c >/dev/null
 
+# --- words of chunks that no volume could have, with right checksums ---
+# seal_step: the checksum of its records, and that of the block
+seal_step()
+{
+	put_number /dev/ssd $((first * 4096 + 60)) \
+		$(block_at /dev/ssd "$first" | tail -c +65 | head -c "$used" | crc32) 4
+	seal /dev/ssd "$first" $((records + used))
+}
+
+# find_words: a step of one block with words in it; where those begin
+find_words()
+{
+	local n at
+
+	for ((n = 0; n < 60; n++)); do
+		first=$(step_block /dev/ssd $n)
+		used=$(number_at /dev/ssd $((first * 4096 + 48)) 4)
+		[ "$(number_at /dev/ssd $((first * 4096 + 56)) 4)" -eq 1 ] || continue
+		for ((at = records; at < records + used; )); do
+			words=$((first * 4096 + at))
+			[ "$(number_at /dev/ssd $words 2)" -ne 6 ] || return 0
+			at=$((at + $(number_at /dev/ssd $((words + 2)) 2)))
+		done
+	done
+	return 1
+}
+
+check "there is a step with words" find_words
+chunk=$(number_at /dev/ssd $((words + 8)))
+for far in $((1 << 40)) -1; do
+	put_number /dev/ssd $((words + 8)) "$far"
+	seal_step
+	is_damaged "words of no layer, or out of range" 0
+done
+put_number /dev/ssd $((words + 8)) "$chunk"
+seal_step
+check "it is whole again" dmcommit check /dev/ssd
+[ "${1:-}" != ranges ] || {
+	nothing_left
+	done_testing
+}
+
 # --- superblocks ---
 block_at /dev/ssd 0 >/tmp/a
 block_at /dev/ssd 16 >/tmp/b
@@ -166,13 +209,6 @@ type=$(number_at /dev/ssd $((first * 4096 + records)) 2)
 blocks=$(number_at /dev/ssd $((first * 4096 + 56)) 4)
 is "$blocks" 1 "the first step has one block"
 used=$(number_at /dev/ssd $((first * 4096 + 48)) 4)
-# seal_step: the checksum of its records, and that of the block
-seal_step()
-{
-	put_number /dev/ssd $((first * 4096 + 60)) \
-		$(block_at /dev/ssd "$first" | tail -c +65 | head -c "$used" | crc32) 4
-	seal /dev/ssd "$first" $((records + used))
-}
 put_number /dev/ssd $((first * 4096 + records)) 99 2
 seal_step
 is_damaged "record has a bad type or length" "$first"
