@@ -12,5 +12,5 @@ modprobe dm-cowstack
 modprobe nbd nbds_max=3 max_part=0
 echo 1 >/sys/kernel/rcu_expedited
 echo 5 >/proc/sys/kernel/printk
-[ $# -gt 0 ] || set -- --replay 150
+[ $# -gt 0 ] || set -- --replay 100
 exec crash_test "$@"
