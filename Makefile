@@ -37,7 +37,7 @@ FAULTS := 1 2 3 4 5 6 7 8 9 10
 
 .PHONY: all module tool unit coverage guest-programs check demo bench sparse warnings \
 	checkpatch fault-modules debug-module check-debug check-long crash-test kernel-modules \
-	model fuzz headers clean help FORCE
+	model fuzz fault-table headers clean help FORCE
 
 all: module tool
 
@@ -47,6 +47,7 @@ help:
 	@echo '  KERNEL=RELEASE    for a kernel whose headers are installed (KDIR=… elsewhere)'
 	@echo '  FAULT=N           the module with a rule broken, in build/fault-N/'
 	@echo 'make fault-modules  all of those'
+	@echo 'make fault-table    which test catches which of them, into Documentation/'
 	@echo 'make debug-module   that for the debug kernel, in build/debug/; builds the kernel too'
 	@echo 'make kernel-modules the same for the newest 6.12 and 7, in build/kernel-6.12/ and -7/'
 	@echo 'make demo           installs what is missing, builds, shows the main job in a guest'
@@ -81,6 +82,9 @@ fault-modules: $(FAULTS:%=build/fault-%/dm-cowstack.ko)
 build/fault-%/dm-cowstack.ko: headers FORCE
 	@$(call copy_sources,$(@D))
 	+$(call build_module,$(CURDIR)/$(@D),COWSTACK_FAULT=$*)
+
+fault-table:
+	@tests/fault-table
 
 # For the kernel of tests/build-debug-kernel, which is built where there is none.
 debug-module:

@@ -38,6 +38,19 @@ echo "1..$((10 + ${#streams[@]} + ${#cuts[@]} + 1))"
 pass=0
 fail=0
 
+# note_caught N WHAT FOUND: for tests/fault-table; a seed says how many sequences it took
+note_caught()
+{
+	local what=$3 after="at once" by=unit/test_hostile
+
+	if [[ $3 =~ ^'# seed '([0-9]+)': '(.*) ]]; then
+		what=${BASH_REMATCH[2]} after="${BASH_REMATCH[1]} sequences"
+		by=unit/test_property
+	fi
+	what=${what#not ok* - }
+	echo "# caught | $1 | $2 | core | $by | ${what//|/ } | $after"
+}
+
 # check N WHAT EVIDENCE
 check()
 {
@@ -47,6 +60,7 @@ check()
 	if found=$(grep -m1 -E "$3" <<<"$output"); then
 		echo "ok $number - $2 is caught"
 		echo "# ${found#\# }"
+		note_caught "$1" "${2#a }" "$found"
 		pass=$((pass + 1))
 	else
 		echo "not ok $number - $2 is caught"
