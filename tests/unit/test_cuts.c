@@ -105,9 +105,13 @@ TEST(every_state_is_recovered)
 		       d.failure);
 	print_counts(c, first, seed);
 	EXPECT_FALSE(d.failed);
-	EXPECT_LT(0, c->all_subsets);
-	for (i = 0; i < METADATA_KINDS; i++)
+	/* A short run need not come to all of it. */
+	for (i = 0; i < METADATA_KINDS && states >= DEFAULT_STATES; i++)
 		EXPECT_LT(0, c->torn_blocks[i]);
+	if (states >= DEFAULT_STATES) {
+		EXPECT_LT(0, c->all_subsets);
+		EXPECT_LT(0, c->destroyed);
+	}
 	explorer_delete(x);
 	driver_exit(&d);
 }

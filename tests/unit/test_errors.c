@@ -255,6 +255,12 @@ static bool check_aftermath(errors_data *self)
 	return !d->failed;
 }
 
+/* A short run need not come to all of it. */
+static bool is_long(const char *name, u64 otherwise)
+{
+	return number_from_environment(name, otherwise) >= otherwise;
+}
+
 static void print_run(errors_data *self, const char *what, u64 n)
 {
 	if (self->d.failed)
@@ -324,16 +330,19 @@ TEST_F(errors, each_io)
 {
 	fail_each(self, "io-errors", fail_io);
 	EXPECT_FALSE(self->d.failed);
-	EXPECT_LT(0, self->read_only);
-	EXPECT_LT(0, self->finished);
+	if (is_long("COWSTACK_WORKLOADS", DEFAULT_WORKLOADS)) {
+		EXPECT_LT(0, self->read_only);
+		EXPECT_LT(0, self->finished);
+	}
 }
 
 TEST_F(errors, each_allocation)
 {
 	fail_each(self, "allocations-failed", fail_allocation);
 	EXPECT_FALSE(self->d.failed);
-	EXPECT_LT(0, self->runs);
 	EXPECT_EQ(0, self->read_only);
+	if (is_long("COWSTACK_WORKLOADS", DEFAULT_WORKLOADS))
+		EXPECT_LT(0, self->runs);
 }
 
 /* --- devices --- */
@@ -379,8 +388,10 @@ TEST_F(errors, pulled_devices)
 	}
 	print_totals(self, "pulls", workloads);
 	EXPECT_FALSE(self->d.failed);
-	EXPECT_LT(0, self->read_only);
-	EXPECT_LT(0, self->finished);
+	if (is_long("COWSTACK_PULLS", DEFAULT_PULLS)) {
+		EXPECT_LT(0, self->read_only);
+		EXPECT_LT(0, self->finished);
+	}
 }
 
 /* The store lies on a thin device without room for much more. */
@@ -416,7 +427,8 @@ TEST_F(errors, thin_devices)
 	}
 	print_totals(self, "thin-full", workloads);
 	EXPECT_FALSE(self->d.failed);
-	EXPECT_LT(0, self->read_only);
+	if (is_long("COWSTACK_THIN", DEFAULT_THIN))
+		EXPECT_LT(0, self->read_only);
 }
 
 TEST_HARNESS_MAIN
