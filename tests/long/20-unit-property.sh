@@ -11,6 +11,7 @@ COWSTACK_SEQUENCES=$(share 100000)
 export COWSTACK_SEQUENCES
 run test_property
 require sequences 100000
+require changes 2000000
 require store-full 10000
 require full-at-work 10000
 require room-again 10000

@@ -17,4 +17,5 @@ require recoveries-cut 100000
 COWSTACK_SEED=1000001 COWSTACK_CUT_ALL=100 COWSTACK_CUT_RECOVERIES=1 run test_cuts
 require states 2000000
 require all-subsets-of-cuts 2000
+require torn-blocks 500
 finish
