@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 1024 --cpus 2 --timeout 400 --add build/tests/fail_each
+# only on the debug kernel: no other can make allocations fail
 # Allocations of the module that fail, on kernels that can make them (tests/run --debug):
 # a table or message is refused and nothing of it stays; I/O and a commit get through.
 # Each step of a constructor fails by name, and beyond that one allocation after the other.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/problems.sh
+. /lib/cowstack-tests/allocations.sh
 
-debug=/sys/kernel/debug
-[ -d $debug/failslab ] && [ -d $debug/fail_page_alloc ] ||
-	skip_all "this kernel cannot make allocations fail"
+can_fail_allocations || skip_all "this kernel cannot make allocations fail"
 modprobe dm-cowstack
 # Disks that have all of their memory, and give none of it back: they work in our threads
 # too, and without memory they fail.
@@ -21,58 +21,6 @@ for disk in "ssd 40" "base 16" "shadow 16"; do
 done
 size=$((16 * 2048))
 dmcommit format /dev/ssd --name st >/dev/null
-
-# kmemleak notes each allocation in one of its own, and gives up where it cannot.
-spare_kmemleak()
-{
-	local range
-
-	mapfile -t range < <(awk '
-		found { print "0x" $1; exit }
-		$3 == "__alloc_object" { print "0x" $1; found = 1 }' /tmp/symbols)
-	[ "${#range[@]}" -eq 2 ] || return 0
-	echo "${range[0]}" >$debug/$1/reject-start
-	echo "${range[1]}" >$debug/$1/reject-end
-}
-
-# limit_failures KIND [FUNCTION]: to what has the module, or this function of it, on its
-# stack
-limit_failures()
-{
-	local range
-
-	if [ $# -eq 2 ]; then
-		mapfile -t range < <(awk -v name="$2" '
-			found && $1 != at { print "0x" $1; exit }
-			$3 == name { print "0x" $1; found = 1; at = $1 }' /tmp/functions)
-	else
-		range=("$(</sys/module/dm_cowstack/sections/.text)")
-		range+=("$(printf '0x%x' $((range[0] +
-			$(awk '$1 == "dm_cowstack" { print $2 }' /proc/modules))))")
-	fi
-	[ "${#range[@]}" -eq 2 ] || not_ok "there is ${2:+$2() in }the module's code"
-	echo "${range[0]}" >$debug/$1/require-start
-	echo "${range[1]}" >$debug/$1/require-end
-}
-
-# Of that only what may fail at all.
-prepare_failures()
-{
-	local kind
-
-	cat /proc/kallsyms >/tmp/symbols
-	grep -F "[dm_cowstack]" /tmp/symbols | sort >/tmp/functions
-	for kind in failslab fail_page_alloc; do
-		echo 0 >$debug/$kind/verbose
-		echo 32 >$debug/$kind/stacktrace-depth
-		limit_failures $kind
-		echo N >$debug/$kind/ignore-gfp-wait
-		echo -1 >$debug/$kind/times
-		spare_kmemleak $kind
-	done
-	echo 0 >$debug/fail_page_alloc/min-order
-	echo N >$debug/fail_page_alloc/ignore-gfp-highmem
-}
 
 # set_failures PERCENT: of everybody's
 set_failures()
@@ -156,7 +104,7 @@ step_fails cowstack_load "cowstore: ssd: no memory" st "$table"
 for function in journal_init checkpoint_init reclaim_init defer_init; do
 	step_fails $function "cowstore: no memory for a store's threads" st "$table"
 done
-fail_all "a store" 24 load st "$(sectors_of /dev/ssd)" cowstore /dev/ssd
+fail_all "a store" 12 load st "$(sectors_of /dev/ssd)" cowstore /dev/ssd
 dmsetup remove st
 dd if=/dev/zero of=/dev/ssd bs=4k seek=16 count=1 oflag=direct conv=notrunc 2>/dev/null
 fail_all "a store's resume that mends a superblock" \
@@ -171,7 +119,7 @@ step_fails cowstack_volume_bring_up "cowstack: no memory for the volume's index"
 # What it needs before is small.
 step_fails stack_open "cowstack: no memory for a stack" v "$table" fail_page_alloc
 step_fails base_sample "cowstack: base base cannot be read" v "$table"
-fail_all "a stack" 24 load v "$size" cowstack "/dev/base /dev/mapper/st 1"
+fail_all "a stack" 6 load v "$size" cowstack "/dev/base /dev/mapper/st 1"
 dmsetup remove v
 dmsetup create v --table "$table"
 check "content is written" write_both 0 60
@@ -179,12 +127,12 @@ fail_all "a snapshot" 0 message v snapshot
 check "more content is written" write_both 30 60
 declare -f end_job wait_for_job status_field >/tmp/end_job
 echo end_job >>/tmp/end_job
-fail_all "a commit" 24 message v "commit start" "bash /tmp/end_job"
+fail_all "a commit" 6 message v "commit start" "bash /tmp/end_job"
 end_job
 
 # --- one in four, for all that there is, and I/O beside ---
 check "a commit is to start" dmsetup message v 0 commit start speed 2M
-rounds=12
+rounds=8
 set_failures 25
 for ((i = 0; i < rounds; i++)); do
 	write_both $((i * 7 % 200)) 4 || break
@@ -204,7 +152,7 @@ check "no metadata was lost" test "$(status_field st 1)" = rw
 dmsetup remove v
 dmsetup remove st
 dmsetup create st --notable
-fail_all "a store that holds something" 24 load st "$(sectors_of /dev/ssd)" cowstore /dev/ssd
+fail_all "a store that holds something" 12 load st "$(sectors_of /dev/ssd)" cowstore /dev/ssd
 dmsetup remove st
 check "the store is clean" dmcommit check /dev/ssd
 check "the module unloads" rmmod dm_cowstack

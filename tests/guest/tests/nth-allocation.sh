@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guest: --memory 512 --cpus 1 --timeout 900 --add tests/crash/build/fault_test
+# debug: --points 18
+# only on the debug kernel: no other can make allocations fail
+# debug kernel: in check
+# As guest/nth-request, but what fails is an allocation of the module, whichever thread asks
+# for it, on kernels that can make them (tests/run --debug): no I/O fails and no job
+# stops for that. Arguments go to fault_test.
+. /lib/cowstack-tests/tap.sh
+. /lib/cowstack-tests/allocations.sh
+
+can_fail_allocations || skip_all "this kernel cannot make allocations fail"
+modprobe dm-cowstack
+modprobe nbd nbds_max=3 max_part=0
+# So that what the disks ask for is asked for by threads of their own.
+for queue in /sys/block/nbd?/queue/scheduler; do
+	echo mq-deadline >"$queue"
+done
+echo 3 >/proc/sys/kernel/printk
+prepare_failures
+[ $# -gt 0 ] || set -- --points 50
+exec fault_test --from slab,pages "$@"
