@@ -142,6 +142,7 @@ check:
 	tests/fetch-kernel-files
 	$(MAKE) all guest-programs KERNEL=$$(tests/fetch-kernel-files --release)
 	$(MAKE) kernel-modules
+	$(MAKE) debug-module
 	tests/run -j 2
 
 # Everything faults.md asks numbers of: hours. See tests/check-long.

@@ -1,15 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 1536 --cpus 2 --timeout 600 --add build/tests/mirror_io --add build/tests/dm_storm
+# guest: --memory 1536 --cpus 4 --timeout 600 --add build/tests/mirror_io --add build/tests/dm_storm
+# debug: - 20
+# debug kernel: in check
 # Everything that a stack and its store can be told, by eight callers in any order, for a
 # minute, under eight writers; then the content is that of a plain disk that was written
 # alike, and after a last commit so is the base alone.
-# Arguments: seed, seconds.
+# Arguments: seed ("-": any), seconds.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/commits.sh
 
-seed=${1:-$((RANDOM * 32768 + RANDOM))}
+seed=${1:--}
+[ "$seed" != - ] || seed=$((RANDOM * 32768 + RANDOM))
 seconds=${2:-60}
 diag "seed $seed, $seconds s"
 modprobe dm-cowstack
