@@ -1,18 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 1024 --cpus 2 --timeout 400 --add build/tests/mirror_io --add build/tests/fill
+# debug: 256
 # Streams: what lies below comes up, into the top that is written or a frozen layer,
 # with the base too where asked. The content is compared with a model all along.
+# Argument: KiB of each of the 32 parts of the volume, by which all is measured.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/commits.sh
 
 modprobe dm-cowstack
-make_disk ssd 160
-make_disk base 32
-make_disk shadow 32
-size=$((32 * 2048))
-head -c 9437184 /dev/urandom >/tmp/random
+unit=$((${1:-1024} << 10))
+make_disk ssd $((160 * unit >> 20))
+make_disk base $((32 * unit >> 20))
+make_disk shadow $((32 * unit >> 20))
+size=$((32 * unit / 512))
+head -c $((8 * unit + (2 << 20))) /dev/urandom >/tmp/random
 
 # put OFFSET BYTES: random content, to the volume and its mirror
 put()
@@ -62,17 +65,17 @@ make_layers()
 	local layer
 
 	for layer in 1 2 3 4; do
-		put $((layer << 20)) $((128 << 10))
+		put $((layer * unit)) $((128 << 10))
 		put $(((layer * 4) << 10)) 4096
 		put $(((64 << 10) + layer * 512)) 512
-		put $(((8 << 20) + (layer << 14))) $((48 << 10))
-		blkdiscard -o $(((16 + layer) << 20)) -l 65536 /dev/mapper/v
-		dd if=/dev/zero of=/dev/shadow bs=64k count=1 seek=$(((16 + layer) * 16)) \
+		put $((8 * unit + (layer << 14))) $((48 << 10))
+		blkdiscard -o $(((16 + layer) * unit)) -l 65536 /dev/mapper/v
+		dd if=/dev/zero of=/dev/shadow bs=64k count=1 seek=$(((16 + layer) * unit / 65536)) \
 			oflag=direct conv=notrunc status=none
-		put $((((16 + layer) << 20) + 8192)) 4096
+		put $(((16 + layer) * unit + 8192)) 4096
 		snapshot
 	done
-	put $((30 << 20)) 4096
+	put $((30 * unit)) 4096
 	put $((9 << 10)) 1024
 }
 
@@ -113,27 +116,27 @@ done_as completed "5 4 2 1" "once more, with nothing between"
 dmsetup message v 0 stream start
 done_as completed "5" "into the top"
 is "$(status_field v 6)" unknown "the base was not written to"
-put $((7 << 20)) $((64 << 10))
+put $((7 * unit)) $((64 << 10))
 dmsetup message v 0 commit start
 is "$(wait_for_job v) $(status_field v 6)" "completed valid" "a commit of what was streamed"
 check "the base alone is the volume" test "$(content_of /dev/base)" = "$(content_of /dev/shadow)"
 
 # --- what only this volume uses moves: whole chunks cost words alone ---
 fresh $size
-put $((4 << 20)) $((6 << 20))
+put $((4 * unit)) $((6 * unit))
 snapshot
 put 0 4096
 dmsetup suspend v && dmsetup resume v
 used=$(status_field v 4)
 written=$(sectors_written ssd)
 dmsetup message v 0 stream start
-done_as completed "2" "six whole MiB"
+done_as completed "2" "whole chunks"
 written=$(($(sectors_written ssd) - written))
 check "in $((written / 2)) KiB written" test $written -lt 512
 is "$(status_field v 4)" "$used" "as many chunks as before"
 
 # --- with all of the base, which ends before the volume and within a chunk ---
-short=$((size - 4096 - 56))
+short=$((size - 2 * unit / 512 - 56))
 fresh $short
 make_layers
 dmsetup message v 0 stream start base none
@@ -154,7 +157,7 @@ fresh $size
 put 0 65536
 snapshot
 i=2
-while [ "$(status_field st 3 | cut -d/ -f1)" -lt 2100 ] && [ $i -lt 6 ]; do
+while [ "$(status_field st 3 | cut -d/ -f1)" -lt $((2100 * unit >> 20)) ] && [ $i -lt 6 ]; do
 	dmsetup message st 0 create_volume $i $size
 	dmsetup create fill$i --table "$(stack_line $i $size /dev/mapper/cut st read_only_base 1)"
 	fill 1 /dev/mapper/fill$i 2>/dev/null
@@ -199,9 +202,9 @@ check "content beside it" content_is_right
 # --- steering ---
 fresh $size
 make_layers
-put $((20 << 20)) $((8 << 20))
+put $((20 * unit)) $((8 * unit))
 snapshot
-dmsetup message v 0 stream start base none speed 2M
+dmsetup message v 0 stream start base none speed $((2 * unit))
 is "$(status_field v 7)" running "one that runs"
 dmesg -c >/dev/null
 says "a job is running" commit start
@@ -211,7 +214,7 @@ is "$(wait_for_job v)" paused "pause"
 says "another kind of job stands still" commit start
 says "goes on without" stream start top 5
 check_fails "a layer that it takes from: no clone" dmsetup message st 0 clone_volume 2 1 3
-put $((5 << 20)) 65536
+put $((5 * unit)) 65536
 check "content between" content_is_right
 dmsetup remove v
 dmsetup create v --table "$(stack_line 1 $size /dev/mapper/cut st)"
@@ -232,7 +235,7 @@ disturb()
 	local i
 
 	for ((i = 0; i < 4; i++)); do
-		dmsetup message v 0 stream start speed 6M || echo start
+		dmsetup message v 0 stream start speed $((6 * unit)) || echo start
 		sleep 0.5
 		dmsetup message v 0 snapshot || echo snapshot
 		sleep 0.5
