@@ -57,7 +57,7 @@ count()
 make --silent guest-programs crash-test >&2 || die "what guests need does not build"
 judge judge-filesystems "$(share 2)"
 judge judge-fio "$(share 25)" 8
-judge judge-stress "$(share 90)"
+judge judge-stress "$(share 90)" "ext4 xfs btrfs"
 judge judge-power "$(share 60)" "ext4 xfs btrfs" "$seed"
 judge judge-space
 judge judge-lvm

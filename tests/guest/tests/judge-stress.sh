@@ -15,7 +15,7 @@
 . /lib/cowstack-tests/judges.sh
 
 seconds=${1:-5}
-types=${2:-ext4 xfs btrfs}
+types=${2:-ext4 xfs}
 kept_files=30
 megabytes=320
 grown=400
