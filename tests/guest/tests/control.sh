@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 1024 --cpus 2 --timeout 600 --add build/tests/mirror_io
+# kernels: all
 # Tables, status, messages, suspend, reload, resume, removal; bad input.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
