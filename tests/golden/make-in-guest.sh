@@ -255,7 +255,7 @@ make_stream()
 }
 
 # Chunks of eight pieces, many layers, an index of two blocks, a ring that was gone
-# round, a step of several blocks.
+# round.
 make_small()
 {
 	local i
@@ -272,10 +272,6 @@ make_small()
 		message 1 snapshot "s$i"
 	done
 	checkpoint /dev/smallbase
-	# In one write: a step takes what a second has brought.
-	awk 'BEGIN { for (i = 4096; i < 8192; i++) printf "%-501s%010d\n", "page", i }' >/tmp/page
-	dd if=/tmp/page of=/dev/mapper/v1 bs=2M seek=1 oflag=direct conv=notrunc,fsync \
-		2>/dev/null
 	note small 1
 	note_chain small 1
 	keep small /dev/small /dev/smallbase
