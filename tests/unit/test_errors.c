@@ -167,7 +167,11 @@ static void find_workload(errors_data *self, enum kind kind)
 
 /* --- afterwards --- */
 
-/* Only what changes no map goes on; and guests see what they did. */
+/*
+ * Only what changes no map goes on; and guests see what they did.  Where the step of a
+ * snapshot has failed and landed all the same, the snapshot is there after the next
+ * load, with what has been rewritten in place since: the model knows no such thing.
+ */
 static void check_read_only(struct store_driver *d)
 {
 	int i;
@@ -179,6 +183,8 @@ static void check_read_only(struct store_driver *d)
 			continue;
 		volume_drain(d, v);
 		volume_check_content(d, v);
+		if (v->freezing)
+			continue;
 		workload_write(d, v);
 		volume_drain(d, v);
 		volume_check_content(d, v);
