@@ -12,7 +12,7 @@
  * discards in the order of their begin, 0 is the first content of the base, GARBAGE is
  * what nobody may read.
  */
-#include "model.h"
+#include "model.pml"
 
 #ifndef CHUNKS
 #define CHUNKS		2

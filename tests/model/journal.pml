@@ -16,7 +16,7 @@
  * discards in the order of their begin, 0 is what the base holds, GARBAGE is what
  * nobody may read.
  */
-#include "model.h"
+#include "model.pml"
 
 #ifndef CHUNKS
 #define CHUNKS		2

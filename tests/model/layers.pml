@@ -12,7 +12,7 @@
  * writes and discards in the order of their begin, 0 is what the base holds, GARBAGE
  * is what nobody may read.
  */
-#include "model.h"
+#include "model.pml"
 
 #define PIECES		2
 #ifndef ROOM
