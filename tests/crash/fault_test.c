@@ -188,15 +188,28 @@ static void count_places(const struct fault_scene *scene, u64 counts[SOURCES])
 	printf("not ok %u - %s: with no fault\n", ++tests, scene->name);
 }
 
-static void test_scene(const struct fault_scene *scene, u64 *pair, u64 pairs)
+/* The @i-th of those that were chosen, round and round. */
+static enum fault_source chosen_source(unsigned int i)
 {
-	u64 counts[SOURCES];
 	unsigned int source;
 
+	i %= count_sources();
+	for (source = 0; !options.from[source] || i; source++)
+		i -= options.from[source];
+	return source;
+}
+
+/* Scenes begin with another source each, where points are few. */
+static void test_scene(unsigned int number, u64 *pair, u64 pairs)
+{
+	const struct fault_scene *scene = &fault_scenes[number];
+	u64 counts[SOURCES];
+	unsigned int i;
+
 	count_places(scene, counts);
-	for (source = 0; source < SOURCES; source++) {
-		if (!options.from[source] || oracle_finding())
-			continue;
+	for (i = 0; i < count_sources() && !oracle_finding(); i++) {
+		enum fault_source source = chosen_source(number + i);
+
 		/* So that they are the points in all. */
 		test_source(scene, source, counts[source],
 			    options.points * (*pair + 1) / pairs -
@@ -233,7 +246,7 @@ static void test_all(void)
 		if (options.place)
 			test_place(&fault_scenes[i]);
 		else
-			test_scene(&fault_scenes[i], &pair, pairs);
+			test_scene(i, &pair, pairs);
 	}
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 512 --cpus 1 --timeout 900 --add tests/crash/build/fault_test
-# debug: --points 18
+# debug: --points 9
 # only on the debug kernel: no other can make allocations fail
 # debug kernel: in check
 # As guest/nth-request, but what fails is an allocation of the module, whichever thread asks
