@@ -20,8 +20,6 @@ kept_files=40
 megabytes=320
 seed=0
 
-# btrfs has no log tree here: Linux 6.1.192 at times fails to replay one (EINVAL), also that
-# of a plain disk's copy.
 # NAME | TYPE | options of mkfs | of mount | attributes of the base's disk, whose blocks may
 # be larger than those of the store's
 mixes()
@@ -32,8 +30,8 @@ mixes()
 	ext4-nobarrier|ext4|-b 4096 -O ^metadata_csum|barrier=0,data=writeback|
 	xfs-4096|xfs|-s size=4096 -m reflink=1|discard|blocksize=4096
 	xfs-small|xfs|-b size=1024 -m rmapbt=1,reflink=1 -i sparse=1|wsync|
-	btrfs|btrfs|--checksum xxhash|notreelog,discard=async,commit=1|
-	btrfs-compress|btrfs|-m dup -d dup --mixed|notreelog,compress=zstd,flushoncommit,commit=1|
+	btrfs|btrfs|--checksum xxhash|discard=async,commit=1|
+	btrfs-compress|btrfs|-m dup -d dup --mixed|compress=zstd,flushoncommit,commit=1|
 	END
 }
 
