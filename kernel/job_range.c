@@ -118,15 +118,36 @@ static int choose_given_top(struct stack *stack, struct job_options *options,
 	return 0;
 }
 
-/* Frozen layers that are there go first while writes wait for room. */
+/*
+ * Frozen layers that are there go first while writes wait for room.  Not those that a
+ * cancelled stream has taken from: part of what they showed lies in the top.
+ */
+static bool frozen_go_first(struct stack *stack, const struct job_range *range)
+{
+	struct cowstack_layer *frozen = stack->volume->top->parent;
+
+	return frozen != range->destination &&
+	       atomic64_read(&stack->store->parked_writes) &&
+	       cowstack_layer_is_whole(stack->volume, frozen);
+}
+
 static bool wants_snapshot(struct stack *stack, const struct job_range *range)
 {
 	struct cowstack_volume *volume = stack->volume;
-	bool frozen = volume->top->parent != range->destination;
 
 	return !cowstack_layer_is_empty(volume->top) &&
-	       !(frozen && atomic64_read(&stack->store->parked_writes)) &&
+	       !frozen_go_first(stack, range) &&
 	       cowstack_volume_depth(volume) < COWSTACK_MAX_LAYERS;
+}
+
+/* With a top that holds something, and as many layers as there may be. */
+static bool top_is_missing(struct stack *stack, const struct job_range *range)
+{
+	struct cowstack_volume *volume = stack->volume;
+
+	return !range->snapshot && range->top != range->destination &&
+	       !cowstack_layer_is_empty(volume->top) &&
+	       !cowstack_layer_is_whole(volume, range->top);
 }
 
 /* Clean copies are committed already, and stay until make_empty. */
@@ -177,6 +198,10 @@ static int choose_own_top(struct stack *stack, struct job_options *options,
 	}
 	range->snapshot = wants_snapshot(stack, range);
 	range->top = range->snapshot ? top : top->parent;
+	if (top_is_missing(stack, range))
+		return job_refuse(stack, options, -EBUSY,
+				  "layer %u shows no point in time, and no snapshot can be taken",
+				  from_layer_id(range->top->id));
 	range->nothing = !range->snapshot && holds_nothing(range) &&
 			 !has_mark(stack, range);
 	return 0;

@@ -80,6 +80,46 @@ is "$?" 0 "and the write goes on"
 dmsetup remove v
 dmsetup remove st
 
+# --- what a cancelled stream has taken from is no point in time: it does not go first ---
+dmsetup reload ssd --table "0 $((8 * 2048)) linear /dev/big 0"
+dmsetup suspend ssd
+dmsetup resume ssd
+make_v no_space_timeout 0
+fill 40 0 >/dev/null
+dmsetup message v 0 snapshot
+# Where both have a part something is copied, which takes its time.
+for ((chunk = 0; chunk < 40; chunk += 4)); do
+	dd if=/dev/urandom of=/dev/mapper/v bs=4k count=1 seek=$((chunk * 16)) oflag=direct 2>/dev/null
+done
+dmsetup message v 0 snapshot
+fill 1 50 >/dev/null
+dmsetup message v 0 stream start speed 8K
+held=$(dmsetup message v 0 layers | awk '$1 == 1 { print $4 }')
+for ((i = 0; i < 100; i++)); do
+	[ "$(dmsetup message v 0 layers | awk '$1 == 1 { print $4 }')" = "$held" ] || break
+	sleep 0.1
+done
+dmsetup message v 0 commit cancel
+is "$(wait_for_job v)" cancelled "a stream is cancelled midway"
+check "it has taken of a layer" \
+	test "$(dmsetup message v 0 layers | awk '$1 == 1 { print $4 }')" -lt "$held"
+sum=$(dd if=/dev/mapper/v bs=64k count=40 iflag=direct 2>/dev/null | md5sum)
+fill 300 60 >/tmp/queued &
+writer=$!
+is "$(wait_for_value st parked 1)" 1 "a write waits for room"
+check "a commit starts" dmsetup message v 0 commit start
+is "$(wait_for_job v) $(status_field v 6)" "completed valid" "and completes; the base is valid"
+is "$(dd if=/dev/base bs=64k count=40 iflag=direct 2>/dev/null | md5sum)" "$sum" \
+	"alone it has what the stream had taken, too"
+while kill -0 $writer 2>/dev/null; do
+	dmsetup message v 0 commit start 2>/dev/null
+	sleep 0.5
+done
+wait $writer
+is "$(wait_for_job v)" completed "the writer ends, as commits make room"
+dmsetup remove v
+dmsetup remove st
+
 # --- no_space_timeout ---
 dmsetup reload ssd --table "0 $((8 * 2048)) linear /dev/big 0"
 dmsetup suspend ssd
