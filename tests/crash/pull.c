@@ -115,6 +115,10 @@ static bool is_told(bool of_store)
 		return false;
 	if (stacks_view(pull.volume, &view))
 		return false;
+	/* With its last data flushed a commit needs the HDD no more. */
+	if (!of_store && view.completed &&
+	    (aim.fell_on == PHASE_LET_GO || aim.fell_on == PHASE_FINISH))
+		return true;
 	if (!view.stopped || !view.error) {
 		mapper_status(volume_name(), text, sizeof(text));
 		oracle_report("pull: the status is silent", "volume %u: %s; commit start: %s",
