@@ -614,8 +614,19 @@ static void resume_job(unsigned int volume)
 	jobs.resumes++;
 }
 
+/*
+ * A job that is cancelled while it is paused shows as paused until its thread stands
+ * still.  To start then would be to begin another.
+ */
+static bool is_cancelled(unsigned int volume)
+{
+	return jobs.jobs[volume].asked == CANCELLED;
+}
+
 static void tend_paused(unsigned int volume)
 {
+	if (is_cancelled(volume))
+		return;
 	if (chance(25))
 		resume_job(volume);
 	else if (chance(2))
@@ -707,12 +718,12 @@ static void wait_for_end(unsigned int volume)
 			return;
 		note_range(volume, &view);
 		look_at_end(volume, &view);
-		if (view.state == JOB_PAUSED)
-			resume_job(volume);
-		else if (view.state == JOB_STOPPED)
+		if (view.state == JOB_STOPPED)
 			cancel_job(volume);
-		else if (!is_at_work(&view))
+		else if (view.state != JOB_PAUSED && !is_at_work(&view))
 			return;
+		else if (view.state == JOB_PAUSED && !is_cancelled(volume))
+			resume_job(volume);
 		mapper_message(name_of(volume), "commit speed 0");
 		usleep(5 * MILLISECOND);
 	}
