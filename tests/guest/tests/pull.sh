@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --cpus 1 --timeout 600 --add tests/crash/build/crash_test
-# debug: --errors 6
+# debug: --pull 4 --full 2 --errors 6
 # Disks that are pulled in the midst of a commit and come back under another name, and
 # stores that are full, in work and in mid-commit, until room comes back; and single
 # requests that fail, while stacks come up, in work, in a commit.
@@ -13,5 +13,5 @@ modprobe dm-cowstack
 modprobe nbd nbds_max=6 max_part=0
 echo 1 >/sys/kernel/rcu_expedited
 echo 5 >/proc/sys/kernel/printk
-[ $# -gt 0 ] || set -- --errors 24
+[ $# -gt 0 ] || set -- --pull 6 --full 5 --errors 24
 exec crash_test "$@"
