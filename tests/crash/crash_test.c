@@ -210,6 +210,7 @@ static void begin_episode(void)
 					     ARRAY_SIZE(chunk_sizes))];
 	u64 data = 512 + random_below(&choices, 9) * 128;
 
+	data = max_t(u64, data, COWSTACK_MIN_CHUNKS * chunk);
 	/* Streams take room: for all of both bases. */
 	if (options.jobs)
 		data += VOLUMES * VOLUME_SECTORS;
