@@ -3,7 +3,6 @@
 # guest: --memory 512 --cpus 1 --timeout 900 --add tests/crash/build/fault_test
 # debug: --points 9
 # only on the debug kernel: no other can make allocations fail
-# debug kernel: in check
 # As guest/nth-request, but what fails is an allocation of the module, whichever thread asks
 # for it, on kernels that can make them (tests/run --debug): no I/O fails and no job
 # stops for that. Arguments go to fault_test.
