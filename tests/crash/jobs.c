@@ -638,7 +638,9 @@ static void tend_stopped(unsigned int volume)
 {
 	jobs.jobs[volume].asked = ASKED_TO_RUN;
 	cancel_job(volume);
-	commit_all(volume);
+	/* Where a cut has come between, what stands there is still the old one. */
+	if (is_cancelled(volume))
+		commit_all(volume);
 }
 
 /* Lets go of what a commit has left; true: there was some. */
