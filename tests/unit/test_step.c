@@ -477,11 +477,11 @@ TEST_F(journal, too_many_volumes)
 
 	for (id = 2; id < 30; id++)
 		image_create_volume(&self->image, &self->md, id, 1024);
-	EXPECT_EQ(0, load_copy(self));
+	EXPECT_TRUE(load_is_right(self));
 	self->image.reader.max_pages = 6;
 	EXPECT_EQ(-EFBIG, load_copy(self));
 	self->image.reader.max_pages = 8;
-	EXPECT_EQ(0, load_copy(self));
+	EXPECT_TRUE(load_is_right(self));
 }
 
 TEST_F(journal, words_that_name_a_chunk_twice)
