@@ -138,7 +138,7 @@ chunk=$(number_at /dev/ssd $((words + 8)))
 for far in $((1 << 41)) -1; do
 	put_number /dev/ssd $((words + 8)) "$far"
 	seal_step
-	is_damaged "words of no layer, or out of range" 0
+	is_damaged "words of no layer, or out of range" "$first"
 done
 put_number /dev/ssd $((words + 8)) "$chunk"
 seal_step
