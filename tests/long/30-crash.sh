@@ -1,8 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# parts: cuts-1 cuts-2 cuts-3 cuts-4 cuts-5 cuts-6 cuts-7 cuts-8 cuts-9 cuts-10 tiers replay pull errors blocks thin
+#
 # The module in guests, over disks whose power is cut, whose requests are replayed, that
-# are pulled, that are full: the numbers that are wanted before a release. Each guest has
-# a seed of its own, the next one to that of the guest before; COWSTACK_SEED: the first.
+# are pulled, that are full: the numbers that are wanted before a release. Each part is a
+# guest, started anew before faults of the program's own could add up. Its seed is
+# COWSTACK_SEED (1); of cuts-N the N-th from there.
 set -euo pipefail
 
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -10,12 +13,7 @@ cd "$(dirname "$(readlink -f "$0")")/../.."
 
 percent=${COWSTACK_LONG_PERCENT:-100}
 seed=${COWSTACK_SEED:-1}
-first_seed=$seed
-# Of one guest: it is started anew before a program's faults of its own could add up.
-most_cuts=1000
-
-declare -A sum=()
-failed=0
+part=${1:?which part?}
 
 # share NUMBER: of it what is wanted now, one at least
 share()
@@ -23,64 +21,61 @@ share()
 	echo $((($1 * percent + 99) / 100))
 }
 
-# add OUTPUT: the numbers of its line "# totals: WHAT=NUMBER …"
-add()
+# sum_totals: of lines "# totals: WHAT=NUMBER …"; what was not asked for is 0
+sum_totals()
 {
-	local pair
-
-	for pair in $(sed -n 's/^# totals: //p' "$1"); do
-		sum[${pair%%=*}]=$((${sum[${pair%%=*}]:-0} + ${pair#*=}))
-	done
+	sed -n 's/^# totals: //p' "$work/output" | awk '
+		{
+			for (i = 1; i <= NF; i++) {
+				split($i, pair, "=")
+				if (!(pair[1] in sum))
+					names[++n] = pair[1]
+				sum[pair[1]] += pair[2]
+			}
+		}
+		END {
+			for (i = 1; i <= n; i++)
+				if (sum[names[i]])
+					printf "%s=%d ", names[i], sum[names[i]]
+		}'
 }
 
-# guest TEXT SCRIPT [ARG]…: one guest, with the options that the script names
+# guest SCRIPT [ARG]…: with the options that the script names
 guest()
 {
-	local text=$1 script=tests/guest/tests/$2.sh options
-	shift 2
+	local script=tests/guest/tests/$1.sh options status=0
+	shift
 
 	read -r -a options < <(sed -n 's/^# guest: //p' "$script" | tr '\n' ' ')
-	say "$text: $(basename "$script" .sh) $*"
-	if ! tests/guest/run "${options[@]}" --timeout 14400 "$script" "$@" >"$work/output" 2>&1; then
-		failed=$((failed + 1))
-		say "$text FAILED:"
+	say "$(basename "$script" .sh) $*"
+	tests/guest/run "${options[@]}" --timeout 14400 "$script" "$@" >"$work/output" 2>&1 ||
+		status=$?
+	if [ "$status" -ne 0 ]; then
+		say "$part FAILED, status $status:"
 		grep -v '^# cut ' "$work/output" >&2 || true
 		grep '^# cut ' "$work/output" | tail -n 40 >&2 || true
 	fi
-	add "$work/output"
-	seed=$((seed + 1))
-}
-
-# cuts NUMBER OPTION…: in guests of most_cuts each
-cuts()
-{
-	local left=$1 now
-	shift
-
-	while [ "$left" -gt 0 ]; do
-		now=$((left < most_cuts ? left : most_cuts))
-		left=$((left - now))
-		# Torn writes of metadata, cuts in recoveries: a share of all.
-		guest "power cuts, $left to come" crash --cuts $now --torn $((now / 8)) \
-			--recoveries $((now / 16)) --seed $seed "$@"
-	done
+	echo "totals: $(sum_totals)seed=$seed kernel=$(tests/fetch-kernel-files --release)"
+	return "$status"
 }
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 make --silent crash-test guest-programs >&2
 
-cuts "$(share 10000)" --jobs
-guest "two levels" crash-tiers --cuts "$(share 400)" --seed $seed
-guest "replay" replay --replay "$(share 3000)" --seed $seed
-guest "pulled, full" pull --pull "$(share 200)" --full "$(share 50)" --seed $seed
-guest "errors" pull --errors "$(share 500)" --seed $seed
-guest "blocks" blocks "$(share 100)" $seed
-guest "thin pools" thin-store "$(share 50)" $seed
-
-line="totals:"
-for what in cuts torn recoveries tiers replayed pulled full full_in_commit errors blocks thin; do
-	line+=" $what=${sum[$what]:-0}"
-done
-echo "$line failed_guests=$failed seed=$first_seed"
-[ "$failed" -eq 0 ]
+case $part in
+cuts-*)
+	seed=$((seed + ${part#cuts-} - 1))
+	cuts=$(share 1000)
+	# Torn writes of metadata, cuts in recoveries: a share of all.
+	guest crash --jobs --cuts "$cuts" --torn $((cuts / 8)) --recoveries $((cuts / 16)) \
+		--seed $seed
+	;;
+tiers) guest crash-tiers --cuts "$(share 400)" --seed $seed ;;
+replay) guest replay --replay "$(share 3000)" --seed $seed ;;
+pull) guest pull --pull "$(share 200)" --full "$(share 50)" --seed $seed ;;
+errors) guest pull --errors "$(share 500)" --seed $seed ;;
+blocks) guest blocks "$(share 100)" $seed ;;
+thin) guest thin-store "$(share 50)" $seed ;;
+*) die "no part $part" ;;
+esac

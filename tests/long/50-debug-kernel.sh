@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# All that the debug kernel is for: every guest's test on it without a report; an
-# allocation that fails, and a request of a disk, at 500 places each; ten minutes of
-# everything at once on four processors.
+# parts: suite-1 suite-2 suite-3 suite-4 allocations requests storm
+#
+# All that the debug kernel is for: every guest's test on it without a report, a quarter
+# of them in each part; an allocation that fails, and a request of a disk, at 500 places
+# each; ten minutes of everything at once on four processors.
 #
 # COWSTACK_LONG_PERCENT scales places and minutes; below 100 the tests are those of
-# make check alone. COWSTACK_SEED: the first seed.
+# make check alone.
 set -euo pipefail
 
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -13,6 +15,8 @@ cd "$(dirname "$(readlink -f "$0")")/../.."
 
 percent=${COWSTACK_LONG_PERCENT:-100}
 seed=${COWSTACK_SEED:-$((RANDOM * 32768 + RANDOM))}
+jobs=${COWSTACK_LONG_JOBS:-2}
+part=${1:?which part?}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 status=0
@@ -56,27 +60,48 @@ prepare()
 }
 prepare >&2
 
-names=()
-if [ "$percent" -lt 100 ]; then
-	mapfile -t names < <(grep -l -x '# debug kernel: in check' tests/guest/tests/*.sh |
-		sed 's,.*/\(.*\)\.sh$,debug/\1,')
-fi
-stage "guests' tests on the debug kernel" tests/run -j 2 --debug "${names[@]}"
-counts=$(tail -n 1 "$work/output" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, .*/\1 \2/p')
-read -r passed failed <<<"${counts:-0 1}"
+# list_quarter N: names of tests
+list_quarter()
+{
+	if [ "$percent" -lt 100 ]; then
+		grep -l -x '# debug kernel: in check' tests/guest/tests/*.sh |
+			sed 's,.*/\(.*\)\.sh$,debug/\1,'
+	else
+		tests/run --debug --list
+	fi | awk -v n="$1" 'NR % 4 == n % 4'
+}
+
+# Sets $totals.
+run_suite()
+{
+	local names counts passed failed
+
+	mapfile -t names < <(list_quarter "$1")
+	stage "tests on the debug kernel: ${names[*]}" tests/run -j "$jobs" --debug \
+		"${names[@]}"
+	counts=$(tail -n 1 "$work/output" |
+		sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
+	read -r passed failed skipped <<<"${counts:-0 1 0}"
+	totals="tests=${#names[@]} findings=$passed failed=$failed skipped=$skipped"
+}
 
 debug=(tests/guest/run --kernel debug --memory 2048 --timeout $((300 + 18000 * percent / 100)))
-stage "allocations that fail" "${debug[@]}" --cpus 1 --add tests/crash/build/fault_test \
-	tests/guest/tests/nth-allocation.sh --points "$(share 500)" --seed "$seed"
-allocations=$(faults_told)
-stage "requests that fail" "${debug[@]}" --cpus 1 --add tests/crash/build/fault_test \
-	tests/guest/tests/nth-request.sh --points "$(share 500)" --seed "$seed"
-requests=$(faults_told)
-
-seconds=$(share 600)
-stage "everything at once, $seconds s" "${debug[@]}" --memory 3072 --cpus 4 \
-	--add build/tests/mirror_io --add build/tests/dm_storm \
-	tests/guest/tests/storm.sh "$seed" "$seconds"
-
-echo "totals: findings=$passed failed=$failed allocations=${allocations:-0} requests=${requests:-0} stress_seconds=$seconds processors=4 kernel=$(tests/build-debug-kernel --release) seed=$seed"
+case $part in
+suite-*) run_suite "${part#suite-}" ;;
+allocations | requests)
+	stage "$part that fail" "${debug[@]}" --cpus 1 --add tests/crash/build/fault_test \
+		"tests/guest/tests/nth-${part%s}.sh" --points "$(share 500)" --seed "$seed"
+	told=$(faults_told)
+	totals="$part=${told:-0} seed=$seed"
+	;;
+storm)
+	seconds=$(share 600)
+	stage "everything at once, $seconds s" "${debug[@]}" --memory 3072 --cpus 4 \
+		--add build/tests/mirror_io --add build/tests/dm_storm \
+		tests/guest/tests/storm.sh "$seed" "$seconds"
+	totals="stress_seconds=$seconds processors=4 seed=$seed"
+	;;
+*) die "no part $part" ;;
+esac
+echo "totals: $totals kernel=$(tests/build-debug-kernel --release)"
 exit $status

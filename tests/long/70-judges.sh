@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# usage: tests/long/70-judges.sh
+# parts: filesystems fio stress power space lvm swap
 #
 # Others' programs judge a stack for some ten minutes each: guest/judge-* with more rounds,
 # more seconds, all file systems and all their mixes; and swap on four levels of stacks.
@@ -12,6 +12,7 @@ cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
 
 percent=${COWSTACK_LONG_PERCENT:-100}
 seed=${COWSTACK_SEED:-1}
+part=${1:?which part?}
 time_limit=7200
 passed=0
 failed=0
@@ -55,13 +56,15 @@ count()
 }
 
 make --silent guest-programs crash-test >&2 || die "what guests need does not build"
-judge judge-filesystems "$(share 2)"
-judge judge-fio "$(share 25)" 8
-judge judge-stress "$(share 90)" "ext4 xfs btrfs"
-judge judge-power "$(share 60)" "ext4 xfs btrfs" "$seed"
-judge judge-space
-judge judge-lvm
-judge tiers-swap "$(share 30)"
+case $part in
+filesystems) judge judge-filesystems "$(share 2)" ;;
+fio) judge judge-fio "$(share 25)" 8 ;;
+stress) judge judge-stress "$(share 90)" "ext4 xfs btrfs" ;;
+power) judge judge-power "$(share 60)" "ext4 xfs btrfs" "$seed" ;;
+space | lvm) judge "judge-$part" ;;
+swap) judge tiers-swap "$(share 30)" ;;
+*) die "no part $part" ;;
+esac
 
-echo "totals: findings=$passed failed=$failed live_commits=$(count 'a live commit') fsck_clean=$(count 'fsck') fio_runs=$(count 'fio verifies') power_cuts=$(count 'cut .*: fsck') seed=$seed"
+echo "totals: findings=$passed failed=$failed live_commits=$(count 'a live commit') fsck_clean=$(count 'fsck') fio_runs=$(count 'fio verifies') power_cuts=$(count 'cut .*: fsck') seed=$seed kernel=$(tests/fetch-kernel-files --release)"
 [ "$failed" -eq 0 ]
