@@ -79,9 +79,13 @@ endif
 
 fault-modules: $(FAULTS:%=build/fault-%/dm-cowstack.ko)
 
+# All are built in one place, one after the other: only kernel/fault.c differs.
 build/fault-%/dm-cowstack.ko: headers FORCE
-	@$(call copy_sources,$(@D))
-	+$(call build_module,$(CURDIR)/$(@D),COWSTACK_FAULT=$*)
+	@mkdir -p $(@D)
+	+@exec 9>build/fault.lock && flock 9 && \
+		$(call copy_sources,build/fault) && \
+		$(call build_module,$(CURDIR)/build/fault,COWSTACK_FAULT=$*) && \
+		cp build/fault/dm-cowstack.ko $@
 
 fault-table:
 	@tests/fault-table
@@ -140,9 +144,9 @@ crash-test:
 check:
 	tests/install-packages
 	tests/fetch-kernel-files
-	$(MAKE) all guest-programs KERNEL=$$(tests/fetch-kernel-files --release)
+	$(MAKE) -j 2 all guest-programs KERNEL=$$(tests/fetch-kernel-files --release)
 	$(MAKE) kernel-modules
-	$(MAKE) debug-module
+	$(MAKE) -j 2 debug-module
 	tests/run -j 2
 
 # Everything faults.md asks numbers of: hours. See tests/check-long.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Fault-seeded builds: with COWSTACK_FAULT=n one rule of the order of things is
+ * Fault-seeded builds: with COWSTACK_FAULT one rule of the order of things is
  * broken on purpose, and the tests must notice.  In every other build the
  * compiler sees a constant false and nothing is left of it.
  */
@@ -23,6 +23,9 @@ enum cowstack_fault {
 #ifndef COWSTACK_FAULT
 #define COWSTACK_FAULT 0
 #endif
+
+/* What COWSTACK_FAULT is in such a build of the module: kernel/fault.c. */
+extern const int cowstack_broken_rule;
 
 #define cowstack_fault(n) (COWSTACK_FAULT == (n))
 
