@@ -105,5 +105,6 @@ check "the content is the same" cmp /dev/mapper/v /dev/shadow
 dmsetup remove v
 dmsetup remove st
 check "the module unloads" rmmod dm_cowstack
+echo "# totals: storm_seconds=$seconds"
 check "the store is clean" dmcommit check /dev/ssd
 done_testing
