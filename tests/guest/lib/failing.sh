@@ -67,7 +67,7 @@ lines_with()
 content()
 {
 	dd if="$1" bs=64k skip="${2:-0}" ${3:+count="$3"} iflag=direct 2>/dev/null |
-		md5sum
+		xxhsum
 }
 
 # read_chunk CHUNK DEVICE: what becomes of it

@@ -22,7 +22,7 @@ writes_of()
 
 sum()
 {
-	dd if="$1" bs=1M iflag=direct 2>/dev/null | md5sum
+	dd if="$1" bs=1M iflag=direct 2>/dev/null | xxhsum
 }
 
 # put NAME MB [SEEK]
@@ -117,7 +117,7 @@ test_shared()
 	up b 2 $size /dev/base st
 	put b 1 8
 	own=$(dd if=/dev/mapper/b bs=1M skip=8 count=1 iflag=direct 2>/dev/null |
-		md5sum)
+		xxhsum)
 	put a 2
 	dmesg -c >/dev/null
 	start_refused "the base is also that of b" a
@@ -127,11 +127,11 @@ test_shared()
 		a retain 1
 	commit a
 	is "$(sum /dev/base)" "$(sum /dev/mapper/a)" "the base is a"
-	is "$(dd if=/dev/mapper/b bs=1M count=8 iflag=direct 2>/dev/null | md5sum)" \
-		"$(dd if=/dev/base bs=1M count=8 iflag=direct 2>/dev/null | md5sum)" \
+	is "$(dd if=/dev/mapper/b bs=1M count=8 iflag=direct 2>/dev/null | xxhsum)" \
+		"$(dd if=/dev/base bs=1M count=8 iflag=direct 2>/dev/null | xxhsum)" \
 		"b shows it too, where it holds nothing"
 	is "$(dd if=/dev/mapper/b bs=1M skip=8 count=1 iflag=direct 2>/dev/null |
-		md5sum)" "$own" "and its own where it does"
+		xxhsum)" "$own" "and its own where it does"
 	start_refused "the base is also that of a" b
 	put a 1
 	dmsetup remove b

@@ -78,7 +78,7 @@ same()
 # base_has TEXT FILE CHUNK COUNT: the base has there what FILE has
 base_has()
 {
-	is "$(content /dev/slow "$3" "$4")" "$(dd if="$2" bs=64k skip="$3" count="$4" status=none | md5sum)" \
+	is "$(content /dev/slow "$3" "$4")" "$(dd if="$2" bs=64k skip="$3" count="$4" status=none | xxhsum)" \
 		"$1"
 }
 

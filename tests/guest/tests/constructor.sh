@@ -46,7 +46,7 @@ exchange()
 
 content()
 {
-	dd if="$1" bs=1M iflag=direct 2>/dev/null | md5sum
+	dd if="$1" bs=1M iflag=direct 2>/dev/null | xxhsum
 }
 
 # base_of ID: what the volume has as its base

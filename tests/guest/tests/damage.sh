@@ -20,7 +20,7 @@ records=64
 
 content()
 {
-	dd if="$1" bs=1M iflag=direct 2>/dev/null | md5sum
+	dd if="$1" bs=1M iflag=direct 2>/dev/null | xxhsum
 }
 
 up()

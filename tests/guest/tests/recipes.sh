@@ -129,6 +129,6 @@ for block in "${blocks[@]}"; do
 	run_block "$block"
 done
 check "what was on the SSD alone is there again" mount -o ro /dev/mapper/vm2 /mnt
-is "$(cat /mnt/[0-9]* | md5sum)" "$(cat /tmp/blocks/* | md5sum)" "file by file"
+is "$(cat /mnt/[0-9]* | xxhsum)" "$(cat /tmp/blocks/* | xxhsum)" "file by file"
 umount /mnt
 done_testing

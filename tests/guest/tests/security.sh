@@ -19,7 +19,7 @@ dmsetup create v --table "$(stack_line 1 "$size" /dev/base st)"
 
 content()
 {
-	dd if="$1" bs=1M iflag=direct 2>/dev/null | md5sum
+	dd if="$1" bs=1M iflag=direct 2>/dev/null | xxhsum
 }
 
 # secret TEXT BYTES: as many of it
@@ -83,7 +83,7 @@ dmcommit format /dev/image --name evil >/dev/null
 dd if=/dev/image of=/dev/mapper/v bs=1M oflag=direct 2>/dev/null
 dmsetup message v 0 commit start
 is "$(wait_for_job v)" completed "a guest's disk that looks like a store is committed"
-is "$(head -c 8192 /dev/base | md5sum)" "$(head -c 8192 /dev/image | md5sum)" \
+is "$(head -c 8192 /dev/base | xxhsum)" "$(head -c 8192 /dev/image | xxhsum)" \
 	"now the base looks like one"
 remember_state
 refused "base is a stack's base" attach_store evil /dev/base
@@ -93,7 +93,7 @@ nothing_changed "a base that looks like a store"
 check_fails "nothing has brought up what is on it" grep -q evil <(dmsetup ls; dmcommit list)
 dmsetup remove v
 check "it is a base still" dmsetup create v --table "$(stack_line 1 "$size" /dev/base st)"
-is "$(head -c $((12 << 20)) /dev/mapper/v | md5sum)" "$(md5sum </dev/image)" \
+is "$(head -c $((12 << 20)) /dev/mapper/v | xxhsum)" "$(xxhsum </dev/image)" \
 	"with what the guest wrote"
 
 # --- a table that is loaded and not live changes nothing ---

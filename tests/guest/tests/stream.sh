@@ -51,7 +51,7 @@ fresh()
 content_of()
 {
 	blockdev --flushbufs "$1"
-	md5sum <"$1"
+	xxhsum <"$1"
 }
 
 content_is_right()

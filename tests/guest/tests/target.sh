@@ -58,7 +58,7 @@ lines()
 part()
 {
 	blockdev --flushbufs "$3" 2>/dev/null
-	dd if="$3" bs=512 skip="$1" count="$2" 2>/dev/null | md5sum
+	dd if="$3" bs=512 skip="$1" count="$2" 2>/dev/null | xxhsum
 }
 
 # same_part TEXT SECTOR SECTORS DEVICE SECTOR: it is the shadow's part

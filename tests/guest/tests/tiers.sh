@@ -32,7 +32,7 @@ refuses()
 
 sum()
 {
-	dd if="$1" bs=1M iflag=direct 2>/dev/null | md5sum
+	dd if="$1" bs=1M iflag=direct 2>/dev/null | xxhsum
 }
 
 # is_same DEVICE DEVICE TEXT: byte for byte, past the page cache
