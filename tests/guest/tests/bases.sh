@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 1024 --cpus 2 --timeout 400
+# guest in check: --cpus 1
 # Bases that several volumes have, and bases that are the wrong ones.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh

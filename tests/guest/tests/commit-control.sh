@@ -5,7 +5,6 @@
 # many at once; what stays over a removal and a crash; who is kept back, and who waits
 # for whose turn. The longest message and the longest stall of a user are printed.
 # An argument is the seed.
-# alone
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/failing.sh

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 1024 --cpus 2 --timeout 600
+# guest in check: --cpus 1
 # A commit that meets errors: what each on_error makes of them, what the status says and
 # what stays where; that a start finishes when the fault is gone; that verify sees what
 # a disk hides; steps that fail; a destination that is full; who may use the base then.

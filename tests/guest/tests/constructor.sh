@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 1024 --cpus 2 --timeout 400
+# guest in check: --cpus 1
 # Every table that a constructor or a resume refuses: the reason is in the log, what is
 # live goes on as it was, nothing is left. Stores that are damaged are in damage.sh.
 #

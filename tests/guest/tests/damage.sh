@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 1024 --cpus 2 --timeout 400
+# guest in check: --cpus 1
 # Stores that are damaged, or made by a later version: module and tool name what is
 # wrong, and where; neither writes anything. One bad superblock of the two is mended.
 # With the argument "ranges": only words that lie in no volume's range.

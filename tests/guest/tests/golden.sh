@@ -11,6 +11,7 @@
 # guest: --add tests/golden/large.store.xz --add tests/golden/large.base.xz --add tests/golden/large.live
 # guest: --add tests/golden/grown.store.xz --add tests/golden/grown.base.xz --add tests/golden/grown.live
 # guest: --add tests/golden/gone.store.xz --add tests/golden/gone.base.xz --add tests/golden/gone.live
+# guest in check: --cpus 1
 # Stores of format version 1 that were made once: the module shows of each what the one
 # that made it did, goes on with jobs that were cut off, and leaves it clean. Feature bits
 # of later versions.

@@ -4,6 +4,7 @@
 # guest: --add /usr/sbin/mkfs.xfs --add /usr/sbin/xfs_repair
 # guest: --add /usr/bin/btrfs --add /usr/sbin/mkfs.btrfs
 # guest: --add /lib/x86_64-linux-gnu/libgcc_s.so.1
+# guest in check: --cpus 1
 # not on the debug kernel: it has no xfs and no btrfs
 # ext4, xfs and btrfs on a stack that is committed while they are mounted: the base alone,
 # its journal replayed on a copy, is the file system as of the snapshot, as their own

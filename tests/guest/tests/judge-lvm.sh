@@ -3,6 +3,7 @@
 # guest: --memory 1024 --cpus 2 --timeout 600 --add build/tests/tree_work --add build/tests/fill
 # guest: --add /usr/sbin/lvm --add /usr/sbin/thin_check --add /usr/sbin/sfdisk
 # guest: --add /usr/bin/partx
+# guest in check: --cpus 1
 # not on the debug kernel: it knows no partition tables
 # Partition tables and LVM, thin pools too, above a stack; store and base on logical
 # volumes and on thin ones below, whose pool gets full: errors are said, nothing is lost,

@@ -3,6 +3,7 @@
 # guest: --memory 1024 --cpus 2 --timeout 400 --add build/tests/tree_work --add build/tests/fill
 # guest: --module btrfs --add /usr/sbin/fstrim --add /usr/sbin/mkfs.xfs --add /usr/bin/btrfs
 # guest: --add /usr/sbin/mkfs.btrfs --add /usr/sbin/xfs_repair
+# guest in check: --cpus 1
 # not on the debug kernel: it has no xfs and no btrfs
 # blkdiscard and fstrim: what is discarded comes back in the store, reads as zero, and at a
 # commit goes down as room of the base too.

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 1024 --cpus 2 --timeout 500
+# guest in check: --cpus 1
 # Commits of any range: into the base and into lower layers, what is spared, what is
 # refused, clean copies, clones. The content is compared with a model all along.
 . /lib/cowstack-tests/tap.sh

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 1280 --cpus 2 --timeout 600 --add Documentation/tiers.rst
+# guest in check: --cpus 1
 # Runs the commands of Documentation/tiers.rst as they stand there: each literal block
 # that begins with a comment, by "bash -e". Five machines do for twenty; lvcreate and
 # lvextend are ours, as a guest has no LVM; disks die between two blocks.

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 1024 --cpus 2 --timeout 900 --add /usr/bin/script
+# guest in check: --cpus 1
 # dmcommit around commits: ranges, control, dry run, errors, clones, streams; bases and
 # stores in files; bases that share devices with their store; the progress bar.
 . /lib/cowstack-tests/tap.sh

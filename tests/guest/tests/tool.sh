@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 1024 --cpus 2 --timeout 600 --add /usr/bin/script
+# guest in check: --cpus 1
 # dmcommit: every command, its exit codes, its one line on stderr, its JSON.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh

@@ -3,6 +3,7 @@
 # guest: --memory 768 --cpus 2 --timeout 400 --add build/tests/udevadm
 # guest: --add /lib/udev/rules.d/55-dm.rules --add /lib/udev/rules.d/60-persistent-storage-dm.rules
 # guest: --add /lib/udev/rules.d/95-dm-notify.rules
+# guest in check: --cpus 1
 # dmcommit where udev runs: who makes the nodes and when they are there, what the rules
 # are told, and that no semaphore is left whatever becomes of a command.
 . /lib/cowstack-tests/tap.sh
