@@ -46,7 +46,7 @@ guest()
 	local script=tests/guest/tests/$1.sh options status=0
 	shift
 
-	read -r -a options < <(sed -n 's/^# guest: //p' "$script" | tr '\n' ' ')
+	read -r -a options <<<"$(sed -n 's/^# guest: //p' "$script" | tr '\n' ' ')"
 	say "$(basename "$script" .sh) $*"
 	tests/guest/run "${options[@]}" --timeout 14400 "$script" "$@" >"$work/output" 2>&1 ||
 		status=$?
