@@ -20,7 +20,7 @@ echo "totals: cuts=$COWSTACK_LONG_PERCENT seed=7"
 END
 cat >tests/long/20-split.sh <<'END'
 #!/bin/bash
-# parts: first second-1
+# parts: first second-1 second-10
 echo "totals: part=$1"
 [ ! -e fails ]
 END
@@ -59,18 +59,22 @@ git init --quiet
 echo output >>.gitignore
 commit first
 first=$(git rev-parse --short=12 HEAD)
-is "$(tests/check-long --list | tr '\n' ' ')" "10-whole 20-split-first 20-split-second-1 " \
+is "$(tests/check-long --list | tr '\n' ' ')" "10-whole 20-split-first 20-split-second-1 20-split-second-10 " \
 	"a script with parts is run part by part"
 
 check "a share of a part passes" env COWSTACK_LONG_PERCENT=20 tests/check-long whole
 like "$(section 10-whole)" "^Commit $first, .* 20 percent .*::[|]    cuts: 20[|]    seed: 7[|]\$" \
 	"it is recorded, with commit, share and totals"
-like "$(cat "$report")" "Of 3 parts 0 have run with full numbers, 1 with a share, 2 not at all." \
+like "$(cat "$report")" "Of 4 parts 0 have run with full numbers, 1 with a share, 3 not at all." \
 	"and that others have not run"
 is "$(section 20-split-first)" "Not run yet.|" "these are named"
 
+is "$(tests/check-long --list second | tr '\n' ' ')" "20-split-second-1 20-split-second-10 " \
+	"a part of a name is all that have it"
+is "$(tests/check-long --list 20-split-second-1)" 20-split-second-1 "a whole name is that part alone"
+
 commit recorded
-check "a part by its argument passes" tests/check-long split-second
+check "a part by its argument passes" tests/check-long 20-split-second-1
 like "$(section 20-split-second-1)" "^Commit .*[|]    part: second-1[|]\$" "it is recorded"
 like "$(section 10-whole)" "^Commit $first, .* 20 percent " "and the other's section stays as it is"
 long whole
@@ -81,7 +85,7 @@ like "$(section 10-whole)" " 100 percent " "a smaller one does not replace it"
 commit recorded
 long --continue
 is "$(grep -c 'has passed' output)" 2 "--continue runs what has not passed: a commit of the report alone is none"
-like "$(cat "$report")" "Of 3 parts 3 have run with full numbers, 0 with a share, 0 not at all." \
+like "$(cat "$report")" "Of 4 parts 4 have run with full numbers, 0 with a share, 0 not at all." \
 	"all have run"
 
 commit recorded
