@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The command line.  One table of commands and one of options say what there
- * is; parsing, --help and the checks before a command runs all come from them.
+ * The command line: parsing, and the checks before a command runs.  What there is
+ * stands in command_table.c.
  */
 #ifndef DMCOMMIT_OPTIONS_H
 #define DMCOMMIT_OPTIONS_H
