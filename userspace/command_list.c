@@ -9,12 +9,12 @@ enum { NAME, TYPE, STATE, SIZE, USED, CLEAN, LAYERS, JOB, DEVICE };
 static const struct column columns[] = {
 	[NAME] = { "NAME", "name", COLUMN_TREE },
 	[TYPE] = { "TYPE", "type", COLUMN_TEXT },
-	[STATE] = { "STATE", "state", COLUMN_TEXT },
+	[STATE] = { "STATE", "state", COLUMN_STATE },
 	[SIZE] = { "SIZE", "size_bytes", COLUMN_SIZE },
 	[USED] = { "USED", "used_bytes", COLUMN_SIZE },
 	[CLEAN] = { "CLEAN", "clean_bytes", COLUMN_SIZE },
 	[LAYERS] = { "LAYERS", "layers", COLUMN_NUMBER },
-	[JOB] = { "JOB", "job_state", COLUMN_TEXT },
+	[JOB] = { "JOB", "job_state", COLUMN_STATE },
 	[DEVICE] = { "DEVICE OR BASE", "device", COLUMN_TEXT },
 };
 

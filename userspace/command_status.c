@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <stdio.h>
-#include <unistd.h>
-
 #include "commands.h"
 #include "error_list.h"
-#include "signals.h"
+#include "live_view.h"
 #include "status_view.h"
 
 enum { WATCH_INTERVAL = 1000 };		/* milliseconds */
@@ -101,31 +98,17 @@ static enum exit_code show(const struct options *options)
 	return code;
 }
 
-static void separate(const struct options *options)
+static enum exit_code show_again(const void *context)
 {
-	const char *terminal = getenv("TERM");
-
-	if (options->json)
-		return;
-	if (isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb"))
-		printf("\033[H\033[2J");
-	else
-		printf("\n");
+	return show(context);
 }
 
 enum exit_code command_status(const struct options *options)
 {
-	enum exit_code code;
-
 	if (options->errors && !options->argument_count)
 		return fail(EXIT_USAGE, "status: --errors wants a volume");
-	for (;;) {
-		code = show(options);
-		if (code || !options->watch)
-			return code;
-		if (fflush(stdout))
-			return EXIT_FAILED;
-		sleep_milliseconds(WATCH_INTERVAL);
-		separate(options);
-	}
+	if (options->watch)
+		return live_view_run(show_again, options, WATCH_INTERVAL,
+				     options->json);
+	return show(options);
 }

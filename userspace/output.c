@@ -5,6 +5,7 @@
 
 #include "output.h"
 #include "size.h"
+#include "terminal.h"
 
 struct output {
 	struct libscols_table *table;
@@ -66,7 +67,9 @@ struct output *output_begin(const char *name, const struct column *columns,
 		return output;
 	}
 	if (scols_table_set_name(output->table, name) ||
-	    scols_table_enable_json(output->table, json))
+	    scols_table_enable_json(output->table, json) ||
+	    scols_table_enable_colors(output->table,
+				      !json && terminal_has_colours()))
 		output->failed = true;
 	for (i = 0; i < count; i++)
 		add_column(output, &columns[i]);
@@ -84,6 +87,16 @@ struct row *output_add_row(struct output *output, struct row *parent)
 	return (void *)line;
 }
 
+static void set_colour(struct output *output, struct row *row, size_t column,
+		       const char *word)
+{
+	struct libscols_cell *cell = scols_line_get_cell((void *)row, column);
+	const char *colour = colour_name(word);
+
+	if (colour && (!cell || scols_cell_set_color(cell, colour)))
+		output->failed = true;
+}
+
 void output_set_text(struct output *output, struct row *row, size_t column,
 		     const char *text)
 {
@@ -93,6 +106,8 @@ void output_set_text(struct output *output, struct row *row, size_t column,
 		text = "-";
 	if (scols_line_set_data((void *)row, column, text))
 		output->failed = true;
+	if (text && output->columns[column].kind == COLUMN_STATE)
+		set_colour(output, row, column, text);
 }
 
 void output_set_number(struct output *output, struct row *row, size_t column,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * libsmartcols, and nothing but it: tables and trees, as text or as JSON.
+ * libsmartcols, and nothing but it: tables and trees, as text or as JSON.  Its JSON
+ * is rows and rows under them; what is nested otherwise (a volume's store, its job)
+ * is written by json.c.
  */
 #ifndef DMCOMMIT_OUTPUT_H
 #define DMCOMMIT_OUTPUT_H
@@ -14,6 +16,7 @@ enum column_kind {
 	COLUMN_NUMBER,
 	COLUMN_SIZE,			/* bytes; "1.5G" for people */
 	COLUMN_FLAG,			/* "yes" or nothing for people */
+	COLUMN_STATE,			/* text; in colour on a terminal */
 };
 
 struct column {

@@ -1,28 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "progress_bar.h"
 #include "size.h"
+#include "terminal.h"
 
-enum { MAX_WIDTH = 512, DEFAULT_WIDTH = 80, LEAST_BAR = 10, MOST_BAR = 50 };
+enum { LEAST_BAR = 10, MOST_BAR = 50 };
 
 bool progress_bar_possible(void)
 {
-	const char *terminal = getenv("TERM");
-
-	return isatty(STDERR_FILENO) && terminal && strcmp(terminal, "dumb");
-}
-
-static unsigned int terminal_width(void)
-{
-	struct winsize size;
-
-	/* Serial lines do not know. */
-	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) || !size.ws_col)
-		return DEFAULT_WIDTH;
-	return min_t(unsigned int, size.ws_col, MAX_WIDTH);
+	return terminal_is_able(STDERR_FILENO);
 }
 
 static unsigned int percent_done(const struct job_view *view)
@@ -101,8 +89,8 @@ void progress_bar_format(char *line, size_t size, unsigned int width,
 void progress_bar_draw(const char *name, const char *state,
 		       const struct job_view *view)
 {
-	unsigned int width = terminal_width() - 1;
-	char line[MAX_WIDTH + 1];
+	unsigned int width = terminal_width(STDERR_FILENO) - 1;
+	char line[TERMINAL_MAX_WIDTH + 1];
 
 	progress_bar_format(line, sizeof(line), width, name, state, view);
 	/* Blanks over what is left of a longer line: terminals differ. */
@@ -112,6 +100,6 @@ void progress_bar_draw(const char *name, const char *state,
 
 void progress_bar_end(void)
 {
-	fprintf(stderr, "\r%*s\r", (int)terminal_width() - 1, "");
+	fprintf(stderr, "\r%*s\r", (int)terminal_width(STDERR_FILENO) - 1, "");
 	fflush(stderr);
 }

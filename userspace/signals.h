@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * SIGINT and SIGTERM, around what must not be cut in half and during waits.
+ * SIGINT, SIGTERM and SIGHUP, around what must not be cut in half and during waits.
  */
 #ifndef DMCOMMIT_SIGNALS_H
 #define DMCOMMIT_SIGNALS_H

@@ -5,6 +5,13 @@
 #include "base_alone.h"
 #include "size.h"
 #include "status_view.h"
+#include "terminal.h"
+
+/* Of how things stand. */
+static void print_word(const char *word)
+{
+	printf("%s%s%s", colour_begin(word), word, colour_end(word));
+}
 
 static bool is_down(const struct stack_status *status)
 {
@@ -33,10 +40,12 @@ static void print_base(const struct status_view *view)
 	if (view->base_file[0])
 		printf(", file %s", view->base_file);
 	printf("\n");
-	if (alone[0])
-		printf("          %s: %s\n", alone,
-		       base_alone_words(alone, time,
-					find_base_job(status), words));
+	if (!alone[0])
+		return;
+	printf("          ");
+	print_word(alone);
+	printf(": %s\n", base_alone_words(alone, time, find_base_job(status),
+					  words));
 }
 
 static void print_room(const struct store *store)
@@ -50,8 +59,10 @@ static void print_room(const struct store *store)
 	if (status->clean)
 		printf(", %s clean", size_print(status->clean * chunk_bytes,
 						clean));
-	if (status->out_of_space)
-		printf(", OUT OF SPACE");
+	if (status->out_of_space) {
+		printf(", ");
+		print_word("OUT OF SPACE");
+	}
 	printf("\n");
 }
 
@@ -107,7 +118,8 @@ static void print_state(const struct status_view *view,
 	const struct job_status *job = &view->status.job;
 	char text[SIZE_TEXT];
 
-	printf(": %s", job->state);
+	printf(": ");
+	print_word(job->state);
 	print_progress(figures);
 	print_way_on(view);
 	if (figures->seconds_left != U64_MAX)
@@ -158,10 +170,11 @@ void status_print_volume_text(const struct status_view *view)
 {
 	char size[SIZE_TEXT];
 
-	printf("%s: volume of %s, %s\n", view->volume->name,
+	printf("%s: volume of %s, ", view->volume->name,
 	       size_print(view->volume->line.sectors << COWSTACK_SECTOR_SHIFT,
-			  size),
-	       view->status.mode);
+			  size));
+	print_word(view->status.mode);
+	printf("\n");
 	if (!strcmp(view->status.mode, "fail"))
 		return;
 	print_base(view);
@@ -178,9 +191,10 @@ void status_print_store_text(const struct store *store)
 {
 	char path[DEVICE_PATH], file[DEVICE_PATH], chunk[SIZE_TEXT];
 
-	printf("%s: store on %s, %s\n", store->device.name,
-	       device_path(store->major, store->minor, path),
-	       store->error ? "fail" : store->status.mode);
+	printf("%s: store on %s, ", store->device.name,
+	       device_path(store->major, store->minor, path));
+	print_word(store->error ? "fail" : store->status.mode);
+	printf("\n");
 	if (store->error || !strcmp(store->status.mode, "fail"))
 		return;
 	if (device_backing_file(store->major, store->minor, file))
