@@ -130,6 +130,8 @@ const struct command command_table[] = {
 	  command_status, "what is going on" },
 	{ "list", GROUP_STATUS, "", ALLOWED(JSON), 0, 0,
 	  command_list, "all attached stores and their volumes" },
+	{ "tree", GROUP_STATUS, "", ALLOWED(JSON), 0, 0,
+	  command_tree, "what lies on what: bases, stores, volumes, layers, clones" },
 	{ "check", GROUP_METADATA, "DEV", ALLOWED(JSON), 0, 0,
 	  command_check, "check a store's metadata, changing nothing" },
 };

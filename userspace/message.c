@@ -118,8 +118,8 @@ static int ask_of_volume(const struct volume *volume, const char *verb,
 	return mapper_message(volume->store->device.name, 0, text, reply);
 }
 
-enum exit_code volume_layers(const struct volume *volume,
-			     struct layer_line **layers, size_t *count)
+int volume_try_layers(const struct volume *volume, struct layer_line **layers,
+		      size_t *count)
 {
 	char *reply;
 	int error = ask_of_volume(volume, "layers", &reply);
@@ -132,9 +132,17 @@ enum exit_code volume_layers(const struct volume *volume,
 	if (error) {
 		free(*layers);
 		*layers = NULL;
-		return fail_message(error, volume->name, "layers");
+		*count = 0;
 	}
-	return EXIT_DONE;
+	return error;
+}
+
+enum exit_code volume_layers(const struct volume *volume,
+			     struct layer_line **layers, size_t *count)
+{
+	int error = volume_try_layers(volume, layers, count);
+
+	return error ? fail_message(error, volume->name, "layers") : EXIT_DONE;
 }
 
 enum exit_code volume_record(const struct volume *volume,

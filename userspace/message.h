@@ -24,6 +24,10 @@ enum exit_code stack_ask(const struct volume *volume, const char *message,
 enum exit_code volume_layers(const struct volume *volume,
 			     struct layer_line **layers, size_t *count);
 
+/* The same without a word where it cannot be told. */
+int volume_try_layers(const struct volume *volume, struct layer_line **layers,
+		      size_t *count);
+
 /* What the records say of a volume, in the words of a stack. */
 enum exit_code volume_record(const struct volume *volume,
 			     struct stack_status *status);
