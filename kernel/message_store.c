@@ -2,6 +2,7 @@
 /* What a store is told. */
 #include <linux/ktime.h>
 
+#include "core/map_count.h"
 #include "job.h"
 #include "message.h"
 
@@ -221,6 +222,90 @@ static int list_layers(struct message *m)
 	return show(m, message_list_layers);
 }
 
+/* --- map --- */
+
+/* @layer alone, or all of the volume's for the base; metadata_lock held. */
+static int find_counted(const struct message *m, struct cowstack_range *range,
+			const struct cowstack_volume **found)
+{
+	struct cowstack_volume *volume =
+		cowstack_volume_find(&m->store->metadata, m->words.volume);
+	struct cowstack_layer *layer;
+
+	if (!volume)
+		return message_refuse(m, -ENOENT, "volume %s: no such volume",
+				      m->argv[1]);
+	*found = volume;
+	if (!m->words.layer) {
+		cowstack_range_fill(range, volume->top, NULL);
+		return 0;
+	}
+	layer = volume->top;
+	while (layer && from_layer_id(layer->id) != m->words.layer)
+		layer = layer->parent;
+	if (!layer)
+		return message_refuse(m, -ENOENT, "layer %s: no such layer",
+				      m->argv[2]);
+	cowstack_range_fill(range, layer, layer->parent);
+	return 0;
+}
+
+struct counter {
+	struct cowstack_map_count count;
+	struct cowstack_range range;
+};
+
+static int count_map(const struct message *m, struct counter *c)
+{
+	const struct cowstack_geometry *g = store_geometry(m->store);
+	const struct cowstack_volume *volume;
+	bool more = true;
+	int error = 0;
+
+	while (!error && more) {
+		mutex_lock(&m->store->metadata_lock);
+		error = find_counted(m, &c->range, &volume);
+		if (!error && !c->count.parts)
+			cowstack_map_count_begin(&c->count, g, volume,
+						 m->words.number);
+		if (!error)
+			more = cowstack_map_count_pages(&c->count, g,
+							&c->range);
+		mutex_unlock(&m->store->metadata_lock);
+		cond_resched();
+	}
+	return error;
+}
+
+/*
+ * <chunks> <chunks of a part>, then of each part that is not empty <number> <used>
+ * <clean> <zero> <hidden>
+ */
+static int show_map(struct message *m)
+{
+	struct counter *c = kvzalloc(sizeof(*c), GFP_KERNEL);
+	const struct cowstack_map_part *part;
+	char *result = m->result;
+	unsigned int maxlen = m->maxlen;
+	size_t sz = 0;
+	u32 i;
+	int error;
+
+	if (!c)
+		return message_explain(m, -ENOMEM);
+	error = count_map(m, c);
+	if (!error)
+		DMEMIT("%llu %llu\n", c->count.chunks, c->count.part_chunks);
+	for (i = 0; i < c->count.parts && !error; i++) {
+		part = &c->count.part[i];
+		if (part->used || part->zero)
+			DMEMIT("%u %llu %llu %llu %llu\n", i, part->used,
+			       part->clean, part->zero, part->hidden);
+	}
+	kvfree(c);
+	return error ? error : 1;
+}
+
 const message_handler store_handlers[VERB_COUNT] = {
 	[VERB_CREATE_VOLUME] = create_volume,
 	[VERB_CLONE_VOLUME] = clone_volume,
@@ -230,4 +315,5 @@ const message_handler store_handlers[VERB_COUNT] = {
 	[VERB_VOLUMES] = list_volumes,
 	[VERB_VOLUME] = show_volume,
 	[VERB_VOLUME_LAYERS] = list_layers,
+	[VERB_MAP] = show_map,
 };

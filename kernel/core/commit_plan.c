@@ -13,9 +13,8 @@ void cowstack_range_fill(struct cowstack_range *range,
 			range->layer[range->count++] = layer;
 }
 
-/* The least page number from @number on that any layer has; false: none. */
-static bool next_page(struct cowstack_layer *const *layers, u32 count,
-		      u64 *number)
+bool cowstack_layers_next_page(struct cowstack_layer *const *layers, u32 count,
+			       u64 *number)
 {
 	u64 least = U64_MAX;
 	u32 i;
@@ -47,7 +46,7 @@ bool cowstack_layers_next(struct cowstack_layer *const *layers, u32 count,
 	u64 at = from_vchunk(*chunk);
 	u64 number = at / COWSTACK_PAGE_CHUNKS;
 
-	while (next_page(layers, count, &number)) {
+	while (cowstack_layers_next_page(layers, count, &number)) {
 		u64 end = (number + 1) * COWSTACK_PAGE_CHUNKS;
 
 		for (at = max(at, end - COWSTACK_PAGE_CHUNKS); at < end; at++) {

@@ -32,6 +32,10 @@ void cowstack_range_fill(struct cowstack_range *range,
 bool cowstack_layers_know(struct cowstack_layer *const *layers, u32 count,
 			  vchunk_t chunk);
 
+/* The first page, by number, from *@number on that any has; false: none. */
+bool cowstack_layers_next_page(struct cowstack_layer *const *layers, u32 count,
+			       u64 *number);
+
 /* The first chunk from *@chunk on that any of them has one for; false: none. */
 bool cowstack_layers_next(struct cowstack_layer *const *layers, u32 count,
 			  vchunk_t *chunk);

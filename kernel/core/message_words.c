@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "format.h"
+#include "map_count.h"
 #include "message_words.h"
 
 struct parser {
@@ -89,6 +90,23 @@ static int parse_resize(struct parser *p)
 static int parse_volume(struct parser *p)
 {
 	return take_volume(p, 1, &p->words->volume);
+}
+
+/* <volume id> <layer> <parts> */
+static int parse_map(struct parser *p)
+{
+	u64 *parts = &p->words->number;
+	int error = take_volume(p, 1, &p->words->volume);
+
+	if (!error)
+		error = take_layer(p, 2);
+	if (error)
+		return error;
+	if (parse_number(p->argv[3], parts) || !*parts ||
+	    *parts > COWSTACK_MAP_PARTS)
+		return refusal_set(p->refusal, -EINVAL, "bad number of parts %s",
+				   p->argv[3]);
+	return 0;
 }
 
 static int parse_snapshot(struct parser *p)
@@ -279,6 +297,7 @@ static const struct verb store_verbs[] = {
 	  .parse = parse_volume },
 	{ "layers", 1, 1, .verb = VERB_VOLUME_LAYERS, .question = true,
 	  .parse = parse_volume },
+	{ "map", 3, 3, .verb = VERB_MAP, .question = true, .parse = parse_map },
 };
 
 /* The words of commit and stream behind the second have verbs of their own. */

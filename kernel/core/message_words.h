@@ -18,6 +18,7 @@ enum message_verb {
 	VERB_VOLUMES,
 	VERB_VOLUME,
 	VERB_VOLUME_LAYERS,
+	VERB_MAP,
 	/* to a stack */
 	VERB_SNAPSHOT,
 	VERB_COMMIT_START,
@@ -70,7 +71,7 @@ struct message_words {
 	volume_id_t volume;
 	volume_id_t source;		/* of a clone */
 	u32 layer;
-	u64 number;			/* sectors, a sector, a rate */
+	u64 number;			/* sectors, a sector, a rate, parts */
 	const char *name;		/* valid, one of the words; NULL: none */
 	struct job_options options;
 };

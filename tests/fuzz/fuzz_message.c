@@ -24,6 +24,7 @@ static const struct {
 	[VERB_VOLUMES] = { "volumes", "" },
 	[VERB_VOLUME] = { "volume", "v" },
 	[VERB_VOLUME_LAYERS] = { "layers", "v" },
+	[VERB_MAP] = { "map", "vln" },
 	[VERB_SNAPSHOT] = { "snapshot", "N" },
 	[VERB_COMMIT_START] = { "commit start", "o" },
 	[VERB_COMMIT_PLAN] = { "commit plan", "o" },

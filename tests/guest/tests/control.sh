@@ -80,12 +80,17 @@ message_refused "create_volume: bad name a:b" st create_volume 1 100 a:b
 message_refused "clone_volume: volume 1: no such volume" st clone_volume 2 1 1
 message_refused "volume: volume 1: no such volume" st volume 1
 message_refused "layers: bad volume id x" st layers x
+message_refused "map: wrong number of words" st map 1 0
+message_refused "map: bad number of parts 0" st map 1 0 0
+message_refused "map: bad number of parts 513" st map 1 0 513
+message_refused "map: volume 1: no such volume" st map 1 0 8
 message_refused "set: feature high_watermark is not built yet" st set high_watermark 50
 message_refused "set: unknown feature foo" st set foo 1
 check "a volume is made" dmsetup message st 0 create_volume 1 "$size" v
 message_refused "create_volume: id or name is taken" st create_volume 1 100 other
 message_refused "create_volume: id or name is taken" st create_volume 2 100 v
 message_refused "resize_volume: 100 sectors is less" st resize_volume 1 100
+message_refused "map: layer 9: no such layer" st map 1 9 8
 message_refused "delete_volume: volume 9: no such volume" st delete_volume 9
 
 # --- bad stacks ---
