@@ -29,6 +29,7 @@ enum exit_code command_status(const struct options *options);
 enum exit_code command_layers(const struct options *options);
 enum exit_code command_list(const struct options *options);
 enum exit_code command_tree(const struct options *options);
+enum exit_code command_map(const struct options *options);
 enum exit_code command_wait(const struct options *options);
 enum exit_code command_pause(const struct options *options);
 enum exit_code command_resume(const struct options *options);

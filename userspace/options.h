@@ -27,6 +27,8 @@ struct options {
 	const char *top;
 	const char *until;
 	const char *on_error;
+	const char *svg;
+	const char *parts;
 	bool force;
 	bool accept_base;
 	bool read_only_base;

@@ -260,6 +260,27 @@ int plan_line_parse(const char *text, struct commit_plan *plan)
 	return line_result(&line);
 }
 
+int part_line_parse(const char *text, struct map_part *part)
+{
+	struct line line = { .at = text };
+
+	part->number = take_number(&line, U32_MAX);
+	part->used = take_number(&line, U64_MAX);
+	part->clean = take_number(&line, U64_MAX);
+	part->zero = take_number(&line, U64_MAX);
+	part->hidden = take_number(&line, U64_MAX);
+	return line_result(&line);
+}
+
+int map_line_parse(const char *text, u64 *chunks, u64 *part_chunks)
+{
+	struct line line = { .at = text };
+
+	*chunks = take_number(&line, U64_MAX);
+	*part_chunks = take_number(&line, U64_MAX);
+	return line_result(&line);
+}
+
 int run_line_parse(const char *text, struct sector_run *run)
 {
 	const u64 most = U64_MAX >> COWSTACK_SECTOR_SHIFT;

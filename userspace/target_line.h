@@ -111,6 +111,15 @@ struct commit_plan {
 	u64 freed_chunks;		/* of the store */
 };
 
+/* A line of the reply to "map", but the first. */
+struct map_part {
+	u64 number;
+	u64 used;			/* chunks, all below too */
+	u64 clean;
+	u64 zero;
+	u64 hidden;
+};
+
 /* A line of the reply to "errors". */
 struct sector_run {
 	u64 sector;
@@ -124,6 +133,9 @@ int stack_table_parse(const char *line, struct stack_table *table);
 int volume_line_parse(const char *line, struct volume_line *volume);
 int layer_line_parse(const char *line, struct layer_line *layer);
 int plan_line_parse(const char *line, struct commit_plan *plan);
+int part_line_parse(const char *line, struct map_part *part);
+/* The first line of the reply to "map". */
+int map_line_parse(const char *line, u64 *chunks, u64 *part_chunks);
 int run_line_parse(const char *line, struct sector_run *run);
 
 /* The statistic of this name, or @missing. */

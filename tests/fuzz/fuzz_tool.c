@@ -136,6 +136,7 @@ COMMAND(status)
 COMMAND(layers)
 COMMAND(list)
 COMMAND(tree)
+COMMAND(map)
 COMMAND(wait)
 COMMAND(pause)
 COMMAND(resume)
@@ -200,6 +201,7 @@ static void test_lines(const char *text)
 	struct volume_line volume;
 	struct layer_line layer;
 	struct commit_plan plan;
+	struct map_part part;
 	char uuid[LINE_UUID];
 	struct sector_run run;
 
@@ -209,6 +211,7 @@ static void test_lines(const char *text)
 	if (!layer_line_parse(text, &layer))
 		store_dm_uuid_parse(layer.role, uuid);
 	plan_line_parse(text, &plan);
+	part_line_parse(text, &part);
 	if (!run_line_parse(text, &run) &&
 	    (!run.sectors || run.sector + run.sectors < run.sector))
 		fuzz_fail("a run that has no end");

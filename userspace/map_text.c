@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The map as rows of blocks, or of letters where the terminal has none. */
+#include "size.h"
+#include "terminal.h"
+#include "volume_map.h"
+
+enum { LABEL = 22, FIGURE = 8, LEAST_COLUMNS = 16 };
+
+/* By level; then what is zeroes alone. */
+static const char *const blocks[] = {
+	" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█", "·",
+};
+
+static const char *const letters[] = {
+	" ", ".", ":", "-", "=", "+", "*", "%", "#", "0",
+};
+
+enum { ZEROES = MAP_LEVELS + 1 };
+
+unsigned int map_text_columns(unsigned int width)
+{
+	if (width < LABEL + FIGURE + LEAST_COLUMNS)
+		return LEAST_COLUMNS;
+	return min_t(unsigned int, width - LABEL - FIGURE, MAP_MAX_PARTS);
+}
+
+static const char *format_label(const struct map_row *row, char *text,
+				size_t size)
+{
+	const struct layer_line *layer = &row->layer;
+	char name[16] = "";
+
+	if (layer->name[0])
+		snprintf(name, sizeof(name), " %.*s",
+			 (int)sizeof(name) - 2, layer->name);
+	else if (strcmp(layer->role, "frozen"))
+		snprintf(name, sizeof(name), " %.*s",
+			 (int)sizeof(name) - 2, layer->role);
+	snprintf(text, size, "%u%s", layer->id, name);
+	return text;
+}
+
+/* Is all that the row has here clean? */
+static bool is_clean(const struct map_row *row, unsigned int part)
+{
+	const struct map_part *p = &row->parts[part];
+
+	return !map_row_is_base(row) && p->used && p->clean == p->used;
+}
+
+static void print_part(const struct volume_map *map, const struct map_row *row,
+		       unsigned int part, const char *const *signs)
+{
+	unsigned int level = volume_map_level(map, row, part);
+	bool colour = is_clean(row, part) && terminal_has_colours();
+
+	if (!level && row->parts[part].zero && !map_row_is_base(row))
+		level = ZEROES;
+	printf("%s%s%s", colour ? "\033[36m" : "", signs[level],
+	       colour ? "\033[0m" : "");
+}
+
+static void print_row(const struct volume_map *map, const struct map_row *row,
+		      const char *const *signs)
+{
+	u64 chunks = map_row_is_base(row) ? row->shown : row->used;
+	u64 bytes = chunks * map->chunk_bytes;
+	char label[LABEL + 1], size[SIZE_TEXT];
+	unsigned int i;
+
+	/* The last chunk may be cut by the volume's end. */
+	if (map_row_is_base(row))
+		bytes = min(bytes, map->bytes);
+	printf("%-*s|", LABEL - 2, format_label(row, label, sizeof(label)));
+	for (i = 0; i < map->parts; i++)
+		print_part(map, row, i, signs);
+	printf("| %*s\n", FIGURE - 2, size_print(bytes, size));
+}
+
+void map_text_print(const struct volume_map *map)
+{
+	const char *const *signs = terminal_has_blocks() ? blocks : letters;
+	char size[SIZE_TEXT], part[SIZE_TEXT];
+	size_t i;
+
+	printf("%s: volume of %s, each column %s\n\n", map->name,
+	       size_print(map->bytes, size),
+	       size_print(map->part_chunks * map->chunk_bytes, part));
+	for (i = 0; i < map->count; i++)
+		print_row(map, &map->rows[i], signs);
+	printf("\n%-*s\"%s\" holds little, \"%s\" all of it; \"%s\" zeroes alone%s.\n",
+	       LABEL - 1, "a layer", signs[1], signs[MAP_LEVELS],
+	       signs[ZEROES],
+	       terminal_has_colours() ? "; \033[36mclean copies\033[0m" : "");
+	printf("%-*swhat it shows, as no layer hides it.\n", LABEL - 1,
+	       "the base");
+}
