@@ -35,7 +35,7 @@ OTHER_KERNELS := 6.12 7
 
 FAULTS := 1 2 3 4 5 6 7 8 9 10
 
-.PHONY: all module tool unit coverage guest-programs check demo bench sparse warnings \
+.PHONY: all module tool install uninstall modules_install manuals unit coverage guest-programs check demo bench sparse warnings \
 	checkpatch fault-modules debug-module check-debug check-long crash-test kernel-modules \
 	model fuzz fault-table headers clean help FORCE
 
@@ -46,6 +46,8 @@ help:
 	@echo 'make module | tool  one of them; as in the kernel'"'"'s own build: W=1 C=1 V=1 LLVM=1 …'
 	@echo '  KERNEL=RELEASE    for a kernel whose headers are installed (KDIR=… elsewhere)'
 	@echo '  FAULT=N           the module with a rule broken, in build/fault-N/'
+	@echo 'make install        the tool, man pages, completions; prefix=/usr/local DESTDIR='
+	@echo 'make uninstall      takes that away; make modules_install: the module'
 	@echo 'make fault-modules  all of those'
 	@echo 'make fault-table    which test catches which of them, into Documentation/'
 	@echo 'make debug-module   that for the debug kernel, in build/debug/; builds the kernel too'
@@ -62,6 +64,7 @@ help:
 	@echo 'make sparse         sparse over the module'
 	@echo 'make warnings       the module with all warnings that the kernel knows (W=1)'
 	@echo 'make checkpatch     the style of all C files'
+	@echo 'make manuals        what mandoc and groff find wrong in the man pages'
 	@echo 'make clean'
 
 # Called first by whatever needs them, for an error that says what to do.
@@ -109,6 +112,14 @@ build/kernel-%/dm-cowstack.ko: FORCE
 
 tool:
 	$(if $(wildcard userspace/Makefile),$(MAKE) -C userspace)
+
+# The tool, its man pages and completions; below prefix=/usr/local, DESTDIR in front. The
+# module goes where the kernel looks for it, or by DKMS.
+install uninstall:
+	$(MAKE) -C userspace $@
+
+modules_install: module
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
 
 # Programs that tests run in a guest.
 GUEST_PROGRAMS := $(patsubst tests/guest/programs/%.c,build/tests/%,$(wildcard tests/guest/programs/*.c))
@@ -200,6 +211,9 @@ warnings: headers
 
 checkpatch:
 	@tests/checkpatch
+
+manuals:
+	@$(MAKE) --no-print-directory --silent -C userspace manuals-lint
 
 clean:
 	rm -rf build tests/unit/build
