@@ -80,12 +80,39 @@ static const struct known_feature *find_feature(enum feature_target target,
 	return NULL;
 }
 
+const char *feature_describe(enum feature_target target, unsigned int n,
+			     const char **values)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(known_features); i++)
+		if (known_features[i].target == target && !n--) {
+			*values = wanted(known_features[i].kind);
+			return known_features[i].name;
+		}
+	return NULL;
+}
+
+/* "on_full, no_space_timeout" */
+static void name_features(enum feature_target target, char *text, size_t size)
+{
+	const char *name, *values;
+	unsigned int n;
+	size_t used = 0;
+
+	for (n = 0; (name = feature_describe(target, n, &values)); n++)
+		if (used < size)
+			used += snprintf(text + used, size - used, "%s%s",
+					 n ? ", " : "", name);
+}
+
 enum exit_code feature_parse(const char *text, enum feature_target target,
 			     struct feature *feature)
 {
 	const char *kind = target == FEATURE_STORE ? "store" : "stack";
 	const char *equals = strchr(text, '=');
 	const struct known_feature *known;
+	char names[256];
 
 	if (!equals || equals == text || !equals[1])
 		return fail(EXIT_USAGE, "\"%s\" is not FEATURE=VALUE", text);
@@ -93,9 +120,11 @@ enum exit_code feature_parse(const char *text, enum feature_target target,
 		 (int)(equals - text), text);
 	snprintf(feature->value, sizeof(feature->value), "%s", equals + 1);
 	known = find_feature(target, feature->name);
-	if (!known)
-		return fail(EXIT_USAGE, "a %s has no feature \"%s\"", kind,
-			    feature->name);
+	if (!known) {
+		name_features(target, names, sizeof(names));
+		return fail(EXIT_USAGE, "a %s has no feature \"%s\"; it has %s",
+			    kind, feature->name, names);
+	}
 	if (strlen(equals + 1) >= sizeof(feature->value) ||
 	    !value_is_valid(known->kind, equals + 1))
 		return fail(EXIT_USAGE, "feature %s: \"%s\" is not %s",

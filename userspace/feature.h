@@ -19,6 +19,10 @@ struct feature {
 enum exit_code feature_parse(const char *text, enum feature_target target,
 			     struct feature *feature);
 
+/* The @n-th feature there is; NULL: there are no more.  @values: what it may be set to. */
+const char *feature_describe(enum feature_target target, unsigned int n,
+			     const char **values);
+
 /*
  * The words behind the positional ones of a table line, "4 a 1 b 2", or "".
  * To be freed; NULL: @texts has a wrong one, which was said.

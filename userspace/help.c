@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <stdio.h>
 
+#include "feature.h"
 #include "help.h"
 
 enum { SYNOPSIS_TEXT = 256 };
@@ -45,6 +46,16 @@ static void print_option(const struct option_entry *entry)
 	printf("  %-30s %s\n", left, entry->help);
 }
 
+static void print_features(enum feature_target target, const char *kind)
+{
+	const char *name, *values;
+	unsigned int n;
+
+	printf("\nfeatures of a %s:\n", kind);
+	for (n = 0; (name = feature_describe(target, n, &values)); n++)
+		printf("  %-30s %s\n", name, values);
+}
+
 static void print_instead(const struct command *command)
 {
 	const struct option_entry *entry;
@@ -72,6 +83,10 @@ void help_print_command(const struct command *command)
 		if (command->allowed >> i & 1)
 			print_option(&option_table[i]);
 	print_option(&option_table[OPTION_HELP]);
+	if (strstr(command->arguments, "FEATURE=VALUE")) {
+		print_features(FEATURE_STORE, "store");
+		print_features(FEATURE_STACK, "stack");
+	}
 	printf("\nMore in dmcommit-%s(8).\n",
 	       group_table[command->group].name);
 }
@@ -142,6 +157,15 @@ static void print_command_rows(const struct command *command)
 			print_option_row(command, i);
 }
 
+static void print_feature_rows(enum feature_target target, const char *kind)
+{
+	const char *name, *values;
+	unsigned int n;
+
+	for (n = 0; (name = feature_describe(target, n, &values)); n++)
+		printf("feature\t%s\t%s\t%s\n", kind, name, values);
+}
+
 void help_print_table(void)
 {
 	unsigned int group;
@@ -152,4 +176,6 @@ void help_print_table(void)
 		       group_table[group].help);
 	for (i = 0; i < command_count; i++)
 		print_command_rows(&command_table[i]);
+	print_feature_rows(FEATURE_STORE, "store");
+	print_feature_rows(FEATURE_STACK, "stack");
 }

@@ -16,6 +16,7 @@ void help_print_command(const struct command *command);
  *	group	NAME HELP
  *	command	NAME GROUP ARGUMENTS SYNOPSIS HELP
  *	option	COMMAND --NAME VALUE optional|required|instead HELP
+ *	feature	store|stack NAME VALUES
  */
 void help_print_table(void);
 

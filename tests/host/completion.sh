@@ -99,6 +99,11 @@ test_bash()
 	is "$(in_bash dmcommit stream vm --base n)" "none" "a word or a layer"
 	is "$(in_bash dmcommit start vm --on-error '')" "ignore report stop" "words"
 	is "$(in_bash dmcommit start --speed 5M '')" "other vm" "an argument behind an option's value"
+	is "$(in_bash dmcommit attach x --set o)" "on_full=" "a store's feature"
+	is "$(in_bash dmcommit up vm --set read)" "read_only_base=" "a stack's feature"
+	is "$(in_bash dmcommit set vm on_full =)" "error queue" "its values"
+	is "$(in_bash dmcommit set vm on_full = q)" "queue" "one of them"
+	is "$(in_bash dmcommit up --set on_full = queue '')" "other vm" "an argument behind it"
 	is "$(in_bash dmcommit format im)" "image" "files"
 	is "$(in_bash dmcommit format in)" 'in $(touch pwned) out' "files of any name"
 	check "which are not run" test ! -e pwned
@@ -131,6 +136,7 @@ test_zsh()
 	is "$(in_zsh 'dmcommit start --v')" "--verify --version" "zsh: options"
 	is "$(in_zsh 'dmcommit down ')" "other vm" "zsh: volumes"
 	is "$(in_zsh 'dmcommit pin vm ')" "4 7 monday" "zsh: layers of the volume"
+	is "$(in_zsh 'dmcommit set vm read')" "read_only_base=" "zsh: features"
 	is "$(in_zsh 'dmcommit start vm --on-error ')" "ignore report stop" "zsh: words"
 }
 

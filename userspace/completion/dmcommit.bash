@@ -25,6 +25,28 @@ _dmcommit_layers()
 		sed -nE 's/^ *"(id|name)": *"?([^",]+)"?,?$/\2/p' | grep -vx null
 }
 
+# Of stores for attach, of stacks where a volume is made or brought up, or of both.
+_dmcommit_features()
+{
+	local target='store|stack'
+
+	case $command in
+	attach) target=store ;;
+	create | up) target=stack ;;
+	esac
+	compopt -o nospace 2>/dev/null
+	_dmcommit_table | awk -F '\t' -v target="$target" '
+		$1 == "feature" && $2 ~ "^(" target ")$" { print $3 "=" }'
+}
+
+# _dmcommit_feature_values FEATURE: where there are two to choose from
+_dmcommit_feature_values()
+{
+	_dmcommit_table | awk -F '\t' -v name="$1" '
+		$1 == "feature" && $3 == name && split($4, word, " or ") == 2 {
+			print word[1]; print word[2] }'
+}
+
 # _dmcommit_values KIND VOLUME: of an argument, as help calls it
 _dmcommit_values()
 {
@@ -44,6 +66,7 @@ _dmcommit_values()
 		_dmcommit_layers "$2"
 		echo none
 		;;
+	FEATURE=VALUE) _dmcommit_features ;;
 	# Words to choose from
 	*[a-z]*'|'*) printf '%s\n' "${kind//|/$'\n'}" ;;
 	esac
@@ -52,20 +75,25 @@ _dmcommit_values()
 # Finds the command, how many arguments were given, and the first of them.
 _dmcommit_look_back()
 {
-	local i word takes_value=
+	local i word takes_value='' behind_equals=''
 
 	command=
 	first=
 	count=0
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
-		if [[ -z $command ]]; then
+		if [[ $word == = ]]; then
+			# Readline cuts FEATURE=VALUE in three.
+			behind_equals=yes
+		elif [[ -n $behind_equals ]]; then
+			behind_equals=
+		elif [[ -z $command ]]; then
 			command=$word
 		elif [[ -n $takes_value ]]; then
 			takes_value=
 		elif [[ $word == --* ]]; then
 			takes_value=$(_dmcommit_value_of "$word")
-		elif [[ $word != - && $word != = ]]; then
+		else
 			[[ $count -gt 0 ]] || first=$word
 			count=$((count + 1))
 		fi
@@ -104,6 +132,14 @@ _dmcommit_candidates()
 		_dmcommit_commands
 		return
 	fi
+	if [[ $previous == = ]]; then
+		_dmcommit_feature_values "${COMP_WORDS[COMP_CWORD - 2]}"
+		return
+	fi
+	if [[ $current == = ]]; then
+		_dmcommit_feature_values "$previous"
+		return
+	fi
 	value=$(_dmcommit_value_of "$previous")
 	if [[ -n $value ]]; then
 		_dmcommit_values "$value" "$first"
@@ -125,7 +161,7 @@ _dmcommit()
 	_dmcommit_look_back
 	# Not by compgen -W, which would expand what a file's name may hold.
 	while IFS= read -r word; do
-		[[ $word != "$current"* ]] || COMPREPLY+=("$word")
+		[[ $current != = && $word != "$current"* ]] || COMPREPLY+=("$word")
 	done < <(_dmcommit_candidates)
 }
 
