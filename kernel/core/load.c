@@ -5,6 +5,13 @@
 #define RECORDS_AT offsetof(struct disk_record_block, records)
 #define RECORD_ROOM (COWSTACK_BLOCK_SIZE - RECORDS_AT)
 
+static int forgive_word(struct loader *l, const struct cowstack_layer *layer,
+			u64 chunk)
+{
+	return load_forgive(l, -EUCLEAN, LOAD_DAMAGE_WORD,
+			    from_layer_id(layer->id), chunk);
+}
+
 /* Reads blocks; the report says where that failed. */
 static int read_blocks(struct loader *l, u64 first, u64 blocks, void *buffer)
 {
@@ -34,7 +41,7 @@ static int find_refused(const int error[2])
 	return error[0] == -EINVAL;
 }
 
-static int load_superblock(struct loader *l, struct cowstack_superblock *sb)
+int load_superblock(struct loader *l, struct cowstack_superblock *sb)
 {
 	static const u64 places[] = {
 		COWSTACK_SUPERBLOCK_A, COWSTACK_SUPERBLOCK_B
@@ -93,46 +100,51 @@ static bool block_is_valid(struct loader *l,
 		       cowstack_block_crc(block, RECORDS_AT + used);
 }
 
+/* One block of the index; *place is that of the next one then. */
+static int load_index_block(struct loader *l, u64 *place)
+{
+	struct cowstack_metadata *md = l->md;
+	struct disk_record_block *block = (void *)l->buffer;
+	int error;
+
+	/* Claiming ends a chain that runs in a circle. */
+	if (cowstack_allocator_claim_block(&md->allocator, to_mblock(*place)))
+		return damaged_at(l, *place, "index block is out of range, or named twice");
+	md->index[md->index_count++] = to_mblock(*place);
+	error = read_blocks(l, *place, 1, block);
+	if (error)
+		return error;
+	if (!block_is_valid(l, block, COWSTACK_MAGIC_INDEX, *place) ||
+	    le64_to_cpu(block->header.sequence) != md->superblock.tail_step)
+		return damaged_at(l, *place, "index block is damaged");
+	l->where = *place;
+	error = load_records(l, block->records, le32_to_cpu(block->used));
+	*place = le64_to_cpu(block->next);
+	return error;
+}
+
 static int load_index(struct loader *l)
 {
 	struct cowstack_metadata *md = l->md;
 	u64 count = md->superblock.index_blocks;
 	u64 place = from_mblock(md->superblock.index_first);
-	struct disk_record_block *block = (void *)l->buffer;
-	int error;
+	int error = 0;
 
 	l->in_index = true;
 	md->index = kvcalloc(count + 1, sizeof(*md->index),
 			     GFP_KERNEL | __GFP_NOWARN);
 	if (!md->index)
 		return -ENOMEM;
-	while (md->index_count < count) {
-		/* Claiming ends a chain that runs in a circle. */
-		if (cowstack_allocator_claim_block(&md->allocator,
-						   to_mblock(place)))
-			return damaged_at(l, place, "index block is out of range, or named twice");
-		md->index[md->index_count++] = to_mblock(place);
-		error = read_blocks(l, place, 1, block);
-		if (error)
-			return error;
-		if (!block_is_valid(l, block, COWSTACK_MAGIC_INDEX, place) ||
-		    le64_to_cpu(block->header.sequence) !=
-			    md->superblock.tail_step)
-			return damaged_at(l, place, "index block is damaged");
-		l->where = place;
-		error = load_records(l, block->records,
-				     le32_to_cpu(block->used));
+	while (md->index_count < count && !error) {
+		error = load_index_block(l, &place);
 		if (!error)
 			error = load_pause(l);
-		if (error)
-			return error;
-		place = le64_to_cpu(block->next);
 	}
-	if (place)
-		return damaged(l, "index is longer than its superblock says");
+	if (!error && place)
+		error = damaged(l, "index is longer than its superblock says");
 	l->in_index = false;
 	l->where = 0;
-	return 0;
+	return load_forgive(l, error, LOAD_DAMAGE_INDEX, place, 0);
 }
 
 /* --- pages --- */
@@ -144,30 +156,81 @@ static int compare_places(const void *a, const void *b)
 	return x->block < y->block ? -1 : x->block > y->block;
 }
 
-static int fill_page(struct loader *l, const struct page_place *place,
-		     const __le64 *image)
+/* The words of a page, of which none is known yet. */
+static int fill_words(struct loader *l, const struct page_place *place,
+		      const __le64 *image)
 {
 	const struct cowstack_geometry *g = cowstack_geometry(l->md);
 	struct map_page *page = place->page;
 	unsigned int slot;
+	int error;
 
-	if (environment_crc32(0, image, COWSTACK_BLOCK_SIZE) != page->crc)
-		return damaged_at(l, place->block, "map page is damaged");
 	for (slot = 0; slot < COWSTACK_PAGE_CHUNKS; slot++) {
 		map_word_t word;
 
-		if (cowstack_word_decode(g, le64_to_cpu(image[slot]), &word))
-			return damaged_at(l, place->block,
-					  "map word makes no sense");
-		page->words[slot] = word;
+		if (!cowstack_word_decode(g, le64_to_cpu(image[slot]), &word)) {
+			page->words[slot] = word;
+			continue;
+		}
+		damaged_at(l, place->block, "map word makes no sense");
+		error = forgive_word(l, page->map->layer,
+				     (u64)page->number * COWSTACK_PAGE_CHUNKS +
+					     slot);
+		if (error)
+			return error;
+		cowstack_page_mark_home(l->md, page);
 	}
 	return 0;
+}
+
+static int fill_page(struct loader *l, const struct page_place *place,
+		     const __le64 *image)
+{
+	if (environment_crc32(0, image, COWSTACK_BLOCK_SIZE) == place->page->crc)
+		return fill_words(l, place, image);
+	return damaged_at(l, place->block, "map page is damaged");
+}
+
+static int forgive_page(struct loader *l, const struct page_place *place,
+			int error)
+{
+	if (!error)
+		return 0;
+	error = load_forgive(l, error, LOAD_DAMAGE_PAGE,
+			     from_layer_id(place->page->map->layer->id),
+			     place->page->number);
+	if (!error)
+		cowstack_page_mark_home(l->md, place->page);
+	return error;
+}
+
+/* Pages that lie in a row, from @place on. */
+static int load_page_run(struct loader *l, const struct page_place *place,
+			 u64 count)
+{
+	int error = read_blocks(l, place->block, count, l->buffer);
+	u64 k;
+
+	/* One that cannot be read must not take others with it. */
+	if (error && l->forgive && count > 1) {
+		for (k = 0, error = 0; k < count && !error; k++)
+			error = load_page_run(l, place + k, 1);
+		return error;
+	}
+	if (error)
+		return forgive_page(l, place, error);
+	for (k = 0; k < count && !error; k++)
+		error = forgive_page(l, place + k,
+				     fill_page(l, place + k,
+					       (void *)(l->buffer + k *
+							COWSTACK_BLOCK_SIZE)));
+	return error;
 }
 
 /* Reads the pages in the order in which they lie, as much at once as there is. */
 static int load_pages(struct loader *l)
 {
-	u64 i, n, k;
+	u64 i, n;
 	int error;
 
 	sort(l->places, l->place_count, sizeof(*l->places), compare_places,
@@ -176,11 +239,7 @@ static int load_pages(struct loader *l)
 		for (n = 1; n < LOAD_BUFFER_BLOCKS && i + n < l->place_count; n++)
 			if (l->places[i + n].block != l->places[i].block + n)
 				break;
-		error = read_blocks(l, l->places[i].block, n, l->buffer);
-		for (k = 0; k < n && !error; k++)
-			error = fill_page(l, &l->places[i + k],
-					  (void *)(l->buffer +
-						   k * COWSTACK_BLOCK_SIZE));
+		error = load_page_run(l, &l->places[i], n);
 		if (!error)
 			error = load_pause(l);
 		if (error)
@@ -307,10 +366,11 @@ static int replay(struct loader *l)
 		error = read_step(l, &blocks);
 		if (!error)
 			error = load_pause(l);
-		if (error)
-			return error;
-		if (!blocks)
-			return check_ring_end(l);
+		if (!error && !blocks)
+			error = check_ring_end(l);
+		if (error || !blocks)
+			return load_forgive(l, error, LOAD_DAMAGE_JOURNAL,
+					    md->next_step, 0);
 		for (i = 0; i < blocks; i++) {
 			l->where = ring_place(l, md->head + i);
 			error = load_records(l, buffered(l, i)->records,
@@ -456,7 +516,7 @@ static int claim_all(struct loader *l)
 	return 0;
 }
 
-static int load_all(struct loader *l)
+int load_content(struct loader *l)
 {
 	int error = load_index(l);
 
@@ -464,8 +524,13 @@ static int load_all(struct loader *l)
 		error = load_pages(l);
 	if (!error)
 		error = replay(l);
-	if (!error)
-		error = link_layers(l);
+	return error;
+}
+
+int load_finish(struct loader *l)
+{
+	int error = link_layers(l);
+
 	if (!error)
 		error = link_volumes(l);
 	if (!error)
@@ -473,27 +538,38 @@ static int load_all(struct loader *l)
 	return error;
 }
 
+int load_begin(struct loader *l)
+{
+	memset(l->report, 0, sizeof(*l->report));
+	l->buffer = kvcalloc(LOAD_BUFFER_BLOCKS, COWSTACK_BLOCK_SIZE, GFP_KERNEL);
+	return l->buffer ? 0 : -ENOMEM;
+}
+
+void load_end(struct loader *l)
+{
+	kvfree(l->places);
+	kvfree(l->buffer);
+}
+
 int cowstack_load(struct cowstack_metadata *md, struct cowstack_reader *reader,
 		  struct cowstack_load_report *report)
 {
 	struct loader l = { .md = md, .reader = reader, .report = report };
 	struct cowstack_superblock sb;
-	int error;
+	int error = load_begin(&l);
 
-	memset(report, 0, sizeof(*report));
-	l.buffer = kvcalloc(LOAD_BUFFER_BLOCKS, COWSTACK_BLOCK_SIZE, GFP_KERNEL);
-	if (!l.buffer)
-		return -ENOMEM;
-	error = load_superblock(&l, &sb);
+	if (!error)
+		error = load_superblock(&l, &sb);
 	if (!error)
 		error = cowstack_metadata_init(md, &sb);
 	if (!error) {
-		error = load_all(&l);
+		error = load_content(&l);
+		if (!error)
+			error = load_finish(&l);
 		if (error)
 			cowstack_metadata_exit(md);
 	}
-	kvfree(l.places);
-	kvfree(l.buffer);
+	load_end(&l);
 	return error;
 }
 

@@ -170,6 +170,17 @@ static int set_replayed(struct loader *l, struct cowstack_layer *layer,
 	return memory_error(l);
 }
 
+/* What was there before is not true any more, also where this is forgiven. */
+static int read_word(struct loader *l, const struct cowstack_layer *layer,
+		     u64 chunk, u64 raw, map_word_t *word)
+{
+	if (!cowstack_word_decode(cowstack_geometry(l->md), raw, word))
+		return 0;
+	*word = MAP_WORD_NONE;
+	return load_forgive(l, damaged(l, "map word makes no sense"),
+			    LOAD_DAMAGE_WORD, from_layer_id(layer->id), chunk);
+}
+
 static int apply_words(struct loader *l, const struct disk_words_record *r,
 		       u32 bytes)
 {
@@ -184,10 +195,10 @@ static int apply_words(struct loader *l, const struct disk_words_record *r,
 	if (!layer || !run_is_possible(l, first, count))
 		return damaged(l, "words of no layer, or out of range");
 	for (i = 0; i < count; i++) {
-		if (cowstack_word_decode(cowstack_geometry(l->md),
-					 le64_to_cpu(r->words[i]), &word))
-			return damaged(l, "map word makes no sense");
-		error = set_replayed(l, layer, first + i, word);
+		error = read_word(l, layer, first + i, le64_to_cpu(r->words[i]),
+				  &word);
+		if (!error)
+			error = set_replayed(l, layer, first + i, word);
 		if (error)
 			return error;
 	}
@@ -354,25 +365,40 @@ static int apply_record(struct loader *l, const struct disk_record *r,
 	}
 }
 
+/* The bytes of the record that is next; 0: there is none that makes sense. */
+static u32 record_bytes(struct loader *l, const struct disk_record *r, u32 room)
+{
+	u32 bytes, least;
+
+	if (room < sizeof(*r)) {
+		damaged(l, "record is cut off");
+		return 0;
+	}
+	bytes = le16_to_cpu(r->bytes);
+	least = least_bytes(le16_to_cpu(r->type));
+	if (least && bytes >= least && !(bytes % 8) && bytes <= room)
+		return bytes;
+	damaged(l, "record has a bad type or length");
+	return 0;
+}
+
 int load_records(struct loader *l, const u8 *records, u32 used)
 {
-	u32 at = 0;
+	u32 at, bytes;
 
-	while (at < used) {
+	for (at = 0; at < used; at += bytes) {
 		const struct disk_record *r = (const void *)(records + at);
-		u32 bytes, least;
 		int error;
 
-		if (used - at < sizeof(*r))
-			return damaged(l, "record is cut off");
-		bytes = le16_to_cpu(r->bytes);
-		least = least_bytes(le16_to_cpu(r->type));
-		if (!least || bytes < least || bytes % 8 || bytes > used - at)
-			return damaged(l, "record has a bad type or length");
-		error = apply_record(l, r, bytes);
+		bytes = record_bytes(l, r, used - at);
+		if (!bytes)
+			return load_forgive(l, -EUCLEAN, LOAD_DAMAGE_RECORDS,
+					    used - at, 0);
+		error = load_forgive(l, apply_record(l, r, bytes),
+				     LOAD_DAMAGE_RECORD, le16_to_cpu(r->type),
+				     le32_to_cpu(r->id));
 		if (error)
 			return error;
-		at += bytes;
 	}
 	return 0;
 }

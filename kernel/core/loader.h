@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the parts of loading share: load.c reads superblocks, index, pages and
- * journal, load_records.c takes their records over.
+ * journal, load_records.c takes their records over.  The tool's repair and restore
+ * go through the same parts, one by one.
  */
 #ifndef COWSTACK_CORE_LOADER_H
 #define COWSTACK_CORE_LOADER_H
@@ -13,6 +14,16 @@ enum { LOAD_BUFFER_BLOCKS = 256 };	/* 1 MiB at a time */
 struct page_place {
 	struct map_page *page;
 	u64 block;
+};
+
+/* What a load that forgives goes on without. */
+enum load_damage {
+	LOAD_DAMAGE_INDEX,		/* the index from a block on */
+	LOAD_DAMAGE_PAGE,		/* a layer's map page: its id, the number */
+	LOAD_DAMAGE_WORD,		/* one word: the layer's id, the chunk */
+	LOAD_DAMAGE_RECORD,		/* a record: its type, its id */
+	LOAD_DAMAGE_RECORDS,		/* the rest of a block's records */
+	LOAD_DAMAGE_JOURNAL,		/* the steps from a number on */
 };
 
 struct loader {
@@ -27,6 +38,12 @@ struct loader {
 	u64 place_count;
 	u64 place_room;
 	u8 *buffer;			/* LOAD_BUFFER_BLOCKS blocks */
+	/*
+	 * NULL, always in the kernel: what is damaged ends the load.  Else it is
+	 * told of each damage, which @report describes, and the load goes on.
+	 */
+	void (*forgive)(struct loader *l, enum load_damage what, u64 first,
+			u64 second);
 };
 
 /* Say what is wrong, and at which block if it is one; both return -EUCLEAN. */
@@ -43,6 +60,19 @@ static inline int damaged_at(struct loader *l, u64 where, const char *why)
 {
 	l->report->where = where;
 	return damaged(l, why);
+}
+
+/* @error, or 0 where it is damage that is forgiven. */
+static inline int load_forgive(struct loader *l, int error,
+			       enum load_damage what, u64 first, u64 second)
+{
+	if (!l->forgive || !error || error == -ENOMEM || error == -EFBIG ||
+	    error == -EINTR)
+		return error;
+	l->forgive(l, what, first, second);
+	l->report->why = NULL;
+	l->report->where = 0;
+	return 0;
 }
 
 /*
@@ -63,5 +93,18 @@ static inline int load_pause(struct loader *l)
  * has been checked.  0; -EUCLEAN; -ENOMEM; -EFBIG: more map than memory.
  */
 int load_records(struct loader *l, const u8 *records, u32 used);
+
+/* Memory for loading; 0 or -ENOMEM.  load_end() frees it, in any case. */
+int load_begin(struct loader *l);
+void load_end(struct loader *l);
+
+/* The superblock that counts; what cowstack_load() says of failures holds. */
+int load_superblock(struct loader *l, struct cowstack_superblock *sb);
+
+/* Index, pages and journal, into md as it was initialised. */
+int load_content(struct loader *l);
+
+/* What it all amounts to: links and counts it, and claims all that is named. */
+int load_finish(struct loader *l);
 
 #endif /* COWSTACK_CORE_LOADER_H */
