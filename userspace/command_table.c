@@ -61,6 +61,9 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	VALUE(SVG, "svg", "FILE", svg, "draw into a file instead"),
 	VALUE(PARTS, "parts", "N", parts,
 	      "to cut the volume into (default: as wide as the terminal)"),
+	VALUE(OUTPUT, "output", "FILE", output, "where it goes (default: standard output)"),
+	FLAG(COMPRESS, "compress", compress, "as gzip does"),
+	VALUE(FROM, "from", "FILE", from, "a dump, compressed or not; -: standard input"),
 	FLAG(JSON, "json", json, "for programs"),
 	[OPTION_HELP] = { "help", NULL, 0, "this text" },
 	[OPTION_VERSION] = { "version", NULL, 0, "the tool's version" },
@@ -140,6 +143,10 @@ const struct command command_table[] = {
 	  command_map, "which layer holds what, drawn" },
 	{ "check", GROUP_METADATA, "DEV", ALLOWED(JSON), 0, 0,
 	  command_check, "check a store's metadata, changing nothing" },
+	{ "dump", GROUP_METADATA, "DEV", ALLOWED(OUTPUT) | ALLOWED(COMPRESS), 0, 0,
+	  command_dump, "print all of a store's metadata as text" },
+	{ "restore", GROUP_METADATA, "DEV", ALLOWED(FROM) | ALLOWED(FORCE), ALLOWED(FROM), 0,
+	  command_restore, "write a store's metadata as a dump has it" },
 };
 
 const size_t command_count = ARRAY_SIZE(command_table);

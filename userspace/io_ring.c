@@ -32,6 +32,8 @@ struct transfer {
 	size_t buffer_bytes;		/* 0: the buffer goes on with the offset */
 	u64 bytes;
 	u64 offset;
+	const struct io_ring_part *parts; /* after these bytes */
+	size_t part_count;
 };
 
 struct io_ring *io_ring_open(int fd)
@@ -58,6 +60,18 @@ void io_ring_close(struct io_ring *ring)
 	free(ring);
 }
 
+/* Where all bytes have been taken, those of the next part are there. */
+static void next_part(struct transfer *t)
+{
+	while (!t->bytes && t->part_count) {
+		t->buffer = t->parts->buffer;
+		t->bytes = t->parts->bytes;
+		t->offset = t->parts->offset;
+		t->parts++;
+		t->part_count--;
+	}
+}
+
 static void next_piece(struct transfer *t, struct piece *piece)
 {
 	size_t most = t->buffer_bytes ? min_t(size_t, t->buffer_bytes, PIECE) :
@@ -70,6 +84,7 @@ static void next_piece(struct transfer *t, struct piece *piece)
 	t->offset += piece->bytes;
 	if (!t->buffer_bytes)
 		t->buffer += piece->bytes;
+	next_part(t);
 }
 
 static void send_piece(struct io_ring *ring, unsigned int number, bool write)
@@ -202,4 +217,28 @@ int io_ring_write_zeroes(struct io_ring *ring, const void *buffer, size_t size,
 	};
 
 	return run_transfer(ring, &t);
+}
+
+static int run_parts(struct io_ring *ring, struct transfer *t)
+{
+	next_part(t);
+	return run_transfer(ring, t);
+}
+
+int io_ring_read_parts(struct io_ring *ring, const struct io_ring_part *parts,
+		       size_t count)
+{
+	struct transfer t = { .parts = parts, .part_count = count };
+
+	return run_parts(ring, &t);
+}
+
+int io_ring_write_parts(struct io_ring *ring, const struct io_ring_part *parts,
+			size_t count)
+{
+	struct transfer t = {
+		.write = true, .parts = parts, .part_count = count,
+	};
+
+	return run_parts(ring, &t);
 }

@@ -26,4 +26,16 @@ int io_ring_write(struct io_ring *ring, const void *buffer, size_t bytes,
 int io_ring_write_zeroes(struct io_ring *ring, const void *buffer, size_t size,
 			 u64 bytes, u64 offset);
 
+struct io_ring_part {
+	void *buffer;
+	size_t bytes;
+	u64 offset;
+};
+
+/* Parts that lie anywhere, in any order and beside each other. */
+int io_ring_read_parts(struct io_ring *ring, const struct io_ring_part *parts,
+		       size_t count);
+int io_ring_write_parts(struct io_ring *ring, const struct io_ring_part *parts,
+			size_t count);
+
 #endif /* DMCOMMIT_IO_RING_H */

@@ -29,6 +29,9 @@ struct options {
 	const char *on_error;
 	const char *svg;
 	const char *parts;
+	const char *output;
+	const char *from;
+	bool compress;
 	bool force;
 	bool accept_base;
 	bool read_only_base;

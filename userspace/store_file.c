@@ -169,6 +169,30 @@ struct cowstack_reader *store_file_reader(struct store_file *file)
 	return &file->reader;
 }
 
+enum exit_code store_file_load(struct store_file *file,
+			       struct cowstack_metadata *md,
+			       struct cowstack_load_report *report)
+{
+	const char *path = file->device.path;
+	int error = cowstack_load(md, &file->reader, report);
+
+	switch (error) {
+	case 0:
+		return EXIT_DONE;
+	case -EUCLEAN:
+		return fail(EXIT_DAMAGED,
+			    "%s is damaged: %s; see dmcommit check --repair",
+			    path, report->why ? report->why :
+						"metadata makes no sense");
+	case -EINVAL:
+		return fail(EXIT_MISSING,
+			    "%s holds no store: dmcommit format makes one",
+			    path);
+	default:
+		return fail_errno(error, report->why, "%s", path);
+	}
+}
+
 static int read_superblock(struct store_file *file, u64 place,
 			   struct cowstack_superblock *superblock,
 			   const char **why)
@@ -217,24 +241,74 @@ int store_file_superblock(struct store_file *file,
 	return error;
 }
 
-static int write_superblock(struct store_file *file, u64 place,
-			    const struct cowstack_superblock *superblock)
-{
-	cowstack_superblock_encode(superblock, place, (void *)file->buffer);
-	return io_ring_write(file->ring, file->buffer, COWSTACK_BLOCK_SIZE,
-			     place * COWSTACK_BLOCK_SIZE);
-}
-
-static int flush(struct store_file *file)
+int store_file_flush(struct store_file *file)
 {
 	return fsync(file->device.fd) ? -errno : 0;
 }
 
-int store_file_format(struct store_file *file,
-		      const struct cowstack_superblock *superblock)
+/* Blocks from @blocks on that lie in a row, in memory and on the device. */
+static size_t count_row(const struct store_block *blocks, size_t count)
+{
+	size_t n = 1;
+
+	while (n < count && blocks[n].place == blocks[0].place + n &&
+	       blocks[n].image == (char *)blocks[0].image +
+					  n * COWSTACK_BLOCK_SIZE)
+		n++;
+	return n;
+}
+
+int store_file_write(struct store_file *file, const struct store_block *blocks,
+		     size_t count)
+{
+	struct io_ring_part parts[256];
+	size_t done = 0, n, i;
+	int error = 0;
+
+	file->count = 0;
+	while (done < count && !error) {
+		for (i = 0; i < ARRAY_SIZE(parts) && done < count; i++) {
+			n = count_row(blocks + done, count - done);
+			parts[i].buffer = blocks[done].image;
+			parts[i].bytes = n * COWSTACK_BLOCK_SIZE;
+			parts[i].offset = blocks[done].place *
+					  COWSTACK_BLOCK_SIZE;
+			done += n;
+		}
+		error = io_ring_write_parts(file->ring, parts, i);
+	}
+	return error;
+}
+
+static int write_superblock(struct store_file *file, u64 place,
+			    const struct cowstack_superblock *superblock)
+{
+	int error;
+
+	file->count = 0;
+	cowstack_superblock_encode(superblock, place, (void *)file->buffer);
+	error = io_ring_write(file->ring, file->buffer, COWSTACK_BLOCK_SIZE,
+			      place * COWSTACK_BLOCK_SIZE);
+	return error ? error : store_file_flush(file);
+}
+
+int store_file_write_superblocks(struct store_file *file,
+				 const struct cowstack_superblock *superblock)
+{
+	int error = write_superblock(file, COWSTACK_SUPERBLOCK_A, superblock);
+
+	/* A crash here leaves the other as it was: the newer counts. */
+	if (!error)
+		error = write_superblock(file, COWSTACK_SUPERBLOCK_B,
+					 superblock);
+	return error;
+}
+
+int store_file_clear(struct store_file *file,
+		     const struct cowstack_geometry *geometry)
 {
 	const u64 ring = COWSTACK_RING_START * COWSTACK_BLOCK_SIZE;
-	u64 metadata = superblock->geometry.data_start << COWSTACK_SECTOR_SHIFT;
+	u64 metadata = geometry->data_start << COWSTACK_SECTOR_SHIFT;
 	int error;
 
 	file->count = 0;
@@ -246,21 +320,21 @@ int store_file_format(struct store_file *file,
 	 */
 	error = io_ring_write(file->ring, file->buffer, ring, 0);
 	if (!error)
-		error = flush(file);
+		error = store_file_flush(file);
 	if (!error)
 		error = io_ring_write_zeroes(file->ring, file->buffer,
 					     BUFFER_BLOCKS *
 					     COWSTACK_BLOCK_SIZE,
 					     metadata - ring, ring);
-	if (!error)
-		error = flush(file);
-	if (!error)
-		error = write_superblock(file, COWSTACK_SUPERBLOCK_A,
-					 superblock);
-	if (!error)
-		error = write_superblock(file, COWSTACK_SUPERBLOCK_B,
-					 superblock);
-	return error ? error : flush(file);
+	return error ? error : store_file_flush(file);
+}
+
+int store_file_format(struct store_file *file,
+		      const struct cowstack_superblock *superblock)
+{
+	int error = store_file_clear(file, &superblock->geometry);
+
+	return error ? error : store_file_write_superblocks(file, superblock);
 }
 
 enum exit_code store_identify(const char *path, struct device_file *device,

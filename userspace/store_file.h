@@ -21,6 +21,11 @@ u64 store_file_sectors(const struct store_file *file);
 /* For cowstack_load(); reads at depth where blocks follow each other. */
 struct cowstack_reader *store_file_reader(struct store_file *file);
 
+/* Loads what is there (core/load.h), or says why not. */
+enum exit_code store_file_load(struct store_file *file,
+			       struct cowstack_metadata *md,
+			       struct cowstack_load_report *report);
+
 /*
  * The newer of the two superblocks.  @why: what is wrong where there is none.
  * Return: 0, -EINVAL: no store is there, -EUCLEAN, -EOPNOTSUPP, -EIO …
@@ -35,6 +40,25 @@ int store_file_superblock(struct store_file *file,
  */
 int store_file_format(struct store_file *file,
 		      const struct cowstack_superblock *superblock);
+
+/* Blocks to be written, or that were read. */
+struct store_block {
+	u64 place;
+	void *image;			/* aligned to a block's size */
+};
+
+/* Writes blocks that lie anywhere, many at a time; they are not durable yet. */
+int store_file_write(struct store_file *file, const struct store_block *blocks,
+		     size_t count);
+int store_file_flush(struct store_file *file);
+
+/* Zeroes over superblocks and ring, each durably: no store is there any more. */
+int store_file_clear(struct store_file *file,
+		     const struct cowstack_geometry *geometry);
+
+/* Both superblocks, one after the other, each durably. */
+int store_file_write_superblocks(struct store_file *file,
+				 const struct cowstack_superblock *superblock);
 
 /*
  * The store on a device, or says why there is none.

@@ -144,6 +144,8 @@ COMMAND(cancel)
 COMMAND(speed)
 COMMAND(set)
 COMMAND(check)
+COMMAND(dump)
+COMMAND(restore)
 
 enum exit_code command_start(const struct options *options)
 {

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# parts: superblock journal map check table message tool
+# parts: superblock journal map check dump table message tool
 #
 # A million inputs to each fuzzer but that of the tool's check, which runs the loader
 # that the others do: a tenth.
@@ -15,7 +15,7 @@ target=${1:?which fuzzer?}
 
 declare -A inputs=(
 	[superblock]=1000000 [journal]=1000000 [map]=1000000 [check]=100000
-	[table]=1000000 [message]=1000000 [tool]=1000000
+	[dump]=1000000 [table]=1000000 [message]=1000000 [tool]=1000000
 )
 
 make -s -C tests/fuzz >&2
