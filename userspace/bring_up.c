@@ -108,9 +108,22 @@ static enum exit_code check_not_attached(const struct inventory *inventory,
 	return EXIT_DONE;
 }
 
-/* *attached: what was done; of no meaning after a failure. */
+static enum exit_code check_wanted(const char *path, const char *wanted,
+				   const char *name)
+{
+	if (!wanted || !strcmp(wanted, name))
+		return EXIT_DONE;
+	return fail(EXIT_REFUSED, "%s holds store %s, not %s", path, name,
+		    wanted);
+}
+
+/*
+ * @wanted: the name that it must have, or NULL.  *attached: what was done; of no
+ * meaning after a failure.
+ */
 static enum exit_code attach(struct inventory *inventory, const char *path,
 			     const char *const *sets, size_t set_count,
+			     const char *wanted,
 			     struct attached_store *attached)
 {
 	struct cowstack_superblock superblock;
@@ -130,8 +143,10 @@ static enum exit_code attach(struct inventory *inventory, const char *path,
 	if (!code) {
 		store_uuid_print(superblock.uuid, uuid);
 		choose_store_name(&superblock, uuid, attached->name);
-		code = check_not_attached(inventory, &device, uuid);
+		code = check_wanted(path, wanted, attached->name);
 	}
+	if (!code)
+		code = check_not_attached(inventory, &device, uuid);
 	if (!code)
 		code = mapper_name_check(attached->name);
 	if (!code)
@@ -141,11 +156,12 @@ static enum exit_code attach(struct inventory *inventory, const char *path,
 }
 
 enum exit_code store_attach(struct inventory *inventory, const char *path,
-			    const char *const *sets, size_t set_count)
+			    const char *const *sets, size_t set_count,
+			    const char *wanted)
 {
 	struct attached_store attached = { };
 
-	return attach(inventory, path, sets, set_count, &attached);
+	return attach(inventory, path, sets, set_count, wanted, &attached);
 }
 
 static enum exit_code find_again(struct inventory *inventory, const char *text,
@@ -169,7 +185,7 @@ enum exit_code store_prepare(struct inventory *inventory, const char *text,
 		return code;
 	if (inventory_store(inventory, text) || !strchr(text, '/'))
 		return inventory_find_store(inventory, text, store);
-	code = attach(inventory, text, NULL, 0, attached);
+	code = attach(inventory, text, NULL, 0, NULL, attached);
 	if (code) {
 		attached->name[0] = '\0';
 		return code;

@@ -16,9 +16,10 @@ struct attached_store {
 	unsigned int major, minor;	/* what it lies on */
 };
 
-/* Attaches the store on a device, or in a file. */
+/* Attaches the store on a device, or in a file.  @wanted: its name, NULL: any. */
 enum exit_code store_attach(struct inventory *inventory, const char *path,
-			    const char *const *sets, size_t set_count);
+			    const char *const *sets, size_t set_count,
+			    const char *wanted);
 
 /*
  * The store called @text.  One on a device that is not attached is attached;

@@ -11,7 +11,7 @@ enum exit_code command_attach(const struct options *options)
 	signals_hold();
 	if (!code)
 		code = store_attach(&inventory, options->arguments[0],
-				    options->sets, options->set_count);
+				    options->sets, options->set_count, NULL);
 	signals_release();
 	inventory_free(&inventory);
 	return code;

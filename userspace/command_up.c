@@ -1,98 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <stdio.h>
-
+#include "all_stacks.h"
 #include "bring_up.h"
 #include "commands.h"
 #include "signals.h"
+#include "volume_up.h"
 
-/* A volume without a name gets one from its store's and its id. */
-static void choose_name(const struct volume *volume, char name[LINE_NAME])
-{
-	if (volume->line.name[0])
-		snprintf(name, LINE_NAME, "%s", volume->line.name);
-	else
-		snprintf(name, LINE_NAME, "%.64s-%u",
-			 volume->store->device.name, volume->line.id);
-}
-
-static enum exit_code bring_up(const struct volume *volume,
-			       const struct options *options)
-{
-	char name[LINE_NAME];
-	struct backing base;
-	enum exit_code code;
-
-	if (volume->stack)
-		return fail(EXIT_REFUSED, "volume %s is up already, as %s/%s",
-			    options->arguments[0], mapper_directory(),
-			    volume->stack->name);
-	if (volume->line.up)
-		return fail(EXIT_REFUSED,
-			    "volume %s is up already, with a table that dmcommit did not make",
-			    options->arguments[0]);
-	choose_name(volume, name);
-	code = mapper_name_check(name);
-	if (!code)
-		code = base_open(&base, options, volume->store);
-	if (code)
-		return code;
-	code = stack_bring_up(volume->store, volume->line.id, name,
-			      volume->line.sectors, &base.device, options);
-	backing_close(&base, !code);
-	return code;
-}
-
-static enum exit_code find_in(struct inventory *inventory,
-			      const struct store *store, const char *name,
-			      struct volume **volume)
-{
-	const char *slash = strchr(name, '/');
-
-	if (slash && strncmp(name, store->device.name, slash - name))
-		return fail(EXIT_USAGE, "%s is not in store %s", name,
-			    store->device.name);
-	if (slash)
-		name = slash + 1;
-	*volume = inventory_volume_of(inventory, store, name);
-	if (!*volume)
-		return fail(EXIT_MISSING,
-			    "store %s has no volume %s; dmcommit create makes one",
-			    store->device.name, name);
-	return EXIT_DONE;
-}
-
-static enum exit_code up_in_store(struct inventory *inventory,
-				  const struct options *options)
-{
-	struct attached_store attached;
-	struct volume *volume;
-	struct store *store;
-	enum exit_code code = store_prepare(inventory, options->store, &store,
-					    &attached);
-
-	if (code)
-		return code;
-	code = find_in(inventory, store, options->arguments[0], &volume);
-	if (!code)
-		code = bring_up(volume, options);
-	if (code)
-		store_release(&attached);
-	return code;
-}
-
-static enum exit_code up_anywhere(struct inventory *inventory,
-				  const struct options *options)
-{
-	struct volume *volume;
-	enum exit_code code = inventory_load(inventory);
-
-	if (!code)
-		code = inventory_find_volume(inventory, options->arguments[0],
-					     &volume);
-	return code ? code : bring_up(volume, options);
-}
-
-enum exit_code command_up(const struct options *options)
+static enum exit_code bring_up(const struct options *options)
 {
 	struct inventory inventory = { };
 	enum exit_code code = stack_options_check(options);
@@ -101,10 +14,43 @@ enum exit_code command_up(const struct options *options)
 		return code;
 	signals_hold();
 	if (options->store)
-		code = up_in_store(&inventory, options);
+		code = volume_up_in_store(&inventory, options);
 	else
-		code = up_anywhere(&inventory, options);
+		code = volume_up_anywhere(&inventory, options);
 	signals_release();
 	inventory_free(&inventory);
 	return code;
+}
+
+/* Without a base, what is meant is what the file says of it. */
+static bool is_from_file(const struct options *options)
+{
+	return options->all || options->config || options->initramfs ||
+	       !options->base;
+}
+
+static enum exit_code check_from_file(const struct options *options)
+{
+	if (options->all == !!options->argument_count)
+		return fail(EXIT_USAGE, options->all ?
+			    "up: --all is all; name nothing beside it" :
+			    "up: say what, or --all");
+	if (options->initramfs && !options->all)
+		return fail(EXIT_USAGE, "up: --initramfs goes with --all");
+	if (options->base || options->store || options->set_count ||
+	    options->accept_base || options->read_only_base)
+		return fail(EXIT_USAGE,
+			    "up: without --base all is as %s says; no other option goes with that",
+			    stacks_conf_default_path());
+	return EXIT_DONE;
+}
+
+enum exit_code command_up(const struct options *options)
+{
+	enum exit_code code;
+
+	if (!is_from_file(options) && options->argument_count)
+		return bring_up(options);
+	code = check_from_file(options);
+	return code ? code : all_stacks_up(options);
 }

@@ -106,30 +106,53 @@ static void name_features(enum feature_target target, char *text, size_t size)
 					 n ? ", " : "", name);
 }
 
-enum exit_code feature_parse(const char *text, enum feature_target target,
-			     struct feature *feature)
+/* @why: what is wrong, where something is. */
+static bool read_feature(const char *text, enum feature_target target,
+			 struct feature *feature, char why[FEATURE_WHY])
 {
 	const char *kind = target == FEATURE_STORE ? "store" : "stack";
 	const char *equals = strchr(text, '=');
 	const struct known_feature *known;
 	char names[256];
 
-	if (!equals || equals == text || !equals[1])
-		return fail(EXIT_USAGE, "\"%s\" is not FEATURE=VALUE", text);
+	if (!equals || equals == text || !equals[1]) {
+		snprintf(why, FEATURE_WHY, "\"%s\" is not FEATURE=VALUE", text);
+		return false;
+	}
 	snprintf(feature->name, sizeof(feature->name), "%.*s",
 		 (int)(equals - text), text);
 	snprintf(feature->value, sizeof(feature->value), "%s", equals + 1);
 	known = find_feature(target, feature->name);
 	if (!known) {
 		name_features(target, names, sizeof(names));
-		return fail(EXIT_USAGE, "a %s has no feature \"%s\"; it has %s",
-			    kind, feature->name, names);
+		snprintf(why, FEATURE_WHY, "a %s has no feature \"%s\"; it has %s",
+			 kind, feature->name, names);
+	} else if (strlen(equals + 1) >= sizeof(feature->value) ||
+		   !value_is_valid(known->kind, equals + 1)) {
+		snprintf(why, FEATURE_WHY, "feature %s: \"%s\" is not %s",
+			 feature->name, equals + 1, wanted(known->kind));
+	} else {
+		return true;
 	}
-	if (strlen(equals + 1) >= sizeof(feature->value) ||
-	    !value_is_valid(known->kind, equals + 1))
-		return fail(EXIT_USAGE, "feature %s: \"%s\" is not %s",
-			    feature->name, equals + 1, wanted(known->kind));
-	return EXIT_DONE;
+	return false;
+}
+
+bool feature_check(const char *text, enum feature_target target,
+		   char why[FEATURE_WHY])
+{
+	struct feature feature;
+
+	return read_feature(text, target, &feature, why);
+}
+
+enum exit_code feature_parse(const char *text, enum feature_target target,
+			     struct feature *feature)
+{
+	char why[FEATURE_WHY];
+
+	if (read_feature(text, target, feature, why))
+		return EXIT_DONE;
+	return fail(EXIT_USAGE, "%s", why);
 }
 
 char *feature_words(const char *const *texts, size_t count,

@@ -10,6 +10,8 @@
 
 enum feature_target { FEATURE_STORE, FEATURE_STACK };
 
+enum { FEATURE_WHY = 400 };		/* room for a reason */
+
 struct feature {
 	char name[32];
 	char value[32];
@@ -22,6 +24,9 @@ enum exit_code feature_parse(const char *text, enum feature_target target,
 /* The @n-th feature there is; NULL: there are no more.  @values: what it may be set to. */
 const char *feature_describe(enum feature_target target, unsigned int n,
 			     const char **values);
+/* The same without a word: @why says it. */
+bool feature_check(const char *text, enum feature_target target,
+		   char why[FEATURE_WHY]);
 
 /*
  * The words behind the positional ones of a table line, "4 a 1 b 2", or "".

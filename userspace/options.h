@@ -32,6 +32,7 @@ struct options {
 	const char *output;
 	const char *from;
 	bool compress;
+	const char *config;
 	bool force;
 	bool accept_base;
 	bool read_only_base;
@@ -45,6 +46,8 @@ struct options {
 	bool json;
 	bool watch;
 	bool errors;
+	bool all;
+	bool initramfs;
 };
 
 /*

@@ -15,7 +15,9 @@
 #include "layer_list.h"
 #include "message.h"
 #include "size.h"
+#include "stacks_conf.h"
 #include "words.h"
+#include "core/format.h"
 
 /* --- in place of the kernel --- */
 
@@ -260,6 +262,51 @@ static void test_layer_list(const char *text)
 	layer_list_find_frozen(&list, text, &layer);
 }
 
+static bool comes_before(const struct stacks_conf *conf,
+			 const struct stacks_entry *entry, size_t place)
+{
+	size_t i;
+
+	for (i = 0; entry && i < place; i++)
+		if (conf->order[i] == entry)
+			return true;
+	return !entry || entry->wrong;
+}
+
+static void check_entry(const struct stacks_conf *conf, size_t place)
+{
+	const struct stacks_entry *entry = conf->order[place];
+
+	if (entry->wrong || !cowstack_name_is_valid(entry->name) ||
+	    entry->device[0] != '/' || entry->set_count > OPTIONS_MAX_SETS)
+		fuzz_fail("an entry that is no good");
+	if (entry->kind == STACKS_STACK && !entry->store_entry)
+		fuzz_fail("a stack without a store");
+	if (!comes_before(conf, entry->store_entry, place) ||
+	    !comes_before(conf, entry->device_entry, place))
+		fuzz_fail("an entry before what it needs");
+	if (stacks_conf_find(conf, entry->name) != entry)
+		fuzz_fail("two of one name");
+}
+
+static void test_stacks_conf(const char *data, size_t size)
+{
+	struct stacks_conf conf;
+	char *text = malloc(size + 1);
+	size_t i;
+
+	if (!text)
+		fuzz_fail("no memory");
+	memcpy(text, data, size);
+	if (stacks_conf_parse(&conf, "conf", text, size))
+		fuzz_fail("no memory");
+	for (i = 0; i < conf.order_count; i++)
+		check_entry(&conf, i);
+	if (conf.order_count < conf.count && !conf.wrong_lines)
+		fuzz_fail("an entry left out without a word");
+	stacks_conf_free(&conf);
+}
+
 int fuzz_one(const uint8_t *data, size_t size)
 {
 	char *text;
@@ -291,6 +338,9 @@ int fuzz_one(const uint8_t *data, size_t size)
 		break;
 	case 'K':
 		test_kernel_log(text);
+		break;
+	case 'C':
+		test_stacks_conf((const char *)data + 1, size - 1);
 		break;
 	case 'N':
 		test_layer_list(text);
