@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "error_list.h"
 #include "live_view.h"
+#include "metrics.h"
 #include "status_view.h"
 
 enum { WATCH_INTERVAL = 1000 };		/* milliseconds */
@@ -88,7 +89,9 @@ static enum exit_code show(const struct options *options)
 	struct inventory inventory;
 	enum exit_code code = inventory_load(&inventory);
 
-	if (!code && options->errors)
+	if (!code && options->metrics)
+		code = metrics_print(&inventory);
+	else if (!code && options->errors)
 		code = show_errors(&inventory, options);
 	else if (!code && options->argument_count)
 		code = show_named(target, &inventory, options->arguments[0]);
@@ -107,6 +110,10 @@ enum exit_code command_status(const struct options *options)
 {
 	if (options->errors && !options->argument_count)
 		return fail(EXIT_USAGE, "status: --errors wants a volume");
+	if (options->metrics && (options->argument_count || options->json ||
+				 options->watch || options->errors))
+		return fail(EXIT_USAGE,
+			    "status: --metrics is of everything, and goes with nothing else");
 	if (options->watch)
 		return live_view_run(show_again, options, WATCH_INTERVAL,
 				     options->json);

@@ -48,6 +48,7 @@ struct options {
 	bool errors;
 	bool all;
 	bool initramfs;
+	bool metrics;
 };
 
 /*
