@@ -36,6 +36,7 @@ enum exit_code command_resume(const struct options *options);
 enum exit_code command_cancel(const struct options *options);
 enum exit_code command_speed(const struct options *options);
 enum exit_code command_set(const struct options *options);
+enum exit_code command_monitor(const struct options *options);
 enum exit_code command_check(const struct options *options);
 enum exit_code command_dump(const struct options *options);
 enum exit_code command_restore(const struct options *options);

@@ -21,7 +21,8 @@ static void write_text(struct json *json, const char *text)
 
 static void begin_line(struct json *json)
 {
-	fprintf(json->file, "\n%*s", 2 * json->depth, "");
+	if (!json->compact)
+		fprintf(json->file, "\n%*s", 2 * json->depth, "");
 }
 
 static void begin_value(struct json *json, const char *key)

@@ -14,6 +14,7 @@ struct json {
 	FILE *file;
 	unsigned int depth;
 	bool empty;			/* nothing is in the innermost yet */
+	bool compact;			/* all of the outermost in one line */
 };
 
 /* @key: NULL inside an array, and for the outermost. */

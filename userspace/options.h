@@ -33,6 +33,7 @@ struct options {
 	const char *from;
 	bool compress;
 	const char *config;
+	const char *exec;
 	bool force;
 	bool accept_base;
 	bool read_only_base;

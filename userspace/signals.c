@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <time.h>
@@ -49,6 +51,15 @@ void signals_watch(void)
 bool signals_interrupted(void)
 {
 	return READ_ONCE(interrupted);
+}
+
+bool signals_wait_for(int fd)
+{
+	struct pollfd poll = { .fd = fd, .events = POLLIN };
+	sigset_t none;
+
+	sigemptyset(&none);
+	return ppoll(&poll, 1, NULL, &none) > 0;
 }
 
 void sleep_milliseconds(unsigned int milliseconds)

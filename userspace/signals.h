@@ -18,6 +18,13 @@ void signals_release(void);
 void signals_watch(void);
 bool signals_interrupted(void);
 
+/*
+ * Waits until there is something to read, or an event, at @fd: true.  False: a
+ * signal came, also one of a child that has ended.  Only while held back, so that
+ * none comes just before and is overlooked.
+ */
+bool signals_wait_for(int fd);
+
 /* Less if a signal comes. */
 void sleep_milliseconds(unsigned int milliseconds);
 
