@@ -14,7 +14,10 @@ MiB=1048576
 # begin_part ARG…: a part's own arguments
 begin_part()
 {
-	[ "${1:-}" != --quick ] || quick=yes
+	if [ "${1:-}" = --quick ]; then
+		quick=yes
+		ios=2000
+	fi
 	modprobe -a dm-mod dm-cowstack
 	modprobe null_blk nr_devices=0
 	part_failed=0
@@ -109,13 +112,183 @@ now_us()
 	now=${EPOCHREALTIME/./}
 }
 
-# timed_ns COMMAND…: runs it, $elapsed_ns is how long that took
+# timed_ns COMMAND…: runs it; $elapsed_ns is how long that took
 timed_ns()
 {
 	local begin
+
 	now_us
 	begin=$now
 	"$@" || return
 	now_us
 	elapsed_ns=$(((now - begin) * 1000))
+}
+
+# --- fio ---
+
+ios=4000
+
+run_fio()
+{
+	fio --name=x --direct=1 --randseed=7 --norandommap --disk_util=0 --eta=never \
+		--output=/tmp/fio.out "$@" && return
+	cat /tmp/fio.out >&2
+	return 1
+}
+
+# fio_ns COUNT DEPTH PATH OPTION…: $ns is what one of COUNT I/Os takes with DEPTH in
+# flight: fio's mean latency, which has nothing of fio's own beginning and end, with that
+# of the fdatasync behind it if there is one.
+fio_ns()
+{
+	local engine=psync
+
+	[ "$2" = 1 ] || engine=libaio
+	run_fio --number_ios="$1" --iodepth="$2" --filename="$3" "${@:4}" \
+		--ioengine=$engine --output-format=json || return
+	ns=$(awk -v depth="$2" '
+		/"(read|write|sync|trim)" : \{/ { kind = $1 }
+		/"lat_ns" : \{/ { inside = 1 }
+		inside && /"mean" :/ { sum += $3; inside = 0 }
+		END { printf "%.0f", sum / depth }' /tmp/fio.out)
+	[ "$ns" -gt 0 ]
+}
+
+# results FIGURE…:DEVICE SUFFIX VALUE UNIT: the same measurement serves several figures
+results()
+{
+	local figure
+
+	for figure in ${1%:*}; do
+		result "$figure$2" "${1##*:}" "$3" "$4"
+	done
+}
+
+# measure_at DEPTH "FIGURE…:DEVICE" COUNT PATH OPTION…
+measure_at()
+{
+	if fio_ns "$3" "$1" "${@:4}"; then
+		results "$2" ".qd$1" "$ns" ns
+	else
+		fail "$2 at depth $1"
+	fi
+}
+
+# measure_one "FIGURE…:DEVICE" COUNT PATH OPTION…: with one I/O in flight
+measure_one()
+{
+	measure_at 1 "$@"
+}
+
+# measure "FIGURE…:DEVICE" COUNT PATH OPTION…: with 1 and with 32 I/Os in flight
+measure()
+{
+	measure_at 1 "$@"
+	[ -n "$quick" ] || measure_at 32 "$@"
+}
+
+# --- devices ---
+
+# fill DEVICE: every page of it is there from now on and on its way out of its cache
+fill()
+{
+	must dd if=/dev/zero of="$1" bs=1M oflag=direct conv=fsync count=$(($(sectors_of "$1") / 2048))
+}
+
+# make_linear NAME DEVICE
+make_linear()
+{
+	must dmsetup create "$1" --table "0 $(sectors_of "$2") linear $2 0"
+}
+
+# make_store NAME DEVICE: formatted, and up
+make_store()
+{
+	must dmcommit format --force "$2"
+	must attach_store "$1" "$2"
+}
+
+# make_stack NAME STORE ID BASE [SECTORS]: a new volume, and up
+make_stack()
+{
+	local sectors=${5:-$(sectors_of "$4")}
+
+	must dmsetup message "$2" 0 "create_volume $3 $sectors $1"
+	must dmsetup create "$1" --table "$(stack_line "$3" "$sectors" "$4" "$2")"
+}
+
+# add_layers STACK COUNT
+add_layers()
+{
+	local i
+
+	for ((i = 0; i < $2; i++)); do
+		must dmsetup message "$1" 0 snapshot
+	done
+}
+
+# write_apart DEVICE KIB FIRST EVERY: KIB of each EVERY KiB, from FIRST KiB on, once
+write_apart()
+{
+	must run_fio --filename="$1" --ioengine=psync --bs="$2k" --offset="$3k" \
+		--rw=write:$(($4 - $2))k --number_ios=$(($(sectors_of "$1") / 2 / $4))
+}
+
+# delete_stack NAME STORE ID: and its room is free again
+delete_stack()
+{
+	must dmsetup remove "$1"
+	must dmsetup message "$2" 0 "delete_volume $3"
+	wait_for_value "$2" freeing 0 >/dev/null
+}
+
+# --- peers ---
+
+# make_snapshot NAME ORIGIN COW CHUNK-SECTORS
+make_snapshot()
+{
+	must dd if=/dev/zero of="$3" bs=4k count=1 oflag=direct
+	must dmsetup create "$1" --table \
+		"0 $(sectors_of "$2") snapshot $2 $3 P $4"
+}
+
+# make_pool NAME METADATA DATA: of 64 KiB blocks
+make_pool()
+{
+	must dd if=/dev/zero of="$2" bs=4k count=1 oflag=direct
+	must dmsetup create "$1" --table \
+		"0 $(sectors_of "$3") thin-pool $2 $3 128 0 1 skip_block_zeroing"
+}
+
+# make_thin NAME POOL ID ORIGIN: over an external origin
+make_thin()
+{
+	must dmsetup message "$2" 0 "create_thin $3"
+	must dmsetup create "$1" --table \
+		"0 $(sectors_of "$4") thin /dev/mapper/$2 $3 $4"
+}
+
+# make_writecache NAME ORIGIN CACHE
+make_writecache()
+{
+	must dd if=/dev/zero of="$3" bs=4k count=1 oflag=direct
+	must dmsetup create "$1" --table \
+		"0 $(sectors_of "$2") writecache s $2 $3 4096 0"
+}
+
+# make_cache NAME ORIGIN METADATA CACHE
+make_cache()
+{
+	must dd if=/dev/zero of="$3" bs=4k count=1 oflag=direct
+	must dmsetup create "$1" --table \
+		"0 $(sectors_of "$2") cache $3 $4 $2 128 1 writeback default 0"
+}
+
+remove_devices()
+{
+	local name
+
+	for name in "$@"; do
+		must dmsetup remove "$name"
+	done
 }
