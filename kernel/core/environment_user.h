@@ -54,7 +54,9 @@ static inline u64 le64_to_cpu(__le64 v) { return le64toh((__force u64)v); }
 #define BIT_ULL(n) (1ULL << (n))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
-#define DIV_ROUND_UP_ULL(n, d) DIV_ROUND_UP((u64)(n), (u64)(d))
+/* As there, the divisor has 32 bits. */
+#define DIV_ROUND_UP_ULL(n, d) \
+	(((u64)(n) + (d) - 1) / (u32)(d))
 #define min(a, b) ((a) < (b) ? (a) : (b))
 #define max(a, b) ((a) > (b) ? (a) : (b))
 #define min_t(t, a, b) ((t)(a) < (t)(b) ? (t)(a) : (t)(b))

@@ -11,7 +11,9 @@ void cowstack_map_count_begin(struct cowstack_map_count *count,
 	memset(count, 0, sizeof(*count));
 	count->chunks = cowstack_chunks_of(g, volume->info.sectors);
 	count->part_chunks = max_t(u64, DIV_ROUND_UP_ULL(count->chunks, parts), 1);
-	count->parts = DIV_ROUND_UP_ULL(count->chunks, count->part_chunks);
+	/* A part may have more chunks than DIV_ROUND_UP_ULL() can divide by. */
+	count->parts = div64_u64(count->chunks + count->part_chunks - 1,
+				 count->part_chunks);
 }
 
 static void count_word(struct cowstack_map_part *part, map_word_t word)

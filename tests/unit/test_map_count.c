@@ -108,6 +108,24 @@ TEST_F(map, lengths_of_parts)
 	self->s.volume->info.sectors = sectors;
 }
 
+/* Numbers of chunks beyond 32 bits, of the volume and of a part. */
+TEST_F(map, a_huge_volume)
+{
+	u64 sectors = self->s.volume->info.sectors;
+	u64 chunks = 1ULL << 34;
+
+	chain_give(&self->s, 2, 0, FULL, false);
+	self->s.volume->info.sectors = chunks * 8;
+	count_parts(self, EVERY_LAYER, 1);
+	EXPECT_EQ(chunks, self->count.chunks);
+	EXPECT_EQ(chunks, self->count.part_chunks);
+	EXPECT_EQ(1, self->count.parts);
+	EXPECT_TRUE(part_is(self, 0, 1, 0, 0, 1));
+	count_parts(self, EVERY_LAYER, 2);
+	EXPECT_EQ(2, self->count.parts);
+	self->s.volume->info.sectors = sectors;
+}
+
 /* A shared layer of a larger volume reaches further than a small one does. */
 TEST_F(map, behind_the_end)
 {
