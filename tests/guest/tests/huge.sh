@@ -106,6 +106,9 @@ huge()
 	check "$text: work at all four places" mirror_io /dev/mapper/w /dev/mapper/s 31 120 4 coarse
 	check "$text: a snapshot" message snapshot
 	check "$text: work in small pieces" mirror_io /dev/mapper/w /dev/mapper/s 32 60 3 fine
+	chunks=$(((size + $3 - 1) / $3))
+	is "$(dmsetup message st 0 map 1 0 1 | head -n 1)" "$chunks $chunks" \
+		"$text: a map of one part"
 	diag "$text: $(status_value st memory_bytes) bytes of memory"
 	check "$text: comes down" down
 	check "$text: comes up again" up
