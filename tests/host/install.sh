@@ -65,6 +65,23 @@ test_pages()
 	is "$wrong" "" "the pages have each synopsis and each option"
 }
 
+# What the module takes stands in its own page: features that are built, and messages.
+test_module_page()
+{
+	local page name missing=''
+
+	page=$(man --encoding=ascii --local-file "$man/man4/dm-cowstack.4" 2>&1 | col -b)
+	while IFS=$'\t' read -r _ _ name _; do
+		grep -q "^\`\`$name\`\`.*not built yet" Documentation/dm-cowstack.rst ||
+			grep -qw -e "$name" <<<"$page" || missing+=" $name"
+	done < <(table | grep '^feature')
+	for name in $(sed -n '/verbs\[\] = {/,/^};/s/^\t{ "\([a-z_]*\)", .*/\1/p' \
+		kernel/core/message_words.c); do
+		grep -qw -e "$name" <<<"$page" || missing+=" $name"
+	done
+	is "$missing" "" "dm-cowstack(4) has each feature and each message"
+}
+
 expand()
 {
 	table | userspace/man/expand "$1"
@@ -94,6 +111,7 @@ test_uninstall()
 
 test_install
 test_pages
+test_module_page
 test_failures
 test_uninstall
 done_testing
