@@ -3,17 +3,35 @@
  * dmcommit: makes and looks after dm-cowstack's stores, volumes and commits.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "device_mapper.h"
 #include "options.h"
+
+/*
+ * A device that is opened must not become the standard output or error of somebody who
+ * has closed them, or what is said would be written onto it.  What takes their place
+ * can only be used the wrong way round, so that it is noticed.
+ */
+static void fill_standard_files(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd)
+			_exit(EXIT_FAILED);
+}
 
 int main(int argc, char **argv)
 {
 	enum exit_code code;
 
+	fill_standard_files();
 	/* Which characters can be printed; numbers stay as programs read them. */
 	setlocale(LC_CTYPE, "");
 	code = options_run(argc, argv);
