@@ -1,88 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 1024 --cpus 2 --timeout 900 --add /usr/bin/script
+# guest: --memory 1024 --cpus 2 --timeout 900 --add /usr/bin/script --add /usr/bin/jq
 # guest in check: --cpus 1
 # dmcommit around commits: ranges, control, dry run, errors, clones, streams; bases and
 # stores in files; bases that share devices with their store; the progress bar.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/json.sh
-
-# run COMMAND…: sets $output, $error and $status
-run()
-{
-	status=0
-	output=$("$@" 2>/tmp/error) || status=$?
-	error=$(cat /tmp/error)
-}
-
-# verdict TEXT COMMAND…: of what run() ran
-verdict()
-{
-	if "${@:2}"; then
-		ok "$1"
-	else
-		not_ok "$1"
-		diag "status $status, stdout: $output"
-		diag "stderr: $error"
-	fi
-}
-
-is_done()
-{
-	[ "$status" -eq 0 ] && [ -z "$error" ]
-}
-
-is_silent()
-{
-	is_done && [ -z "$output" ]
-}
-
-is_done_json()
-{
-	is_done && is_json "$output"
-}
-
-# is_refusal STATUS PATTERN: one line on stderr that matches
-is_refusal()
-{
-	[ "$status" -eq "$1" ] && [ "$(wc -l </tmp/error)" -eq 1 ] &&
-		[[ $error =~ ^dmcommit:\ .*$2 ]]
-}
-
-# works TEXT ARGUMENT…
-works()
-{
-	run dmcommit "${@:2}"
-	verdict "$1" is_done
-}
-
-# silent TEXT ARGUMENT…
-silent()
-{
-	run dmcommit "${@:2}"
-	verdict "$1" is_silent
-}
-
-# json TEXT ARGUMENT…
-json()
-{
-	run dmcommit "${@:2}"
-	verdict "$1" is_done_json
-}
-
-# fails STATUS TEXT PATTERN ARGUMENT…
-fails()
-{
-	run dmcommit "${@:4}"
-	verdict "$2: $1" is_refusal "$1" "$3"
-}
-
-# value KEY: of what the last json printed
-value()
-{
-	json_value "$output" "$1"
-}
+. /lib/cowstack-tests/tool.sh
 
 # job KEY: of the job of vm
 job()
@@ -721,4 +646,5 @@ test_retain
 test_errors
 test_clone
 test_stream
+check_schemas
 done_testing

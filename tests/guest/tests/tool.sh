@@ -1,78 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 1024 --cpus 2 --timeout 600 --add /usr/bin/script
+# guest: --memory 1024 --cpus 2 --timeout 600 --add /usr/bin/script --add /usr/bin/jq
 # guest in check: --cpus 1
 # dmcommit: every command, its exit codes, its one line on stderr, its JSON.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/json.sh
+. /lib/cowstack-tests/tool.sh
 
 commands="format attach detach create up down delete clone resize grow snapshot drop
 	pin unpin start stream empty wait pause resume cancel speed set status layers list
 	check"
-
-# run COMMAND…: sets $output, $error and $status
-run()
-{
-	status=0
-	output=$("$@" 2>/tmp/error) || status=$?
-	error=$(cat /tmp/error)
-}
-
-report_run()
-{
-	diag "status $status, stdout: $output"
-	diag "stderr: $error"
-}
-
-# works TEXT ARGUMENT…: dmcommit exits with 0 and says nothing on stderr
-works()
-{
-	run dmcommit "${@:2}"
-	if [ "$status" -eq 0 ] && [ -z "$error" ]; then
-		ok "$1"
-	else
-		not_ok "$1"
-		report_run
-	fi
-}
-
-# silent TEXT ARGUMENT…: the same, and nothing on stdout
-silent()
-{
-	run dmcommit "${@:2}"
-	if [ "$status" -eq 0 ] && [ -z "$output$error" ]; then
-		ok "$1"
-	else
-		not_ok "$1"
-		report_run
-	fi
-}
-
-# fails STATUS TEXT PATTERN ARGUMENT…: with one line on stderr, and no other
-fails()
-{
-	run dmcommit "${@:4}"
-	if [ "$status" -eq "$1" ] && [ "$(wc -l </tmp/error)" -eq 1 ] &&
-	   [[ $error =~ ^dmcommit:\ .*$3 ]]; then
-		ok "$2: $1"
-	else
-		not_ok "$2: $1"
-		report_run
-	fi
-}
-
-# json TEXT ARGUMENT…: dmcommit prints JSON
-json()
-{
-	run dmcommit "${@:2}"
-	if [ "$status" -eq 0 ] && [ -z "$error" ] && is_json "$output"; then
-		ok "$1"
-	else
-		not_ok "$1"
-		report_run
-	fi
-}
 
 # has_keys TEXT KEY…: of $output
 has_keys()
@@ -641,4 +579,5 @@ test_two_stores
 test_errors
 test_by_hand
 test_damage
+check_schemas
 done_testing
