@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "live_view.h"
 #include "size.h"
 #include "terminal.h"
 #include "volume_map.h"
@@ -57,8 +58,9 @@ static enum exit_code show(const struct volume_map *map,
 	return EXIT_DONE;
 }
 
-enum exit_code command_map(const struct options *options)
+static enum exit_code look(const void *context)
 {
+	const struct options *options = context;
 	struct inventory inventory;
 	struct volume_map map = { };
 	struct volume *volume;
@@ -78,4 +80,13 @@ enum exit_code command_map(const struct options *options)
 	volume_map_free(&map);
 	inventory_free(&inventory);
 	return code;
+}
+
+enum exit_code command_map(const struct options *options)
+{
+	if (!options->watch)
+		return look(options);
+	if (options->svg)
+		return fail(EXIT_USAGE, "map: a file is not watched: leave out --svg or --watch");
+	return live_view_run(look, options, WATCH_INTERVAL, options->json);
 }

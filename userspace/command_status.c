@@ -5,8 +5,6 @@
 #include "metrics.h"
 #include "status_view.h"
 
-enum { WATCH_INTERVAL = 1000 };		/* milliseconds */
-
 static enum exit_code show_volume(struct json *json, const char *key,
 				  const struct volume *volume)
 {

@@ -149,7 +149,7 @@ const struct command command_table[] = {
 	{ "tree", GROUP_STATUS, "", ALLOWED(JSON), 0, 0,
 	  command_tree, "what lies on what: bases, stores, volumes, layers, clones" },
 	{ "map", GROUP_STATUS, "VOL",
-	  ALLOWED(SVG) | ALLOWED(PARTS) | ALLOWED(JSON), 0, 0,
+	  ALLOWED(SVG) | ALLOWED(PARTS) | ALLOWED(WATCH) | ALLOWED(JSON), 0, 0,
 	  command_map, "which layer holds what, drawn" },
 	{ "monitor", GROUP_STATUS, "", ALLOWED(JSON) | ALLOWED(EXEC), 0, 0,
 	  command_monitor, "print each change, until it is ended" },

@@ -9,6 +9,8 @@
 #include "exit_code.h"
 #include "core/environment.h"
 
+enum { WATCH_INTERVAL = 1000 };		/* milliseconds */
+
 /*
  * Calls @show, which prints to stdout and stderr, each @interval milliseconds: until
  * it fails, or a signal or the key q ends it.  @plain: on a terminal, too, nothing
