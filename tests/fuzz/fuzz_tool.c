@@ -16,6 +16,7 @@
 #include "message.h"
 #include "size.h"
 #include "stacks_conf.h"
+#include "volume_map.h"
 #include "words.h"
 #include "core/format.h"
 
@@ -49,6 +50,26 @@ int stack_status(const char *name, struct stack_status *status)
 	strcpy(status->job.state, job_state);
 	status->job.base = 4;
 	return 0;
+}
+
+/* What a store answers to "map". */
+static const char *map_reply;
+
+int mapper_message(const char *name, u64 sector, const char *message,
+		   char **reply)
+{
+	*reply = strdup(map_reply);
+	return *reply ? 0 : -ENOMEM;
+}
+
+const char *mapper_reason(void)
+{
+	return NULL;
+}
+
+u64 volume_chunk_bytes(const struct volume *volume)
+{
+	return 65536;
 }
 
 /* --- commands: what they read of their options, and nothing else --- */
@@ -234,6 +255,33 @@ static void test_tables(const char *text)
 		fuzz_fail("a uuid of another length");
 }
 
+/* Whatever is taken for a map can be drawn. */
+static void test_map(const char *text)
+{
+	struct store store = { .device.name = "ssd" };
+	struct volume volume = { .name = "vm", .store = &store };
+	static FILE *sink;
+	FILE *out = stdout;
+	struct json json = { };
+	struct volume_map map;
+
+	if (!sink)
+		sink = fopen("/dev/null", "w");
+	if (!sink)
+		fuzz_fail("no /dev/null");
+	map_reply = text;
+	volume.line.sectors = 1 << 20;
+	if (!volume_map_load(&map, &volume, 80)) {
+		json.file = sink;
+		stdout = sink;
+		map_text_print(&map);
+		stdout = out;
+		map_json_print(&json, &map);
+		map_svg_print(sink, &map);
+	}
+	volume_map_free(&map);
+}
+
 static void test_feature(const char *text)
 {
 	struct feature feature;
@@ -330,6 +378,9 @@ int fuzz_one(const uint8_t *data, size_t size)
 		break;
 	case 'T':
 		test_tables(text);
+		break;
+	case 'M':
+		test_map(text);
 		break;
 	case 'Z':
 		test_size(text);
