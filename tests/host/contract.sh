@@ -194,13 +194,7 @@ as_nobody()
 wants_the_module()
 {
 	usage_with_samples "$1"
-	! takes_device "$1" || return 0
-	if [ -e /dev/mapper/control ]; then
-		run dmcommit "${words[@]}"
-		[ "$status" -ne 0 ] && [ "$status" -lt 126 ]
-	else
-		refused 1 "$no_mapper" "${words[@]}"
-	fi
+	takes_device "$1" || refused 1 "$no_mapper" "${words[@]}"
 }
 
 test_devices()
@@ -215,9 +209,11 @@ test_devices()
 	for_all "a device that is not there" refuses_missing_device "${commands[@]}"
 	for_all "no block device" refuses_kind "${commands[@]}"
 	for_all "a device that is another's" refuses_what_is_private "${commands[@]}"
-	mapfile -t asking < <(printf '%s\n' "${commands[@]}" |
-		grep -vxE "${without_module:-monitor}")
-	for_all "no module" wants_the_module "${asking[@]}"
+	if [ -e /dev/mapper/control ]; then
+		skip "no module" "this kernel has device-mapper; guest/tool-contract asks without ours"
+	else
+		for_all "no module" wants_the_module "${commands[@]}"
+	fi
 	truncate -s 4M "$work/zeroes"
 	check "a device that is no store" refused 3 "$work/zeroes holds no store" check "$work/zeroes"
 }
