@@ -4,6 +4,7 @@
 #include "base_alone.h"
 #include "commands.h"
 #include "json.h"
+#include "repair.h"
 #include "size.h"
 #include "store_file.h"
 #include "target_line.h"
@@ -164,11 +165,11 @@ static enum exit_code fail_damaged(const struct finding *finding)
 
 	if (finding->report.where)
 		return fail(EXIT_DAMAGED,
-			    "%s is damaged at block %llu: %s; this version cannot repair it",
+			    "%s is damaged at block %llu: %s; see dmcommit check --repair",
 			    finding->path, llu(finding->report.where),
 			    why ? why : "metadata makes no sense");
 	return fail(EXIT_DAMAGED,
-		    "%s is damaged: %s; this version cannot repair it",
+		    "%s is damaged: %s; see dmcommit check --repair",
 		    finding->path, why ? why : "metadata makes no sense");
 }
 
@@ -195,19 +196,37 @@ static enum exit_code report(const struct finding *finding, bool json)
 	}
 }
 
-enum exit_code command_check(const struct options *options)
+static enum exit_code check_store(struct store_file *file,
+				  const struct options *options)
 {
 	struct finding finding = { .path = options->arguments[0] };
-	struct store_file *file;
-	enum exit_code code = store_file_open(&file, finding.path, DEVICE_READ);
+	enum exit_code code;
 
-	if (code)
-		return code;
 	finding.error = cowstack_load(&finding.md, store_file_reader(file),
 				      &finding.report);
 	code = report(&finding, options->json);
 	if (!finding.error)
 		cowstack_metadata_exit(&finding.md);
+	return code;
+}
+
+enum exit_code command_check(const struct options *options)
+{
+	struct store_file *file;
+	enum exit_code code;
+	bool nothing = true;
+
+	if (!options->repair && (options->yes || options->backup))
+		return fail(EXIT_USAGE, "--%s is for --repair",
+			    options->yes ? "yes" : "backup");
+	code = store_file_open(&file, options->arguments[0],
+			       options->repair ? DEVICE_WRITE : DEVICE_READ);
+	if (code)
+		return code;
+	if (options->repair)
+		code = repair_store(file, options, &nothing);
+	if (nothing)
+		code = check_store(file, options);
 	store_file_close(file);
 	return code;
 }

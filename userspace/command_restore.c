@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include "backup.h"
 #include "commands.h"
 #include "dump.h"
 #include "metadata_home.h"
@@ -145,10 +146,14 @@ static enum exit_code restore_file(struct restore *restore,
 {
 	char line[64];
 
-	if (text_file_get(file, line, sizeof(line)) == 1 &&
-	    !strcmp(line, DUMP_HEAD))
+	if (text_file_get(file, line, sizeof(line)) != 1)
+		line[0] = '\0';
+	if (!strcmp(line, DUMP_HEAD))
 		return restore_dump(restore, file);
-	return fail(EXIT_FAILED, "%s, line 1: this is no dump; nothing was changed",
+	if (!strcmp(line, BACKUP_HEAD))
+		return backup_restore(file, restore->from, restore->store,
+				      restore->force);
+	return fail(EXIT_FAILED, "%s, line 1: this is no dump, and no backup; nothing was changed",
 		    restore->from);
 }
 

@@ -31,6 +31,9 @@ struct options {
 	const char *parts;
 	const char *output;
 	const char *from;
+	const char *backup;
+	bool repair;
+	bool yes;
 	bool compress;
 	const char *config;
 	const char *exec;

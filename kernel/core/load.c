@@ -84,10 +84,9 @@ int load_superblock(struct loader *l, struct cowstack_superblock *sb)
 
 /* --- index --- */
 
-/* Header and checksum of a block that was read from @place. */
-static bool block_is_valid(struct loader *l,
-			   const struct disk_record_block *block, u32 magic,
-			   u64 place)
+bool load_block_is_valid(struct loader *l,
+			 const struct disk_record_block *block, u32 magic,
+			 u64 place)
 {
 	u32 used = le32_to_cpu(block->used);
 
@@ -114,7 +113,7 @@ static int load_index_block(struct loader *l, u64 *place)
 	error = read_blocks(l, *place, 1, block);
 	if (error)
 		return error;
-	if (!block_is_valid(l, block, COWSTACK_MAGIC_INDEX, *place) ||
+	if (!load_block_is_valid(l, block, COWSTACK_MAGIC_INDEX, *place) ||
 	    le64_to_cpu(block->header.sequence) != md->superblock.tail_step)
 		return damaged_at(l, *place, "index block is damaged");
 	l->where = *place;
@@ -123,7 +122,7 @@ static int load_index_block(struct loader *l, u64 *place)
 	return error;
 }
 
-static int load_index(struct loader *l)
+int load_index(struct loader *l)
 {
 	struct cowstack_metadata *md = l->md;
 	u64 count = md->superblock.index_blocks;
@@ -228,7 +227,7 @@ static int load_page_run(struct loader *l, const struct page_place *place,
 }
 
 /* Reads the pages in the order in which they lie, as much at once as there is. */
-static int load_pages(struct loader *l)
+int load_pages(struct loader *l)
 {
 	u64 i, n;
 	int error;
@@ -281,8 +280,8 @@ static bool belongs_to_step(struct loader *l, u64 i)
 	const struct disk_record_block *first = buffered(l, 0);
 	const struct disk_record_block *block = buffered(l, i);
 
-	return block_is_valid(l, block, COWSTACK_MAGIC_STEP,
-			      ring_place(l, l->md->head + i)) &&
+	return load_block_is_valid(l, block, COWSTACK_MAGIC_STEP,
+				   ring_place(l, l->md->head + i)) &&
 	       le64_to_cpu(block->header.sequence) == l->md->next_step &&
 	       block->header.nonce == first->header.nonce &&
 	       block->step_blocks == first->step_blocks &&
@@ -347,8 +346,8 @@ static int check_ring_end(struct loader *l)
 
 			if (le64_to_cpu(block->header.sequence) >
 				    md->next_step &&
-			    block_is_valid(l, block, COWSTACK_MAGIC_STEP,
-					   start + at + i))
+			    load_block_is_valid(l, block, COWSTACK_MAGIC_STEP,
+						start + at + i))
 				return damaged_at(l, ring_place(l, md->head),
 						  "journal is damaged before its end");
 		}
@@ -356,7 +355,7 @@ static int check_ring_end(struct loader *l)
 	return 0;
 }
 
-static int replay(struct loader *l)
+int load_journal(struct loader *l)
 {
 	struct cowstack_metadata *md = l->md;
 	u32 blocks, i;
@@ -516,17 +515,6 @@ static int claim_all(struct loader *l)
 	return 0;
 }
 
-int load_content(struct loader *l)
-{
-	int error = load_index(l);
-
-	if (!error)
-		error = load_pages(l);
-	if (!error)
-		error = replay(l);
-	return error;
-}
-
 int load_finish(struct loader *l)
 {
 	int error = link_layers(l);
@@ -563,7 +551,11 @@ int cowstack_load(struct cowstack_metadata *md, struct cowstack_reader *reader,
 	if (!error)
 		error = cowstack_metadata_init(md, &sb);
 	if (!error) {
-		error = load_content(&l);
+		error = load_index(&l);
+		if (!error)
+			error = load_pages(&l);
+		if (!error)
+			error = load_journal(&l);
 		if (!error)
 			error = load_finish(&l);
 		if (error)

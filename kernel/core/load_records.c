@@ -382,6 +382,20 @@ static u32 record_bytes(struct loader *l, const struct disk_record *r, u32 room)
 	return 0;
 }
 
+/* Where the one behind may begin, which makes no sense itself; 0: who knows. */
+static u32 skip_record(const struct disk_record *r, u32 room)
+{
+	u32 bytes;
+
+	if (room < sizeof(*r))
+		return 0;
+	/* Most types have one length. */
+	bytes = least_bytes(le16_to_cpu(r->type));
+	if (!bytes)
+		bytes = le16_to_cpu(r->bytes);
+	return bytes >= sizeof(*r) && !(bytes % 8) && bytes <= room ? bytes : 0;
+}
+
 int load_records(struct loader *l, const u8 *records, u32 used)
 {
 	u32 at, bytes;
@@ -391,13 +405,18 @@ int load_records(struct loader *l, const u8 *records, u32 used)
 		int error;
 
 		bytes = record_bytes(l, r, used - at);
+		error = bytes ? apply_record(l, r, bytes) : -EUCLEAN;
+		if (!error)
+			continue;
 		if (!bytes)
-			return load_forgive(l, -EUCLEAN, LOAD_DAMAGE_RECORDS,
-					    used - at, 0);
-		error = load_forgive(l, apply_record(l, r, bytes),
-				     LOAD_DAMAGE_RECORD, le16_to_cpu(r->type),
-				     le32_to_cpu(r->id));
-		if (error)
+			bytes = skip_record(r, used - at);
+		l->record = r;
+		l->record_bytes = bytes;
+		error = load_forgive(l, error, bytes ? LOAD_DAMAGE_RECORD :
+						       LOAD_DAMAGE_RECORDS,
+				     bytes ? le16_to_cpu(r->type) : used - at,
+				     bytes ? le32_to_cpu(r->id) : 0);
+		if (error || !bytes)
 			return error;
 	}
 	return 0;

@@ -32,6 +32,9 @@ struct loader {
 	struct cowstack_load_report *report;
 	bool in_index;			/* page records may come */
 	u64 where;			/* block whose records these are, or 0 */
+	/* While damage in a record is forgiven: that, and the bytes it seems to have. */
+	const struct disk_record *record;
+	u32 record_bytes;
 	u64 pages;
 	u64 objects;			/* volumes and layers that were made */
 	struct page_place *places;	/* of pages named by the index */
@@ -101,8 +104,15 @@ void load_end(struct loader *l);
 /* The superblock that counts; what cowstack_load() says of failures holds. */
 int load_superblock(struct loader *l, struct cowstack_superblock *sb);
 
-/* Index, pages and journal, into md as it was initialised. */
-int load_content(struct loader *l);
+/* Have header and checksum of a block that was read from @place what they should? */
+bool load_block_is_valid(struct loader *l,
+			 const struct disk_record_block *block, u32 magic,
+			 u64 place);
+
+/* In this order, into md as it was initialised. */
+int load_index(struct loader *l);
+int load_pages(struct loader *l);
+int load_journal(struct loader *l);
 
 /* What it all amounts to: links and counts it, and claims all that is named. */
 int load_finish(struct loader *l);

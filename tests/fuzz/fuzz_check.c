@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Files with stores that an enemy wrote, as "dmcommit check" reads them: it says of
- * each what the module would find, in text and in JSON.
+ * each what the module would find, in text and in JSON.  What --repair writes is sound,
+ * and has nothing that a second run would repair.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -17,6 +18,7 @@ enum { MAX_PAGES = 4096 };
 
 static struct store_image image;
 static char path[64];
+static char backup[64];
 static int file;
 
 static void init(void)
@@ -29,6 +31,7 @@ static void init(void)
 	if (file < 0)
 		fuzz_fail("no file");
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	snprintf(backup, sizeof(backup), "/dev/shm/fuzz-check.%d", getpid());
 }
 
 static enum exit_code expected(void)
@@ -60,6 +63,50 @@ static void check(bool json)
 		fuzz_fail("the tool says something else than a load");
 }
 
+static bool is_changed(const char *before)
+{
+	static char now[FUZZ_STORE_SECTORS * 512];
+
+	if (pread(file, now, sizeof(now), 0) != sizeof(now))
+		fuzz_fail("file cannot be read");
+	memcpy(image.bytes, now, sizeof(now));
+	return memcmp(before, now, sizeof(now));
+}
+
+static enum exit_code repair(bool json)
+{
+	struct options options = {
+		.arguments = { path }, .argument_count = 1, .json = json,
+		.repair = true, .yes = true, .backup = backup,
+	};
+	enum exit_code code;
+
+	code = command_check(&options);
+	unlink(backup);
+	return code;
+}
+
+static void test_repair(bool json)
+{
+	static char before[FUZZ_STORE_SECTORS * 512];
+	enum exit_code code;
+
+	memcpy(before, image.bytes, sizeof(before));
+	code = repair(json);
+	if (!is_changed(before)) {
+		if (code != expected())
+			fuzz_fail("nothing was repaired, and the tool does not say so");
+		return;
+	}
+	if (code != EXIT_DONE && code != EXIT_DAMAGED)
+		fuzz_fail("something was written, and the tool failed");
+	if (expected() != EXIT_DONE)
+		fuzz_fail("what was repaired is damaged");
+	memcpy(before, image.bytes, sizeof(before));
+	if (repair(json) != EXIT_DONE || is_changed(before))
+		fuzz_fail("a second run repairs something");
+}
+
 int fuzz_one(const uint8_t *data, size_t size)
 {
 	static struct parts parts;
@@ -71,6 +118,8 @@ int fuzz_one(const uint8_t *data, size_t size)
 	    FUZZ_STORE_SECTORS * 512)
 		fuzz_fail("file cannot be written");
 	check(size % 2);
+	if (size % 3)
+		test_repair(size % 2);
 	return 0;
 }
 

@@ -33,7 +33,7 @@ answer()
 	output=$(cd "$work" && "$tool" check store 2>&1) || status=$?
 	case $status in
 	0) output=$(grep -v -e '^store:' -e ' used$' -e '^volume ' <<<"$output" | paste -s -d ' ') ;;
-	5) output=$(sed -n 's/^dmcommit: store is damaged\(.*\); this version cannot repair it$/\1/p' <<<"$output") ;;
+	5) output=$(sed -n 's/^dmcommit: store is damaged\(.*\); see dmcommit check --repair$/\1/p' <<<"$output") ;;
 	*) output=${output#dmcommit: } ;;
 	esac
 	output=${output#:}

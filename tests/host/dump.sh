@@ -66,7 +66,7 @@ refuses()
 	output=$("$tool" restore "$work/new" --from "$work/bad" --force 2>&1)
 	is "$? ${output#dmcommit: "$work/bad"}" "1 $2; nothing was changed" "$1: it is refused"
 }
-refuses '1s/1$/2/' ', line 1: this is no dump'
+refuses '1s/1$/2/' ', line 1: this is no dump, and no backup'
 refuses '2s/^store/shop/' ', line 2: this is no line of a dump'
 refuses '2d' ', line 2: a line "store" should be here'
 refuses '2s/uuid=e/uuid=E/' ', line 2: spelling is missing or wrong'

@@ -126,7 +126,7 @@ inline claim_all()
 	i = 0
 }
 
-/* replay() in kernel/core/load.c, apply_words() in kernel/core/load_records.c */
+/* load_journal() in kernel/core/load.c, apply_words() in kernel/core/load_records.c */
 /* claim_all() in kernel/core/load.c: what nothing names is free. */
 /* Of a chunk that is named any of what may have survived; others nobody may read. */
 #define survivor(k)						\

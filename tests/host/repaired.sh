@@ -1,0 +1,137 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# dmcommit check --repair on golden stores that are damaged, as tests/golden/repaired.table
+# says: the words of the first run and of the second. Without a yes nothing is written, and
+# the backup brings back what there was, bit for bit.
+set -u
+
+cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
+. tests/guest/lib/tap.sh
+. tests/golden/golden.sh
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+tool=$PWD/userspace/dmcommit
+edit=$PWD/tests/golden/build/native/edit
+table=tests/golden/repaired.table
+
+# trim TEXT
+trim()
+{
+	local text=$1
+
+	text=${text#"${text%%[! ]*}"}
+	echo "${text%"${text##*[! ]}"}"
+}
+
+# first_run OPTION…: status and words, without what other lines of the test look at
+first_run()
+{
+	local output status=0
+
+	output=$(cd "$work" && "$tool" check store --repair "$@" 2>&1 </dev/null) || status=$?
+	echo "$status"
+	sed -e '/^store: damaged/d' -e '/^store: one of the superblocks/d' -e '/^to be written/d' \
+		-e '/^backup:/d' -e '/^store: repaired/d' -e '/^dmcommit: store: what is affected/d' \
+		-e 's/^dmcommit: //' -e 's/^ *//' <<<"$output"
+}
+
+# is_repaired IMAGE EDITS STATUS SECOND WORDS
+is_repaired()
+{
+	local second status=0
+
+	cp "$work/$1.store" "$work/store"
+	# shellcheck disable=SC2086 # edits are words
+	"$edit" "$work/store" $2 || return
+	cp "$work/store" "$work/before"
+	rm -f "$work/backup"
+	first_run >/dev/null
+	cmp -s "$work/before" "$work/store" || not_ok "… it was written to without a yes"
+	is "$(first_run --yes --backup backup)" "$3${5:+$'\n'$5}" "$1: $2"
+	second=$(cd "$work" && "$tool" check store 2>&1) || status=$?
+	second=$(sed -n -e 's/^\([0-9]* chunks in [0-9]* map pages\).*/\1/p' \
+		-e 's/^dmcommit: //p' <<<"$second")
+	is "$status | $second" "$4" "… second run"
+	[ -f "$work/backup" ] || {
+		cmp -s "$work/before" "$work/store" || not_ok "… it was written to without a backup"
+		return
+	}
+	(cd "$work" && "$tool" restore store --from backup) || not_ok "… the backup is not put back"
+	cmp -s "$work/before" "$work/store" || not_ok "… the backup brings back something else"
+}
+
+check "the programs are built" make -s -C tests/golden native
+for name in $(golden_names); do
+	golden_unpack "$name"
+done
+count=0
+image=
+while IFS= read -r line; do
+	case $line in
+	'  '*) words+=${words:+$'\n'}${line#  } ;;
+	[a-z]*)
+		[ -z "$image" ] || is_repaired "$image" "$edits" "$wanted" "$second" "$words"
+		IFS='|' read -r image edits wanted second <<<"$line"
+		image=$(trim "$image")
+		edits=$(trim "$edits")
+		wanted=$(trim "$wanted")
+		second=$(trim "$second")
+		words=
+		count=$((count + 1))
+		;;
+	esac
+done <"$table"
+is_repaired "$image" "$edits" "$wanted" "$second" "$words"
+check "all of the table was read" test "$count" -ge 80
+
+# --- backups ---
+cp "$work/chain.store" "$work/store"
+"$edit" "$work/store" raw:page:0.0=+1
+cp "$work/store" "$work/before"
+(cd "$work" && "$tool" check store --repair --yes --backup good >/dev/null 2>&1)
+cp "$work/store" "$work/after"
+# is_refused STATUS MESSAGE TEXT [OPTION…]
+is_refused()
+{
+	local output status=0
+
+	output=$(cd "$work" && "$tool" restore store --from bad "${@:4}" 2>&1) || status=$?
+	is "$status $output" "$1 dmcommit: $2" "$3"
+	cmp -s "$work/after" "$work/store" || not_ok "… it was written to all the same"
+}
+# refuses EDIT MESSAGE
+refuses()
+{
+	sed -e "$1" "$work/good" >"$work/bad"
+	is_refused 1 "bad, $2; nothing was changed" "$1: such a backup is refused"
+}
+refuses '1s/1$/2/' 'line 1: this is no dump, and no backup'
+refuses '2s/=1/=2/' 'line 2: it is of a device of another size'
+refuses '3s/place=/place=0/' 'line 3: this is no line of a backup'
+refuses '3s/place=[0-9]*/place=4096/' 'line 3: the device has no such block'
+refuses '4s/^./x/' 'line 4: 64 bytes should be here'
+refuses '4s/^.//' 'line 4: 64 bytes should be here'
+refuses '5s/^./f/' "line 67: the block's checksum is another"
+# shellcheck disable=SC2016 # sed's own
+refuses '$d' "line $(wc -l <"$work/good"): the backup is cut off"
+cp "$work/good" "$work/bad"
+cp "$work/store" "$work/kept"
+dd if=/dev/urandom of="$work/store" bs=4096 count=1 conv=notrunc status=none
+cp "$work/store" "$work/after"
+is_refused 4 "block 0 of store was changed since the backup; --force puts it back all the same" \
+	"where something was changed since, it is refused"
+check "but not with --force" "$tool" restore "$work/store" --from "$work/good" --force
+cmp -s "$work/before" "$work/store" || not_ok "… it brings back something else"
+output=$(cd "$work" && "$tool" check store --repair --yes --backup good 2>&1 | tail -n 1)
+is "$output" "dmcommit: cannot make the backup good: File exists; nothing was written" \
+	"a file that is there is no place for a backup"
+cmp -s "$work/before" "$work/store" || not_ok "… something was written"
+
+# --- JSON ---
+json=$(cd "$work" && "$tool" check store --repair --yes --backup json --json 2>/dev/null)
+check "JSON says where it shows" grep -q '"first_sector": 1536' <<<"$json"
+check "… and that it was repaired" grep -q '"repaired": true' <<<"$json"
+check "… by python's opinion, too" python3 -m json.tool <<<"$json"
+is "$("$tool" check "$work/store" --yes 2>&1)" "dmcommit: --yes is for --repair" \
+	"what asks is --repair"
+done_testing
