@@ -343,14 +343,16 @@ static enum exit_code run(struct repair *r, bool *nothing)
 	enum exit_code code;
 	int error = salvage_load(&r->salvage, store_file_reader(r->store));
 
-	if (!error && r->salvage.md.superblock.ro_compat &
-			      ~COWSTACK_FEATURES_RO_COMPAT)
-		error = -EOPNOTSUPP;
 	if (!error)
 		error = plan_writes(r);
+	*nothing = !error && !r->list.count;
+	if (!error && !*nothing && r->salvage.md.superblock.ro_compat &
+					   ~COWSTACK_FEATURES_RO_COMPAT) {
+		error = -EOPNOTSUPP;
+		r->salvage.report.why = "a feature is not known to this version, which may not write such a store";
+	}
 	if (error)
 		return fail_to_salvage(r, error);
-	*nothing = !r->list.count;
 	if (*nothing)
 		return EXIT_DONE;
 	code = check_plan(r);
