@@ -10,6 +10,8 @@ set -u
 
 seconds=$1
 terminal=$2
+# The guest's own line is a terminal whoever reads it.
+[ "$terminal" = yes ] || export NO_COLOR=1
 
 base_megabytes=384
 store_megabytes=256
@@ -366,6 +368,8 @@ run_commit()
 	commit_began=$(uptime_now)
 	shows dmcommit start machine --wait
 	commit_ended=$(uptime_now)
+	blank
+	shows dmcommit map machine
 	commit_seconds=$(calculate "$commit_ended - $commit_began")
 	# The snapshot was taken before the job was first seen running.
 	snapshot_done=$(awk -v from="$commit_began" '$1 > from && $4 != "idle" { print $1; exit }' \
@@ -634,6 +638,8 @@ prepare_disks
 bring_up
 heading "2  A machine at work"
 work_before
+blank
+shows dmcommit map machine
 heading "3  The commit, while the work goes on"
 run_commit
 stop_work
