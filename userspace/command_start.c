@@ -5,6 +5,7 @@
 #include "job.h"
 #include "job_request.h"
 #include "message.h"
+#include "offline_commit.h"
 
 static enum exit_code send_message(const struct volume *volume,
 				   const struct options *options,
@@ -39,12 +40,31 @@ static enum exit_code start(struct inventory *inventory,
 	return code ? code : job_follow(volume, options);
 }
 
+/* What is for a volume that is up, or is not offered for others. */
+static enum exit_code start_offline(const struct options *options)
+{
+	if (!options->store || !options->base)
+		return fail(EXIT_USAGE,
+			    "start --offline needs --store DEV and --base DEV");
+	if (options->top || options->until || options->on_error ||
+	    options->no_yield || options->freeze ||
+	    options->dry_run || options->json)
+		return fail(EXIT_USAGE,
+			    "start --offline takes --store, --base, --speed, --retain, --verify and --wait only");
+	return offline_commit(options);
+}
+
 enum exit_code command_start(const struct options *options)
 {
 	struct inventory inventory = { };
 	struct job_request request;
-	enum exit_code code = job_request_parse(&request, options);
+	enum exit_code code;
 
+	if (options->offline)
+		return start_offline(options);
+	if (options->store)
+		return fail(EXIT_USAGE, "start: --store is for --offline");
+	code = job_request_parse(&request, options);
 	if (!code)
 		code = inventory_load(&inventory);
 	if (!code)

@@ -8,7 +8,8 @@
 		       ALLOWED(UNTIL) | ALLOWED(RETAIN) | ALLOWED(VERIFY) | \
 		       ALLOWED(NO_YIELD) | ALLOWED(ON_ERROR) | \
 		       ALLOWED(FREEZE) | ALLOWED(WAIT) | \
-		       ALLOWED(DRY_RUN) | ALLOWED(JSON))
+		       ALLOWED(DRY_RUN) | ALLOWED(OFFLINE) | ALLOWED(STORE) | \
+		       ALLOWED(JSON))
 #define STREAM_OPTIONS (ALLOWED(STREAM_TOP) | ALLOWED(STREAM_BASE) | \
 			ALLOWED(SPEED) | ALLOWED(NO_YIELD) | \
 			ALLOWED(ON_ERROR) | ALLOWED(WAIT) | ALLOWED(JSON))
@@ -77,6 +78,8 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	FLAG(YES, "yes", yes, "do not ask"),
 	VALUE(BACKUP, "backup", "FILE", backup,
 	      "where what is changed is kept (default: a new file here)"),
+	FLAG(OFFLINE, "offline", offline,
+	     "of a volume that is not up; --store and --base are devices then"),
 	FLAG(JSON, "json", json, "for programs"),
 	[OPTION_HELP] = { "help", NULL, 0, "this text" },
 	[OPTION_VERSION] = { "version", NULL, 0, "the tool's version" },

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -77,6 +78,16 @@ static enum exit_code fail_to_open(const char *path, int error)
 	return fail_errno(error, NULL, "%s", path);
 }
 
+/* What O_EXCL is for a device: another of these commands may be at work on it. */
+static enum exit_code lock_file(const struct device_file *file,
+				enum device_use use)
+{
+	if (!flock(file->fd, (use == DEVICE_WRITE ? LOCK_EX : LOCK_SH) |
+			     LOCK_NB) || errno != EWOULDBLOCK)
+		return EXIT_DONE;
+	return fail_errno(-EBUSY, NULL, "%s", file->path);
+}
+
 /* A file is used by others as the loop device that it is. */
 static enum exit_code check_no_loop(const struct device_file *file)
 {
@@ -112,6 +123,8 @@ enum exit_code device_file_open(struct device_file *file, const char *path,
 		code = fail_errno(-EROFS, NULL, "%s", path);
 	if (!code && use != DEVICE_LOOK && !file->block)
 		code = check_no_loop(file);
+	if (!code && use != DEVICE_LOOK && !file->block)
+		code = lock_file(file, use);
 	if (code)
 		device_file_close(file);
 	return code;

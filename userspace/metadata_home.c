@@ -71,6 +71,16 @@ static int add_index(const struct cowstack_checkpoint *cp,
 	return 0;
 }
 
+int checkpoint_collect(struct cowstack_metadata *md,
+		       struct cowstack_checkpoint *cp, struct block_list *list)
+{
+	int error = add_pages(md, cp, list);
+
+	if (!error)
+		error = cowstack_checkpoint_make_index(md, cp);
+	return error ? error : add_index(cp, list);
+}
+
 int metadata_home(struct cowstack_metadata *md, struct block_list *list,
 		  struct cowstack_superblock *superblock)
 {
@@ -79,11 +89,7 @@ int metadata_home(struct cowstack_metadata *md, struct block_list *list,
 
 	if (error)
 		return error;
-	error = add_pages(md, &cp, list);
-	if (!error)
-		error = cowstack_checkpoint_make_index(md, &cp);
-	if (!error)
-		error = add_index(&cp, list);
+	error = checkpoint_collect(md, &cp, list);
 	if (!error)
 		cowstack_checkpoint_superblock(md, &cp);
 	*superblock = cp.superblock;

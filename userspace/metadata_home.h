@@ -20,6 +20,10 @@ struct block_list {
 void *block_list_add(struct block_list *list, u64 place);
 void block_list_exit(struct block_list *list);
 
+/* Pages and index of a checkpoint that has begun; 0, -ENOMEM, -ENOSPC. */
+int checkpoint_collect(struct cowstack_metadata *md,
+		       struct cowstack_checkpoint *cp, struct block_list *list);
+
 /**
  * metadata_home() - what is to be written so that a load finds @md.
  * @md: nobody changes it from now on; it is good for nothing but being freed

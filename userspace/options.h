@@ -34,6 +34,7 @@ struct options {
 	const char *backup;
 	bool repair;
 	bool yes;
+	bool offline;
 	bool compress;
 	const char *config;
 	const char *exec;

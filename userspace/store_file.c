@@ -246,6 +246,12 @@ int store_file_flush(struct store_file *file)
 	return fsync(file->device.fd) ? -errno : 0;
 }
 
+int store_file_read_parts(struct store_file *file,
+			  const struct io_ring_part *parts, size_t count)
+{
+	return io_ring_read_parts(file->ring, parts, count);
+}
+
 /* Blocks from @blocks on that lie in a row, in memory and on the device. */
 static size_t count_row(const struct store_block *blocks, size_t count)
 {

@@ -6,6 +6,7 @@
 #define DMCOMMIT_STORE_FILE_H
 
 #include "device_file.h"
+#include "io_ring.h"
 #include "core/load.h"
 
 struct store_file;
@@ -51,6 +52,10 @@ struct store_block {
 int store_file_write(struct store_file *file, const struct store_block *blocks,
 		     size_t count);
 int store_file_flush(struct store_file *file);
+
+/* Data, in whole blocks, anywhere and many at a time. */
+int store_file_read_parts(struct store_file *file,
+			  const struct io_ring_part *parts, size_t count);
 
 /* Zeroes over superblocks and ring, each durably: no store is there any more. */
 int store_file_clear(struct store_file *file,
