@@ -6,6 +6,7 @@
  */
 #include "salvage.h"
 #include "size.h"
+#include "core/record.h"
 
 static void note_later(struct salvage *s, u64 chunk, u64 raw)
 {
@@ -42,6 +43,28 @@ static void note_words(struct salvage *s, const struct disk_record *r, u32 bytes
 		salvage_lose(s, to_layer_id(id), first, count);
 }
 
+/*
+ * A commit that lost steps speak of has written to the base: it is no state of the
+ * volume, whatever the record that was kept says.
+ */
+static void note_volume(struct salvage *s, const struct disk_volume_record *r)
+{
+	struct cowstack_volume_info info;
+	struct cowstack_volume *volume;
+	layer_id_t top;
+
+	if (record_read_volume(r, &info, &top))
+		return;
+	volume = cowstack_volume_find(&s->md, info.id);
+	if (!volume || from_layer_id(info.mixed_top) <=
+			       from_layer_id(volume->info.mixed_top))
+		return;
+	if (volume->info.mixed_top == COWSTACK_BASE_LAYER)
+		salvage_note(s, "volume %u: its base is mixed, as lost steps committed into it",
+			     from_volume_id(info.id));
+	volume->info.mixed_top = info.mixed_top;
+}
+
 static void note_records(struct salvage *s, const u8 *records, u32 used)
 {
 	u32 at, bytes, type;
@@ -58,6 +81,9 @@ static void note_records(struct salvage *s, const u8 *records, u32 used)
 		     type == COWSTACK_RECORD_CLEAR ||
 		     type == COWSTACK_RECORD_ZERO))
 			note_words(s, r, bytes);
+		else if (type == COWSTACK_RECORD_VOLUME &&
+			 bytes >= sizeof(struct disk_volume_record))
+			note_volume(s, (const void *)r);
 	}
 }
 
