@@ -145,28 +145,28 @@ cp "$work/kept" "$work/grown.base"
 is "$("$tool" start vm --offline 2>&1)" "dmcommit: start --offline needs --store DEV and --base DEV" \
 	"store and base must be given"
 
-# --- power cuts: each operation of small ones ---
-for image in 'grown 1' 'commit 3' 'clean 1' 'clean-gone 1'; do
-	read -r name volume <<<"$image"
-	is "$(survives "$name" "$volume" 1 1)" "" "$name: power may be lost at any time"
+# --- power cuts: each operation of a small one, each second of others ---
+for image in 'grown 1 1' 'commit 3 2' 'clean 1 2' 'clean-gone 1 2'; do
+	read -r name volume every <<<"$image"
+	is "$(survives "$name" "$volume" "$every" 1)" "" "$name: power may be lost at any time"
 done
 
 # --- a large one, of several groups, over layers that overlap ---
 {
 	echo cowstack-dump 1
 	echo "store uuid=00112233-4455-6677-8899-aabbccddeeff name=big created=1 compat=0x0 ro_compat=0x0" \
-		"chunk_sectors=8 ring_blocks=224 data_start=2048 chunks=8000 next_layer=4"
+		"chunk_sectors=8 ring_blocks=224 data_start=2048 chunks=4000 next_layer=4"
 	echo "layer id=1 parent=0 flags=frozen created=1 name=-"
 	echo "layer id=2 parent=1 flags=frozen created=1 name=-"
 	echo "layer id=3 parent=2 flags=- created=1 name=-"
-	echo "volume id=1 top=3 sectors=80000 name=vm"
-	echo "base flags=recorded sectors=80000 seed=0x1 crc=0x0 mixed_top=1 time=0 device=b"
+	echo "volume id=1 top=3 sectors=40000 name=vm"
+	echo "base flags=recorded sectors=40000 seed=0x1 crc=0x0 mixed_top=1 time=0 device=b"
 	echo "job kind=none state=idle on_error=stop flags=- top=0 base=0 error=0 speed=0 until=0" \
 		"cursor=0 done=0 total=0 errors=0 first_error=0"
 	awk 'BEGIN {
 		for (layer = 1; layer <= 3; layer++) {
 			print "map layer=" layer
-			for (first = layer; first < 9990; first += 7 + layer) {
+			for (first = layer; first < 4990; first += 7 + layer) {
 				runs++
 				if (runs % 10 == 0) {
 					print "run first=" first " count=4 chunk=- mask=0x0 flags=zero"
@@ -181,8 +181,8 @@ done
 		print "end layers=3 volumes=1 runs=" runs " chunks=" chunks
 	}'
 } >"$work/big.dump"
-head -c 33816576 /dev/urandom >"$work/big.store"
-head -c 40960000 /dev/urandom >"$work/big.base"
+head -c 17432576 /dev/urandom >"$work/big.store"
+head -c 20480000 /dev/urandom >"$work/big.base"
 check "a large store is made of a dump" "$tool" restore "$work/big.store" --from "$work/big.dump" --force
 is "$(survives big 1 307 1)" "" "big: power may be lost at some times"
 echo "# $(wc -l <"$work/cuts") power cuts"
