@@ -236,8 +236,8 @@ static bool retry_record(struct salvage *s, u64 type, u64 id)
 	case COWSTACK_RECORD_LAYER:
 	case COWSTACK_RECORD_VOLUME:
 		return retry_object(s, type);
+	/* Not for zeroes: a run may be as long as it likes, and holds nothing. */
 	case COWSTACK_RECORD_WORDS:
-	case COWSTACK_RECORD_ZERO:
 	case COWSTACK_RECORD_PAGE:
 		return retry_words(s, id);
 	default:
