@@ -233,38 +233,11 @@ static void up_in_order(struct run *run)
 	}
 }
 
-static enum exit_code read_conf(struct stacks_conf *conf,
-				const struct options *options)
+static void up_all(struct run *run, const struct options *options)
 {
-	return stacks_conf_read(conf, options->config ? options->config :
-				      stacks_conf_default_path());
-}
-
-/* A line that is wrong was said when it was read. */
-static enum exit_code end_run(struct run *run, bool all)
-{
-	if (!run->code && all && run->conf->wrong_lines)
-		run->code = EXIT_FAILED;
-	free(run->progress);
-	return run->code;
-}
-
-enum exit_code all_stacks_up(const struct options *options)
-{
-	struct stacks_conf conf;
-	struct run run;
-	enum exit_code code = read_conf(&conf, options);
-
-	if (!code)
-		code = begin_run(&run, &conf);
-	if (!code) {
-		run.code = choose(&run, options);
-		if (!run.code)
-			up_in_order(&run);
-		code = end_run(&run, options->all);
-	}
-	stacks_conf_free(&conf);
-	return code;
+	run->code = choose(run, options);
+	if (!run->code)
+		up_in_order(run);
 }
 
 /* --- down --- */
@@ -307,7 +280,7 @@ static void keep(const struct run *run, const struct stacks_entry *below)
 }
 
 /* What lies below one that stays has to stay; that was said once, of the first. */
-static void down_in_order(struct run *run)
+static void down_all(struct run *run, const struct options *options)
 {
 	size_t i = run->conf->order_count;
 
@@ -323,18 +296,43 @@ static void down_in_order(struct run *run)
 	}
 }
 
-enum exit_code all_stacks_down(const struct options *options)
+/* --- both --- */
+
+/* A line that is wrong was said when it was read; it counts where all are meant. */
+static enum exit_code end_run(struct run *run, const struct options *options)
 {
+	if (!run->code && options->all && run->conf->wrong_lines)
+		run->code = EXIT_FAILED;
+	free(run->progress);
+	return run->code;
+}
+
+static enum exit_code for_all(const struct options *options,
+			      void (*act)(struct run *run,
+					  const struct options *options))
+{
+	const char *path = options->config ? options->config :
+			   stacks_conf_default_path();
 	struct stacks_conf conf;
 	struct run run;
-	enum exit_code code = read_conf(&conf, options);
+	enum exit_code code = stacks_conf_read(&conf, path);
 
 	if (!code)
 		code = begin_run(&run, &conf);
 	if (!code) {
-		down_in_order(&run);
-		code = end_run(&run, true);
+		act(&run, options);
+		code = end_run(&run, options);
 	}
 	stacks_conf_free(&conf);
 	return code;
+}
+
+enum exit_code all_stacks_up(const struct options *options)
+{
+	return for_all(options, up_all);
+}
+
+enum exit_code all_stacks_down(const struct options *options)
+{
+	return for_all(options, down_all);
 }
