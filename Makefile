@@ -35,10 +35,10 @@ OTHER_KERNELS := 6.12 7
 
 FAULTS := 1 2 3 4 5 6 7 8 9 10
 
-.PHONY: all module tool install uninstall modules_install manuals unit coverage \
-	guest-programs check demo bench bench-quick sparse warnings checkpatch fault-modules \
-	debug-module check-debug check-long crash-test kernel-modules model fuzz fault-table \
-	headers clean help FORCE
+.PHONY: all module tool install uninstall install-system uninstall-system modules_install \
+	manuals unit coverage guest-programs check demo bench bench-quick sparse warnings \
+	checkpatch fault-modules debug-module check-debug check-long crash-test kernel-modules \
+	model fuzz fault-table headers clean help FORCE
 
 all: module tool
 
@@ -63,6 +63,8 @@ help:
 	@echo 'make model          the order of things, checked by spin with each rule kept and broken'
 	@echo 'make fuzz           the fuzzers, each for COWSTACK_FUZZ_SECONDS (default 10)'
 	@echo 'make crash-test     the programs that tests run in guests'
+	@echo 'make install-system udev rules, systemd units, initramfs scripts; DESTDIR=… sbindir=…'
+	@echo 'make uninstall-system'
 	@echo 'make sparse         sparse over the module'
 	@echo 'make warnings       the module with all warnings that the kernel knows (W=1)'
 	@echo 'make checkpatch     the style of all C files'
@@ -215,6 +217,13 @@ checkpatch:
 
 manuals:
 	@$(MAKE) --no-print-directory --silent -C userspace manuals-lint
+
+# udev's rules, systemd's units and the initramfs; DESTDIR, sbindir
+install-system:
+	$(MAKE) -C userspace/system install
+
+uninstall-system:
+	$(MAKE) -C userspace/system uninstall
 
 clean:
 	rm -rf build tests/unit/build

@@ -324,5 +324,6 @@ enum exit_code stack_bring_up(const struct store *store, u32 volume,
 		return fail_errno(error, mapper_reason(),
 				  "cannot bring up %s over %s in store %s",
 				  name, base->path, store->device.name);
+	device_announce(base->major, base->minor);
 	return EXIT_DONE;
 }

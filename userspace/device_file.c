@@ -336,6 +336,41 @@ bool device_has_write_zeroes(unsigned int major, unsigned int minor)
 	return strcmp(text, "0");
 }
 
+static void write_event(const char *directory)
+{
+	char path[DEVICE_PATH];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/uevent", directory);
+	file = fopen(path, "we");
+	if (!file)
+		return;
+	fputs("change", file);
+	fclose(file);
+}
+
+void device_announce(unsigned int major, unsigned int minor)
+{
+	char directory[64], path[DEVICE_PATH];
+	struct dirent *entry;
+	DIR *parts;
+
+	snprintf(directory, sizeof(directory), "/sys/dev/block/%u:%u", major,
+		 minor);
+	write_event(directory);
+	parts = opendir(directory);
+	while (parts && (entry = readdir(parts))) {
+		snprintf(path, sizeof(path), "%s/%.200s/partition", directory,
+			 entry->d_name);
+		if (access(path, F_OK))
+			continue;
+		*strrchr(path, '/') = '\0';
+		write_event(path);
+	}
+	if (parts)
+		closedir(parts);
+}
+
 int device_flush(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -62,6 +62,12 @@ bool device_backing_file(unsigned int major, unsigned int minor,
 /* Can it be told of a range to be zero, without being sent zeroes? */
 bool device_has_write_zeroes(unsigned int major, unsigned int minor);
 
+/*
+ * Has udev look again at a device and its partitions, as what lies on it has
+ * changed.  Where udev does not run, nothing comes of it.
+ */
+void device_announce(unsigned int major, unsigned int minor);
+
 /* Writes back and flushes what was written to a device; 0 or -errno. */
 int device_flush(const char *path);
 

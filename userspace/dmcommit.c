@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "device_mapper.h"
+#include "generator.h"
 #include "options.h"
 
 /*
@@ -34,6 +35,8 @@ int main(int argc, char **argv)
 	fill_standard_files();
 	/* Which characters can be printed; numbers stay as programs read them. */
 	setlocale(LC_CTYPE, "");
+	if (argc && generator_is_meant(argv[0]))
+		return generator_run(argc, argv);
 	code = options_run(argc, argv);
 	mapper_exit();
 	/* What did not get out was not done. */

@@ -56,8 +56,10 @@ static enum exit_code remove_stack(const struct volume *volume)
 	if (error)
 		return fail_errno(error, mapper_reason(),
 				  "cannot take down %s", volume->stack->name);
-	if (has_base)
+	if (has_base) {
+		device_announce(major, minor);
 		loop_detach(major, minor);
+	}
 	return EXIT_DONE;
 }
 

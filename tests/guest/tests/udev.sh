@@ -3,9 +3,12 @@
 # guest: --memory 768 --cpus 2 --timeout 400 --add build/tests/udevadm
 # guest: --add /lib/udev/rules.d/55-dm.rules --add /lib/udev/rules.d/60-persistent-storage-dm.rules
 # guest: --add /lib/udev/rules.d/95-dm-notify.rules
+# guest: --add userspace/system/udev/57-dm-cowstack.rules --add userspace/system/udev/65-dm-cowstack-base.rules
+# guest: --add userspace/system/udev/cowstack_role
 # guest in check: --cpus 1
 # dmcommit where udev runs: who makes the nodes and when they are there, what the rules
-# are told, and that no semaphore is left whatever becomes of a command.
+# are told, and that no semaphore is left whatever becomes of a command; by our own rules,
+# that nobody looks at stores, and that bases give way to their stacks.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 
@@ -17,6 +20,7 @@ start_udev()
 
 	mkdir -p /lib/udev/rules.d /run/udev
 	mv /usr/local/bin/*.rules /lib/udev/rules.d
+	mv /usr/local/bin/cowstack_role /lib/udev
 	ln -s udevadm /usr/local/bin/systemd-udevd
 	systemd-udevd --daemon --resolve-names=never
 	for ((i = 0; i < 100; i++)); do
@@ -78,6 +82,53 @@ test_nodes()
 	is "$stale" 0 "and gone when down does"
 	done_silently "down" down vm
 	no_semaphore "up and down"
+}
+
+# role DEVICE: what our rules make of it
+role()
+{
+	udevadm settle
+	udevadm info -q property -n "$1" |
+		sed -n 's/^COWSTACK_ROLE=//p; s/^SYSTEMD_READY=//p; s/^UDISKS_IGNORE=//p' |
+		paste -s -d ' '
+}
+
+test_rules()
+{
+	local table uuid
+
+	is "$(role /dev/hdd)" "" "nothing is said of a device that is no base"
+	dmcommit up vm --base /dev/hdd
+	is "$(role /dev/hdd)" "base 0 1" "a base gives way while its stack is up"
+	dmcommit format /dev/other --name st2
+	dmcommit attach /dev/other
+	dmcommit create upper --base /dev/mapper/vm --store st2
+	is "$(role /dev/mapper/vm)" "base 0 1" "so does a lower stack"
+	is "$(role /dev/mapper/upper)" "" "the upper one does not"
+	dmcommit down upper
+	is "$(role /dev/mapper/vm)" "" "nor the lower one, when it is the uppermost"
+	dmcommit down vm
+	dmcommit detach st2
+	is "$(role /dev/hdd)" "" "and the base is a device like others again"
+	mkdir -p /etc/dmcommit
+	printf 'store\tst\t/dev/ssd\nstack other st /dev/other\nstack\tvm\tst\t/dev/hdd\tnofail\n' \
+		>/etc/dmcommit/stacks.conf
+	udevadm trigger --settle /sys/block/hdd /sys/block/ssd
+	is "$(role /dev/hdd)" "base 0 1" "one that the list names gives way before its stack is up"
+	is "$(role /dev/ssd)" "" "a store's device is no base"
+	rm /etc/dmcommit/stacks.conf
+	udevadm trigger --settle /sys/block/hdd
+	is "$(role /dev/hdd)" "" "and is back when its line has gone"
+	table=$(dmsetup table st)
+	uuid=$(dmsetup info -c --noheadings -o uuid st)
+	dmcommit detach st
+	dmsetup create st --uuid "$uuid" --table "$table"
+	udevadm trigger --settle /dev/mapper/st
+	is "$(udevadm info -q property -n /dev/mapper/st | grep -c -e '^DM_UDEV_DISABLE_DISK_RULES_FLAG=1' \
+		-e '^DM_UDEV_DISABLE_OTHER_RULES_FLAG=1' -e '^UDISKS_IGNORE=1')" 3 \
+		"a store is nobody's to look at, whoever made it"
+	check "it is no disk for the rules" test ! -e /dev/disk/by-id/dm-name-st
+	no_semaphore "our rules"
 }
 
 test_refusals()
@@ -153,6 +204,8 @@ test_told_not_to()
 	check "up with DM_DISABLE_UDEV" \
 		env DM_DISABLE_UDEV=1 dmcommit up vm --base /dev/hdd
 	check "the node is there" test -b /dev/mapper/vm
+	# It was told not to wait for udev, which looks at the device all the same.
+	udevadm settle
 	check "down with it" env DM_DISABLE_UDEV=1 dmcommit down vm
 	no_semaphore "DM_DISABLE_UDEV"
 }
@@ -177,6 +230,7 @@ make_disk other 16
 dmcommit format /dev/ssd --name st
 start_udev
 test_nodes
+test_rules
 test_refusals
 test_signals
 test_no_semaphores
