@@ -20,8 +20,8 @@
  * and the lower one after.  So volume.moves is raised in between, and a lookup
  * that finds it raised begins again; nobody waits for anybody.
  *
- * Lookups (marked [lookup]) run under rcu_read_lock() or with the metadata lock
- * held; they never sleep.
+ * Lookups (marked [lookup]) run in an RCU read section, of any kind, or with the
+ * metadata lock held; they never sleep.
  */
 #ifndef COWSTACK_CORE_CHAIN_H
 #define COWSTACK_CORE_CHAIN_H
