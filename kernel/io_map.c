@@ -77,11 +77,11 @@ static void remap(struct bio *bio, struct block_device *bdev, u64 sector)
 static void resolve_read(struct stack *stack, u64 sector, u64 sectors,
 			 struct cowstack_extent *extent)
 {
-	rcu_read_lock();
+	rcu_read_lock_sched();
 	cowstack_chain_resolve(store_geometry(stack->store), stack->volume,
 			       cowstack_volume_chain(stack->volume), sector,
 			       sectors, extent);
-	rcu_read_unlock();
+	rcu_read_unlock_sched();
 	if (extent->kind != COWSTACK_EXTENT_BASE)
 		return;
 	if (sector >= stack->base_sectors)
@@ -183,9 +183,9 @@ static void cut_for_worker(struct cowstack_io *io, struct bio *bio)
 }
 
 /* Sectors from @sector on that @layer holds, in a row; *place: the first. */
-static u64 find_rewrite(const struct cowstack_geometry *g,
-			const struct cowstack_layer *layer, u64 sector,
-			u64 sectors, u64 *place)
+static noinline u64 find_rewrite_run(const struct cowstack_geometry *g,
+				     const struct cowstack_layer *layer,
+				     u64 sector, u64 sectors, u64 *place)
 {
 	u64 done = 0;
 
@@ -209,6 +209,25 @@ static u64 find_rewrite(const struct cowstack_geometry *g,
 			 << g->piece_shift) - within;
 	}
 	return min(done, sectors);
+}
+
+/* The same; most rewrites are of one chunk, which holds all of it. */
+static u64 find_rewrite(const struct cowstack_geometry *g,
+			const struct cowstack_layer *layer, u64 sector,
+			u64 sectors, u64 *place)
+{
+	u32 within = sector & (g->chunk_sectors - 1);
+	map_word_t word;
+
+	if (within + sectors > g->chunk_sectors)
+		return find_rewrite_run(g, layer, sector, sectors, place);
+	word = cowstack_layer_rewritable(layer, cowstack_sector_chunk(g, sector));
+	if (!map_word_holds(g, word, within, sectors))
+		return map_word_mask(word) ?
+			       find_rewrite_run(g, layer, sector, sectors, place) :
+			       0;
+	*place = cowstack_chunk_sector(g, map_word_chunk(word)) + within;
+	return sectors;
 }
 
 /*
@@ -350,10 +369,10 @@ int io_admit(struct cowstack_io *io, gfp_t gfp)
 	n = admit_chunks(io, first, last);
 	if (n < 0)
 		return n;
-	rcu_read_lock();
+	rcu_read_lock_sched();
 	chain = cowstack_volume_chain(stack->volume);
 	slot = chain->slot[chain->count - 1];
-	rcu_read_unlock();
+	rcu_read_unlock_sched();
 	for (i = 0; i < n; i++)
 		cowstack_index_raise(stack->volume, to_vchunk(first + i), slot);
 	io->sectors = min(io->sectors,
@@ -496,9 +515,9 @@ struct cowstack_layer *io_top_layer(struct stack *stack)
 	struct cowstack_layer *layer;
 
 	/* The write gate holds the top in its place. */
-	rcu_read_lock();
+	rcu_read_lock_sched();
 	layer = cowstack_chain_top(cowstack_volume_chain(stack->volume));
-	rcu_read_unlock();
+	rcu_read_unlock_sched();
 	return layer;
 }
 

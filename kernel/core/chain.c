@@ -342,11 +342,45 @@ static void resolve_run(const struct cowstack_geometry *g,
 	extent->sectors = min(extent->sectors, sectors);
 }
 
-void cowstack_chain_resolve(const struct cowstack_geometry *g,
-			    const struct cowstack_volume *volume,
-			    const struct cowstack_chain *chain,
-			    u64 sector, u64 sectors,
-			    struct cowstack_extent *extent)
+/*
+ * What nearly all reads are: of one chunk, which no layer knows, or of which the
+ * topmost that knows it has all that is wanted.  False: it is not so.
+ */
+static bool resolve_one(const struct cowstack_geometry *g,
+			const struct cowstack_volume *volume,
+			const struct cowstack_chain *chain,
+			u64 sector, u64 sectors, struct cowstack_extent *extent)
+{
+	vchunk_t chunk = cowstack_sector_chunk(g, sector);
+	u32 within = sector & (g->chunk_sectors - 1);
+	map_word_t word;
+	int position;
+
+	if (within + sectors > g->chunk_sectors)
+		return false;
+	position = first_position(chain,
+				  sparse_table_get(&volume->topmost,
+						   chunk_map_page_number(chunk)),
+				  chunk);
+	extent->sectors = sectors;
+	if (position < 0) {
+		extent->kind = COWSTACK_EXTENT_BASE;
+		return true;
+	}
+	word = chunk_map_get(&chain->layer[position]->map, chunk);
+	if (!map_word_holds(g, word, within, sectors))
+		return false;
+	extent->kind = COWSTACK_EXTENT_DATA;
+	extent->place = cowstack_chunk_sector(g, map_word_chunk(word)) + within;
+	return true;
+}
+
+/* Apart from what nearly all reads need, which is done in few registers. */
+static noinline void resolve_any(const struct cowstack_geometry *g,
+				 const struct cowstack_volume *volume,
+				 const struct cowstack_chain *chain,
+				 u64 sector, u64 sectors,
+				 struct cowstack_extent *extent)
 {
 	u32 moves;
 
@@ -354,6 +388,19 @@ void cowstack_chain_resolve(const struct cowstack_geometry *g,
 		moves = begin_lookup(volume);
 		resolve_run(g, volume, chain, sector, sectors, extent);
 	} while (must_retry_lookup(volume, moves));
+}
+
+void cowstack_chain_resolve(const struct cowstack_geometry *g,
+			    const struct cowstack_volume *volume,
+			    const struct cowstack_chain *chain,
+			    u64 sector, u64 sectors,
+			    struct cowstack_extent *extent)
+{
+	u32 moves = begin_lookup(volume);
+
+	if (!resolve_one(g, volume, chain, sector, sectors, extent) ||
+	    must_retry_lookup(volume, moves))
+		resolve_any(g, volume, chain, sector, sectors, extent);
 }
 
 static bool known_below(const struct cowstack_chain *chain, vchunk_t chunk)

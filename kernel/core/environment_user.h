@@ -65,6 +65,7 @@ static inline u64 le64_to_cpu(__le64 v) { return le64toh((__force u64)v); }
 	((type *)((char *)(p) - offsetof(type, member)))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#define noinline __attribute__((__noinline__))
 #define fallthrough __attribute__((fallthrough))
 #define static_assert _Static_assert
 #define U16_MAX UINT16_MAX

@@ -63,6 +63,17 @@ static inline bool map_word_has_chunk(map_word_t word)
 	return map_word_raw(word) >> MAP_WORD_CHUNK_SHIFT;
 }
 
+/* Does @word have all of the sectors [@within, +@sectors) of its chunk? */
+static inline bool map_word_holds(const struct cowstack_geometry *g,
+				  map_word_t word, u32 within, u32 sectors)
+{
+	u32 first = within >> g->piece_shift;
+	u32 last = (within + sectors - 1) >> g->piece_shift;
+	u32 pieces = (2u << last) - (1u << first);
+
+	return !(pieces & ~(u32)map_word_mask(word));
+}
+
 /* The data chunk that @word names; only where map_word_has_chunk() is true. */
 static inline dchunk_t map_word_chunk(map_word_t word)
 {
