@@ -20,10 +20,13 @@ do_work()
 	read-*) under_way "$@" --rw=randread --bs=4k --number_ios=20000 ;;
 	rewrite) under_way "$@" --rw=randwrite --bs=4k --number_ios=20000 ;;
 	first-write) under_way "$@" --rw=write:60k --bs=4k --number_ios=3500 ;;
+	first-write-sync)
+		under_way "$@" --rw=write:60k --bs=4k --number_ios=3500 --fdatasync=1
+		;;
 	esac
 }
 
-make_ssd ssd 256 discard=0
+make_ssd ssd 256 discard=0 cache_size=1024
 make_ssd base 128 discard=0
 make_ssd wide 8192 discard=0
 fill /dev/ssd
@@ -37,7 +40,7 @@ remove_devices linear
 make_store store /dev/ssd
 id=1
 for work in "$@"; do
-	if [ "$work" = first-write ]; then
+	if [[ $work == first-write* ]]; then
 		make_stack volume store $id /dev/wide
 	else
 		make_stack volume store $id /dev/base

@@ -11,7 +11,8 @@ read_last=(--rw=randread --bs=4k --blockalign=64k --offset=60k)
 
 make_ssd ssd 256 discard=0
 make_ssd base 128 discard=0
-make_ssd small 16 discard=0
+# Of each of its chunks there will be sixteen.
+make_ssd small 8 discard=0
 for disk in ssd base small; do
 	fill /dev/$disk
 done

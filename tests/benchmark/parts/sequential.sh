@@ -8,7 +8,7 @@ begin_part "$@"
 count=1000
 [ -z "$quick" ] || count=400
 
-make_ssd ssd 256 discard=0
+make_ssd ssd 160 discard=0
 make_ssd base 128 discard=0
 for disk in ssd base; do
 	fill /dev/$disk

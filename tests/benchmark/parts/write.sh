@@ -6,16 +6,18 @@
 begin_part "$@"
 
 write=(--rw=randwrite --bs=4k)
-# Each in a chunk of its own, nearly: of 131072 chunks a few are met twice.
+# Each in a chunk of its own, nearly: of 32768 chunks a few are met twice.
 first=(--rw=randwrite --bs=4k --blockalign=64k)
 firsts=$((ios / 4))
 
-make_ssd ssd 256 discard=0
-make_ssd base 128 discard=0
-make_ssd wide 8192 discard=0
-# With a cache that has to be flushed, and never fills.
-make_ssd cached 256 discard=0 cache_size=1024
-for disk in ssd base cached; do
+make_ssd ssd 192 discard=0
+make_ssd base 64 discard=0
+make_ssd wide 2048 discard=0
+# With a cache that has to be flushed, and never fills; so large that a checkpoint, which
+# comes when half of the journal is full, is as rare as on a real one.
+make_ssd cached 16384 discard=0 cache_size=1024
+make_ssd small 16 discard=0
+for disk in ssd base small; do
 	fill /dev/$disk
 done
 
@@ -25,7 +27,8 @@ measure first-write:linear $firsts /dev/mapper/linear "${first[@]}"
 remove_devices linear
 make_linear linear /dev/cached
 measure_one "first-write-sync:linear" $firsts /dev/mapper/linear "${first[@]}" --fdatasync=1
-measure_one "rewrite-sync:linear" $firsts /dev/mapper/linear "${write[@]}" --fdatasync=1
+must dd if=/dev/zero of=/dev/cached bs=1M count=16 oflag=direct conv=fsync
+measure_one "rewrite-sync:linear" $firsts /dev/mapper/linear "${write[@]}" --size=16m --fdatasync=1
 remove_devices linear
 
 make_store store /dev/ssd
@@ -44,7 +47,7 @@ fi
 remove_devices store
 
 make_store store /dev/cached
-make_stack volume store 1 /dev/base
+make_stack volume store 1 /dev/small
 fill /dev/mapper/volume
 measure_one rewrite-sync:cowstack $firsts /dev/mapper/volume "${write[@]}" --fdatasync=1
 delete_stack volume store 1
