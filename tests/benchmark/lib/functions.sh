@@ -17,21 +17,22 @@ under_way()
 do_work()
 {
 	case $1 in
-	read-*) under_way "$@" --rw=randread --bs=4k --number_ios=20000 ;;
-	rewrite) under_way "$@" --rw=randwrite --bs=4k --number_ios=20000 ;;
-	first-write) under_way "$@" --rw=write:60k --bs=4k --number_ios=3500 ;;
+	read-*) under_way "$@" --rw=randread --bs=4k --size=128m --number_ios=20000 ;;
+	rewrite) under_way "$@" --rw=randwrite --bs=4k --size=128m --number_ios=20000 ;;
+	first-write) under_way "$@" --rw=write:60k --bs=4k --number_ios=20000 ;;
 	first-write-sync)
-		under_way "$@" --rw=write:60k --bs=4k --number_ios=3500 --fdatasync=1
+		under_way "$@" --rw=write:60k --bs=4k --number_ios=20000 --fdatasync=1
 		;;
 	esac
 }
 
-make_ssd ssd 256 discard=0 cache_size=1024
+# Large enough to be in the middle of it when the emulator begins to write down.
+make_ssd ssd 4096 discard=0 cache_size=3000
 make_ssd base 128 discard=0
-make_ssd wide 8192 discard=0
-fill /dev/ssd
+make_ssd wide 4096 discard=0
 fill /dev/base
 make_linear linear /dev/ssd
+must dd if=/dev/zero of=/dev/ssd bs=1M count=160 oflag=direct
 for work in "$@"; do
 	do_work "$work" linear /dev/mapper/linear
 done

@@ -47,12 +47,14 @@ count_first_writes()
 	each first-write.hdd $hdd requests
 }
 
-# count_synced DEVICE PATH OPTION…: what each write and fdatasync makes at the SSD
+# count_synced DEVICE PATH: what each write and fdatasync makes at the SSD, in the half of
+# the device that nobody has written to before
 count_synced()
 {
 	device=$1
 	take_counts ssd
-	must run_fio --filename="$2" "${first[@]}" --number_ios=$count --fdatasync=1 "${@:3}"
+	must run_fio --filename="$2" "${first[@]}" --number_ios=$count --fdatasync=1 \
+		--offset=4g
 	writes=$(counts_since writes)
 	written=$(($(counts_since written) * 512))
 	flushes=$(counts_since flushes)
@@ -65,7 +67,7 @@ count_first_writes cowstack /dev/mapper/volume ssd
 # The journal's steps are what the store counts itself; the rest of the writes are data.
 steps=$(status_value store steps)
 blocks=$(status_value store step_blocks)
-count_synced cowstack /dev/mapper/volume --randseed=8
+count_synced cowstack /dev/mapper/volume
 steps=$(($(status_value store steps) - steps))
 blocks=$(($(status_value store step_blocks) - blocks))
 each first-write-sync.data-writes $((writes - steps)) requests
@@ -73,7 +75,7 @@ each first-write-sync.metadata-writes $steps requests
 each first-write-sync.metadata-bytes $((blocks * 4096)) bytes
 each first-write-sync.flushes "$flushes" requests
 steps=$(status_value store steps)
-count_synced cowstack /dev/mapper/volume --randseed=8
+count_synced cowstack /dev/mapper/volume
 each rewrite-sync.metadata-writes $(($(status_value store steps) - steps)) requests
 delete_stack volume store 1
 
@@ -96,7 +98,7 @@ if [ -z "$quick" ]; then
 		make_snapshot peer /dev/hdd /dev/ssd $((size * 2))
 		count_first_writes snapshot-${size}k /dev/mapper/peer ssd
 		device=snapshot-${size}k
-		count_synced $device /dev/mapper/peer --randseed=8
+		count_synced $device /dev/mapper/peer
 		each first-write-sync.flushes "$flushes" requests
 		remove_devices peer
 	done
