@@ -152,10 +152,17 @@ static void begin_group(struct job *job, vchunk_t first)
 	job->group_began = jiffies;
 }
 
-/* The journal's step flushes the store itself. */
+/*
+ * The journal's step flushes the store itself.  What others have read of the base
+ * stays in the page cache for as long as anybody has the device open, as we have:
+ * they would read again what was there before, also into a backup.
+ */
 static int flush_destination(struct job *job)
 {
-	if (job->destination || cowstack_fault(FAULT_SKIP_DESTINATION_FLUSH))
+	if (job->destination)
+		return 0;
+	invalidate_bdev(job->stack->base);
+	if (cowstack_fault(FAULT_SKIP_DESTINATION_FLUSH))
 		return 0;
 	return block_flush(job->stack->base);
 }
