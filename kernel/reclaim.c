@@ -11,7 +11,11 @@
 #include "core/fault.h"
 #include "store.h"
 
-enum { ZOMBIE_PAGES = 64 };		/* freed at a time: 2 GiB at 64 KiB */
+enum {
+	ZOMBIE_PAGES = 64,		/* freed at a time: 2 GiB at 64 KiB */
+	DISCARD_BYTES = 4 << 20,	/* at a time: a device is long about it */
+	RECLAIM_NICE = 10,		/* while there is other room */
+};
 
 /* Frees what some pages of gone layers hold; are there more? */
 static bool free_zombies(struct store *store)
@@ -42,26 +46,59 @@ static void drain(struct store *store)
 		synchronize_srcu(&store->drain);
 }
 
+/* Where the device can discard no less, no less. */
+static u64 discard_step(struct store *store)
+{
+	u64 granularity = max(bdev_discard_granularity(store->bdev), 512U);
+
+	return div64_u64(DISCARD_BYTES + granularity - 1, granularity) *
+	       granularity >> SECTOR_SHIFT;
+}
+
+/* Users' I/O waits behind a discard, on the device and for the processor. */
 static void discard_run(struct store *store, const struct chunk_run *run)
 {
 	const struct cowstack_geometry *g = store_geometry(store);
-	int error;
+	u64 sector = cowstack_chunk_sector(g, run->first);
+	u64 end = sector + (run->count << g->chunk_shift);
+	u64 step = discard_step(store);
+	int error = 0;
 
 	if (!store->features.discard_passdown ||
 	    !bdev_max_discard_sectors(store->bdev))
 		return;
-	/* Advice: a device that refuses it loses nothing. */
-	error = blkdev_issue_discard(store->bdev,
-				     cowstack_chunk_sector(g, run->first),
-				     run->count << g->chunk_shift, GFP_NOIO);
+	while (sector < end) {
+		u64 next = min(end, (div64_u64(sector, step) + 1) * step);
+
+		/* Advice: a device that refuses it loses nothing. */
+		if (!error)
+			error = blkdev_issue_discard(store->bdev, sector,
+						     next - sector, GFP_NOIO);
+		sector = next;
+		if (task_nice(current) > 0)
+			schedule();
+		else
+			cond_resched();
+	}
 	if (!error)
 		atomic64_add(run->count, &store->discarded);
+}
+
+static void discard_runs(struct store *store, const struct list_head *runs)
+{
+	const struct chunk_run *run;
+	int nice = task_nice(current);
+
+	if (!READ_ONCE(store->out_of_space))
+		set_user_nice(current, RECLAIM_NICE);
+	list_for_each_entry(run, runs, list)
+		discard_run(store, run);
+	set_user_nice(current, nice);
 }
 
 static void reclaim_work_fn(struct work_struct *work)
 {
 	struct store *store = container_of(work, struct store, reclaim_work);
-	struct chunk_run *run;
 	LIST_HEAD(runs);
 	bool more = free_zombies(store);
 
@@ -72,10 +109,7 @@ static void reclaim_work_fn(struct work_struct *work)
 		return;
 	}
 	drain(store);
-	list_for_each_entry(run, &runs, list) {
-		discard_run(store, run);
-		cond_resched();
-	}
+	discard_runs(store, &runs);
 	cowstack_allocator_release(&store->metadata.allocator, &runs);
 	defer_admit_parked(store);
 	reclaim_kick(store);
