@@ -343,7 +343,7 @@ void store_change_free(struct store_change *change)
 {
 	/* Lookups may still hold the chain that was replaced. */
 	if (change->change.old_chain)
-		synchronize_rcu();
+		synchronize_rcu_expedited();
 	cowstack_change_free(&change->change);
 }
 
