@@ -395,7 +395,8 @@ static int fill_buffers(struct job *job)
 	error = copy_batch_init(&job->batch[0], store);
 	if (!error)
 		error = copy_batch_init(&job->batch[1], store);
-	if (!error)
+	if (!error && (job_is_stream(job) ||
+		       commit_has_flag(job, COWSTACK_JOB_VERIFY)))
 		error = copy_batch_init(&job->check, store);
 	memalloc_noio_restore(noio);
 	return error;

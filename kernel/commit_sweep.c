@@ -239,6 +239,24 @@ static bool clip_segment(struct job *job, struct copy_batch *batch,
 	return cut_segment(segment, has);
 }
 
+/*
+ * A run that goes on is cut at the device's limit: would the next chunk begin a
+ * request that the rest of the buffer cannot fill?
+ */
+static bool ends_request(const struct job *job, const struct copy_batch *batch)
+{
+	u32 limit = queue_max_sectors(bdev_get_queue(destination_device(job)));
+	u32 room = (COPY_BATCH_PAGES - batch->pages_used)
+		   << (PAGE_SHIFT - SECTOR_SHIFT);
+	const struct copy_run *last;
+
+	if (!batch->run_count || room >= limit)
+		return false;
+	last = &batch->runs[batch->run_count - 1];
+	return !last->zero && last->sectors >= limit &&
+	       (u32)last->sectors % limit < commit_geometry(job)->chunk_sectors;
+}
+
 static bool batch_has_room(const struct job *job,
 			   const struct copy_batch *batch)
 {
@@ -290,7 +308,7 @@ static u64 gather(struct job *job, struct copy_batch *batch)
 
 	copy_batch_reset(batch);
 	blk_start_plug(&plug);
-	while (batch_has_room(job, batch) &&
+	while (batch_has_room(job, batch) && !ends_request(job, batch) &&
 	       batch->bytes + batch->zero_bytes < most &&
 	       found < GROUP_FOUND &&
 	       cowstack_range_next(&job->range, &job->next)) {
@@ -298,6 +316,7 @@ static u64 gather(struct job *job, struct copy_batch *batch)
 		job->next = to_vchunk(from_vchunk(job->next) + 1);
 		found++;
 	}
+	copy_batch_send(batch);
 	blk_finish_plug(&plug);
 	return found;
 }

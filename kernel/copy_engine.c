@@ -1,26 +1,69 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "copy_engine.h"
 
+/* Of the buffer, where memory has so much in a row: fewer pieces in each bio. */
+enum {
+	BUFFER_BLOCK_ORDER = 4,
+	READ_VECTORS = 16,		/* one MiB, where the buffer is in such blocks */
+};
+
+/* Fills the buffer from page @i on; returns how many pages, 0: there is no memory. */
+static u32 allocate_pages(struct copy_batch *batch, u32 i)
+{
+	u32 n = 1 << BUFFER_BLOCK_ORDER, k;
+	struct page *page = NULL;
+
+	if (i + n <= COPY_BATCH_PAGES)
+		page = alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN,
+				   BUFFER_BLOCK_ORDER);
+	if (page) {
+		/* So that each can be given back by itself. */
+		split_page(page, BUFFER_BLOCK_ORDER);
+	} else {
+		page = alloc_page(GFP_KERNEL);
+		n = 1;
+	}
+	for (k = 0; page && k < n; k++)
+		batch->pages[i + k] = page + k;
+	return page ? n : 0;
+}
+
+static void note_rows(struct copy_batch *batch)
+{
+	u32 i = COPY_BATCH_PAGES;
+
+	batch->in_row[--i] = 1;
+	while (i--)
+		batch->in_row[i] = page_to_pfn(batch->pages[i]) + 1 ==
+				   page_to_pfn(batch->pages[i + 1]) ?
+					   batch->in_row[i + 1] + 1 : 1;
+}
+
 int copy_batch_init(struct copy_batch *batch, struct store *store)
 {
-	u32 i;
+	u32 i = 0;
 
 	batch->store = store;
+	copy_batch_reset(batch);
 	if (!batch->pages)
 		batch->pages = kvcalloc(COPY_BATCH_PAGES,
 					sizeof(*batch->pages), GFP_KERNEL);
+	if (!batch->in_row)
+		batch->in_row = kvcalloc(COPY_BATCH_PAGES,
+					 sizeof(*batch->in_row), GFP_KERNEL);
 	if (!batch->runs)
 		batch->runs = kvcalloc(COPY_BATCH_RUNS, sizeof(*batch->runs),
 				       GFP_KERNEL);
-	if (!batch->pages || !batch->runs)
+	if (!batch->pages || !batch->in_row || !batch->runs)
 		return -ENOMEM;
-	for (i = 0; i < COPY_BATCH_PAGES; i++) {
-		if (!batch->pages[i])
-			batch->pages[i] = alloc_page(GFP_KERNEL);
-		if (!batch->pages[i])
+	while (i < COPY_BATCH_PAGES) {
+		u32 n = batch->pages[i] ? 1 : allocate_pages(batch, i);
+
+		if (!n)
 			return -ENOMEM;
+		i += n;
 	}
-	copy_batch_reset(batch);
+	note_rows(batch);
 	return 0;
 }
 
@@ -32,8 +75,10 @@ void copy_batch_exit(struct copy_batch *batch)
 		if (batch->pages[i])
 			__free_page(batch->pages[i]);
 	kvfree(batch->pages);
+	kvfree(batch->in_row);
 	kvfree(batch->runs);
 	batch->pages = NULL;
+	batch->in_row = NULL;
 	batch->runs = NULL;
 }
 
@@ -72,41 +117,65 @@ static void transfer_done(struct bio *bio)
 	put_pending(batch);
 }
 
-/* Adds pages from byte @at of the buffer on; returns the bytes added. */
-static u64 add_buffer_pages(struct copy_batch *batch, struct bio *bio, u64 at,
-			    u64 bytes)
+/* Bytes of the buffer from byte @at on that lie in a row in memory. */
+static u64 bytes_in_row(const struct copy_batch *batch, u64 at)
+{
+	return ((u64)batch->in_row[at >> PAGE_SHIFT] << PAGE_SHIFT) -
+	       offset_in_page(at);
+}
+
+/* Adds what lies from byte @at of the buffer on; returns the bytes added. */
+static u64 add_buffer(struct copy_batch *batch, struct bio *bio, u64 at,
+		      u64 bytes)
 {
 	u64 done = 0;
 
 	while (done < bytes) {
-		u32 offset = offset_in_page(at + done);
-		u32 len = min_t(u64, bytes - done, PAGE_SIZE - offset);
+		u32 len = min(bytes - done, bytes_in_row(batch, at + done));
 
 		if (bio_add_page(bio, batch->pages[(at + done) >> PAGE_SHIFT],
-				 len, offset) != len)
+				 len, offset_in_page(at + done)) != len)
 			break;
 		done += len;
 	}
 	return done;
 }
 
+static u32 count_vectors(const struct copy_batch *batch, u64 at, u64 bytes)
+{
+	u64 end = at + bytes;
+	u32 n = 0;
+
+	for (; at < end && n < BIO_MAX_VECS; n++)
+		at += bytes_in_row(batch, at);
+	return n;
+}
+
+static struct bio *new_bio(struct copy_batch *batch, struct block_device *bdev,
+			   blk_opf_t opf, u64 sector, u32 vectors)
+{
+	struct bio *bio = bio_alloc_bioset(bdev, vectors, opf, GFP_NOIO,
+					   &batch->store->copy_bios);
+
+	bio->bi_iter.bi_sector = sector;
+	bio->bi_end_io = transfer_done;
+	bio->bi_private = batch;
+	atomic_inc(&batch->pending);
+	return bio;
+}
+
 void copy_batch_transfer(struct copy_batch *batch, struct block_device *bdev,
 			 blk_opf_t opf, u64 sector, u64 at, u64 bytes)
 {
-	while (bytes) {
-		struct bio *bio;
-		u64 done;
+	/* What the device would cut anyway. */
+	u64 most = (u64)queue_max_sectors(bdev_get_queue(bdev)) << SECTOR_SHIFT;
 
-		bio = bio_alloc_bioset(bdev,
-				       min_t(u64, BIO_MAX_VECS,
-					     (bytes >> PAGE_SHIFT) + 2),
-				       opf, GFP_NOIO,
-				       &batch->store->copy_bios);
-		bio->bi_iter.bi_sector = sector;
-		bio->bi_end_io = transfer_done;
-		bio->bi_private = batch;
-		done = add_buffer_pages(batch, bio, at, bytes);
-		atomic_inc(&batch->pending);
+	while (bytes) {
+		u64 part = min(bytes, most);
+		struct bio *bio = new_bio(batch, bdev, opf, sector,
+					  count_vectors(batch, at, part));
+		u64 done = add_buffer(batch, bio, at, part);
+
 		submit_bio(bio);
 		sector += done >> SECTOR_SHIFT;
 		at += done;
@@ -160,6 +229,36 @@ static struct copy_run *find_run(struct copy_batch *batch,
 	return last;
 }
 
+void copy_batch_send(struct copy_batch *batch)
+{
+	if (batch->read)
+		submit_bio(batch->read);
+	batch->read = NULL;
+}
+
+/* Of what lies in a row in the store as well as in the buffer. */
+static u64 prolong_read(struct copy_batch *batch, u64 place, u64 at, u64 bytes)
+{
+	if (!batch->read || bio_end_sector(batch->read) != place ||
+	    batch->read_end != at)
+		return 0;
+	return add_buffer(batch, batch->read, at, bytes);
+}
+
+static void begin_read(struct copy_batch *batch, u64 place, u64 at, u64 bytes)
+{
+	u64 done = prolong_read(batch, place, at, bytes);
+
+	while (done < bytes) {
+		copy_batch_send(batch);
+		batch->read = new_bio(batch, batch->store->bdev, REQ_OP_READ,
+				      place + (done >> SECTOR_SHIFT),
+				      READ_VECTORS);
+		done += add_buffer(batch, batch->read, at + done, bytes - done);
+	}
+	batch->read_end = at + bytes;
+}
+
 bool copy_batch_add(struct copy_batch *batch,
 		    const struct cowstack_segment *segment)
 {
@@ -177,13 +276,13 @@ bool copy_batch_add(struct copy_batch *batch,
 	}
 	batch->pages_used = DIV_ROUND_UP_ULL(at + bytes, PAGE_SIZE);
 	batch->bytes += bytes;
-	copy_batch_transfer(batch, batch->store->bdev, REQ_OP_READ,
-			    segment->place, at, bytes);
+	begin_read(batch, segment->place, at, bytes);
 	return true;
 }
 
 int copy_batch_wait(struct copy_batch *batch)
 {
+	copy_batch_send(batch);
 	put_pending(batch);
 	wait_for_completion_io(&batch->done);
 	atomic_set(&batch->pending, 1);

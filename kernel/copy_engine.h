@@ -26,7 +26,10 @@ struct copy_run {
 struct copy_batch {
 	struct store *store;
 	struct page **pages;
+	u16 *in_row;			/* for each page: in memory, from it on */
 	u32 pages_used;
+	struct bio *read;		/* not sent yet: what adjoins is added */
+	u64 read_end;			/* byte of the buffer behind it */
 	struct copy_run *runs;
 	u32 run_count;
 	u64 bytes;			/* of data */
@@ -46,11 +49,14 @@ void copy_batch_exit(struct copy_batch *batch);
 void copy_batch_reset(struct copy_batch *batch);
 
 /*
- * Adds @segment and, where it is data, begins to read it.  Process context.
+ * Adds @segment and, where it is data, begins to read it, once it is known what
+ * adjoins it: copy_batch_send() sends the last.  Process context.
  * False: the batch is full, nothing was added.
  */
 bool copy_batch_add(struct copy_batch *batch,
 		    const struct cowstack_segment *segment);
+
+void copy_batch_send(struct copy_batch *batch);
 
 /*
  * Begins a transfer of @bytes between @sector of @bdev and byte @at of the buffer,
