@@ -4,71 +4,9 @@
  * it.  A base is any device, with nothing of ours on it, so all that can be
  * compared is its size and a sample of its content.
  */
-#include <linux/vmalloc.h>
-
+#include "base_sample.h"
 #include "error_text.h"
 #include "stack.h"
-
-enum {
-	SAMPLE_HEAD = 2 << 20,		/* bytes from the start */
-	SAMPLE_TAIL = 1 << 20,		/* and from the end */
-	SAMPLE_PLACES = 64,		/* of 4 KiB, of the volume's choosing */
-	SAMPLE_STEP = 1 << 20,		/* read at a time */
-};
-
-static int add_to_sample(struct store *store, struct block_device *bdev,
-			 u64 byte, u64 bytes, void *buffer, u32 *crc)
-{
-	int error = 0;
-
-	while (bytes && !error) {
-		u64 n = min_t(u64, bytes, SAMPLE_STEP);
-
-		error = block_io(store, bdev, REQ_OP_READ,
-				 byte >> SECTOR_SHIFT, buffer, n);
-		*crc = environment_crc32(*crc, buffer, n);
-		byte += n;
-		bytes -= n;
-	}
-	return error;
-}
-
-/* Place @i of the sample: the same for the same seed and size. */
-static u64 sample_place(u64 seed, u64 bytes, u32 i)
-{
-	u64 block = COWSTACK_BLOCK_SIZE;
-	u64 n = (seed + i) * 0x9e3779b97f4a7c15ULL;
-	u64 place;
-
-	n ^= n >> 29;
-	div64_u64_rem(n, bytes / block, &place);
-	return place * block;
-}
-
-int base_sample(struct store *store, struct block_device *bdev, u64 seed,
-		u32 *crc)
-{
-	u64 bytes = bdev_nr_sectors(bdev) << SECTOR_SHIFT;
-	u64 head = min_t(u64, bytes, SAMPLE_HEAD);
-	u64 tail = min_t(u64, bytes, SAMPLE_TAIL);
-	void *buffer = vmalloc(SAMPLE_STEP);
-	int error;
-	u32 i;
-
-	if (!buffer)
-		return -ENOMEM;
-	*crc = 0;
-	error = add_to_sample(store, bdev, 0, head, buffer, crc);
-	if (!error)
-		error = add_to_sample(store, bdev, bytes - tail, tail, buffer,
-				      crc);
-	for (i = 0; i < SAMPLE_PLACES && bytes >= COWSTACK_BLOCK_SIZE && !error;
-	     i++)
-		error = add_to_sample(store, bdev, sample_place(seed, bytes, i),
-				      COWSTACK_BLOCK_SIZE, buffer, crc);
-	vfree(buffer);
-	return error;
-}
 
 /* Volumes of one store sample the same places: their records compare. */
 static u64 store_seed(struct store *store)
@@ -109,7 +47,10 @@ int base_check(struct stack_table *table, struct store *store,
 	int error;
 
 	table->base_seed = recorded ? before.base_seed : store_seed(store);
-	error = base_sample(store, bdev, table->base_seed, &table->base_crc);
+	base_sample_free(table->sample);
+	table->sample = base_sample_new(bdev, table->base_seed);
+	error = table->sample ? base_sample_read(table->sample, store, bdev,
+						 &table->base_crc) : -ENOMEM;
 	/* What a commit has failed to write may not be readable either. */
 	if (error && recorded && same_size &&
 	    before.mixed_top != COWSTACK_BASE_LAYER)

@@ -13,6 +13,7 @@
 #include <linux/ktime.h>
 #include <linux/sched/mm.h>
 
+#include "base_sample.h"
 #include "commit.h"
 
 /* --- records --- */
@@ -324,14 +325,30 @@ static bool base_becomes_valid(struct job *job)
 	return covers;
 }
 
+/* Whoever shares the base may have written to it. */
+static int read_sample(struct stack *stack, u32 *crc)
+{
+	u64 seed = stack->volume->info.base_seed;
+
+	if (stack->sample &&
+	    (stack->features.allow_shared_base ||
+	     !base_sample_fits(stack->sample, stack->base, seed))) {
+		base_sample_free(stack->sample);
+		stack->sample = NULL;
+	}
+	if (!stack->sample)
+		stack->sample = base_sample_new(stack->base, seed);
+	if (!stack->sample)
+		return -ENOMEM;
+	return base_sample_read(stack->sample, stack->store, stack->base, crc);
+}
+
 static int sample_base(struct job *job, u32 *crc)
 {
-	struct stack *stack = job->stack;
 	int error;
 
 	do
-		error = base_sample(stack->store, stack->base,
-				    stack->volume->info.base_seed, crc);
+		error = read_sample(job->stack, crc);
 	while (error == -ENOMEM && !(error = commit_wait_for_memory(job)));
 	return error;
 }

@@ -18,6 +18,7 @@
  * The layers of the range do not change but by us, so what a group's words come
  * to is asked when it is gathered and again when it is let go of.
  */
+#include "base_sample.h"
 #include "commit.h"
 #include "core/fault.h"
 
@@ -323,6 +324,29 @@ static u64 gather(struct job *job, struct copy_batch *batch)
 
 /* --- writing --- */
 
+static struct base_sample *sample_of(struct job *job)
+{
+	return job->destination ? NULL : job->stack->sample;
+}
+
+static void begin_writing(struct job *job, struct copy_batch *batch)
+{
+	copy_batch_write(batch, destination_device(job));
+	/* While the disk is at it. */
+	if (sample_of(job))
+		base_sample_learn(sample_of(job), batch);
+}
+
+/* What has failed may have arrived or not. */
+static int end_writing(struct job *job, struct copy_batch *batch)
+{
+	int error = copy_batch_wait(batch);
+
+	if (error && sample_of(job))
+		base_sample_forget(sample_of(job), batch);
+	return error;
+}
+
 /* Reads back what was written and compares it, behind the disk's own cache. */
 static int verify(struct job *job, struct copy_batch *batch)
 {
@@ -353,8 +377,8 @@ static int write_when_room(struct job *job, struct copy_batch *batch,
 		if (error)
 			break;
 		batch->error = 0;
-		copy_batch_write(batch, destination_device(job));
-		error = copy_batch_wait(batch);
+		begin_writing(job, batch);
+		error = end_writing(job, batch);
 	} while (commit_lacks_room(job, error));
 	commit_end_room_wait(job);
 	return error;
@@ -380,8 +404,8 @@ static int copy_chunk(struct job *job, struct copy_batch *batch, vchunk_t chunk)
 	error = copy_batch_wait(batch);
 	if (error)
 		return error;
-	copy_batch_write(batch, destination_device(job));
-	error = copy_batch_wait(batch);
+	begin_writing(job, batch);
+	error = end_writing(job, batch);
 	if (commit_lacks_room(job, error))
 		error = write_when_room(job, batch, chunk);
 	return error ? error : verify(job, batch);
@@ -438,9 +462,9 @@ static int write_batch(struct job *job, struct copy_batch *batch,
 		error = drop_unwritten(job, end);
 		if (error)
 			return error;
-		copy_batch_write(batch, destination_device(job));
+		begin_writing(job, batch);
 		*found = gather(job, reading);
-		error = copy_batch_wait(batch);
+		error = end_writing(job, batch);
 		if (commit_lacks_room(job, error)) {
 			copy_batch_wait(reading);
 			error = write_when_room(job, batch, first);

@@ -196,6 +196,22 @@ void copy_batch_clear(struct copy_batch *batch, u64 at, u64 bytes)
 	}
 }
 
+u32 copy_batch_crc(const struct copy_batch *batch, u64 at, u64 bytes)
+{
+	u32 crc = 0;
+
+	while (bytes) {
+		u32 len = min(bytes, bytes_in_row(batch, at));
+
+		crc = environment_crc32(crc,
+					page_address(batch->pages[at >> PAGE_SHIFT]) +
+						offset_in_page(at), len);
+		at += len;
+		bytes -= len;
+	}
+	return crc;
+}
+
 static u64 run_end(const struct copy_run *run)
 {
 	return ((u64)run->page << PAGE_SHIFT) + (run->sectors << SECTOR_SHIFT);

@@ -68,6 +68,9 @@ void copy_batch_transfer(struct copy_batch *batch, struct block_device *bdev,
 /* Zeroes in the buffer, where no transfer is under way. */
 void copy_batch_clear(struct copy_batch *batch, u64 at, u64 bytes);
 
+/* CRC-32 of what lies in the buffer from byte @at on. */
+u32 copy_batch_crc(const struct copy_batch *batch, u64 at, u64 bytes);
+
 /* Waits until what was begun has ended; its first error or 0. */
 int copy_batch_wait(struct copy_batch *batch);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include "base_sample.h"
 #include "error_text.h"
 #include "job.h"
 #include "stack.h"
@@ -145,6 +146,7 @@ void stack_put(struct stack *stack)
 	take_down(store, stack->volume);
 	mutex_unlock(&store->message_mutex);
 	io_gate_exit(&stack->writes);
+	base_sample_free(stack->sample);
 	kvfree(stack);
 	store_put(store);
 }

@@ -35,6 +35,8 @@ struct stack {
 	u64 base_sectors;
 	dev_t last_base;		/* of the last live table */
 	struct stack_features features;
+	/* As the base is; NULL: nobody knows. The job's while it does not stand still. */
+	struct base_sample *sample;
 
 	struct io_gate writes;		/* closed for a snapshot */
 	struct bio_list held_writes;	/* behind it; store.held_lock */
@@ -64,6 +66,7 @@ struct stack_table {
 	bool base_changed;		/* accept_base: another than recorded */
 	u32 base_crc;
 	u64 base_seed;
+	struct base_sample *sample;	/* until it goes live */
 };
 
 /* Per-bio data. */
@@ -189,8 +192,6 @@ void io_zero_range(struct cowstack_io *io);
  */
 int base_check(struct stack_table *table, struct store *store,
 	       char **error_text);
-int base_sample(struct store *store, struct block_device *bdev, u64 seed,
-		u32 *crc);
 /*
  * What to call @bdev in a record: a stack of ours by its store and volume, which no
  * other has, anything else as the kernel does.

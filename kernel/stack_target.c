@@ -7,6 +7,7 @@
  */
 #include <linux/sched/mm.h>
 
+#include "base_sample.h"
 #include "error_text.h"
 #include "job.h"
 #include "stack.h"
@@ -234,6 +235,7 @@ static int stack_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	table->features = line.features;
 	error = build_stack(ti, table, &line);
 	if (error) {
+		base_sample_free(table->sample);
 		kfree(table);
 		return error;
 	}
@@ -280,6 +282,7 @@ static void stack_dtr(struct dm_target *ti)
 	stack_put(stack);
 	dm_put_device(ti, table->base);
 	dm_put_device(ti, table->store_dev);
+	base_sample_free(table->sample);
 	kfree(table);
 }
 
@@ -434,9 +437,39 @@ static void check_parked_job(struct stack *stack, struct stack_table *table)
 	stack->job_held |= other_base;
 }
 
+/*
+ * What the constructor has read of the base is right if the record says the same; a
+ * commit of ours may have written since.  In the middle of one, the sample that has
+ * seen its writes knows more.
+ */
+static void hand_over_sample(struct stack *stack, struct stack_table *table,
+			     bool same_base)
+{
+	const struct cowstack_volume_info *info = &stack->volume->info;
+	bool is_right, mixed;
+
+	if (!table->sample)
+		return;		/* it has been live before */
+	mutex_lock(&stack->store->metadata_lock);
+	mixed = info->mixed_top != COWSTACK_BASE_LAYER;
+	is_right = !mixed && info->base_crc == table->base_crc &&
+		   info->base_seed == table->base_seed;
+	mutex_unlock(&stack->store->metadata_lock);
+	if (is_right) {
+		swap(stack->sample, table->sample);
+	} else if (!mixed || !same_base) {
+		base_sample_free(stack->sample);
+		stack->sample = NULL;
+	}
+	base_sample_free(table->sample);
+	table->sample = NULL;
+}
+
 static int go_live(struct dm_target *ti, struct stack_table *table)
 {
 	struct stack *stack = table->stack;
+	bool same_base = stack->last_base == table->base->bdev->bd_dev &&
+			 !table->base_changed;
 	int error;
 
 	copy_device_name(stack->md, stack->name);	/* it may be renamed */
@@ -447,8 +480,10 @@ static int go_live(struct dm_target *ti, struct stack_table *table)
 		       stack->name);
 		return error;
 	}
-	if (!table->base_changed)
+	if (!table->base_changed) {
+		hand_over_sample(stack, table, same_base);
 		return 0;
+	}
 	/* Only of a base that is ours to use. */
 	error = drop_clean_copies(stack);
 	if (!error)
@@ -460,6 +495,7 @@ static int go_live(struct dm_target *ti, struct stack_table *table)
 		return error;
 	}
 	table->base_changed = false;
+	hand_over_sample(stack, table, same_base);
 	return 0;
 }
 

@@ -139,6 +139,8 @@ is "$order" 0 "its writes to the base are strictly ascending"
 diag "$writes writes for $runs runs, $least with none longer than $limit KiB"
 check "there are no more than 1.05 times the runs, as the disk's limit cuts them" \
 	[ $((writes * 100)) -le $((least * 105)) ]
+is "$(awk '$1 == "hdd" && $2 ~ /R/' /tmp/requests | wc -l)" 0 \
+	"and nothing is read from the base, not even its sample"
 # How much had been read from the store when room was first given back.
 first=$(awk '
 	$1 == "ssd" && $2 ~ /^D/ { seen = 1; print int(moved / 2048); exit }
