@@ -2,8 +2,8 @@
 #include <linux/vmalloc.h>
 
 #include "base_sample.h"
+#include "commit.h"
 #include "core/crc_join.h"
-#include "stack.h"
 
 enum {
 	SAMPLE_HEAD = 2 << 20,		/* bytes from the start */
@@ -211,9 +211,9 @@ static void note_block(struct base_sample *sample, const struct part *part,
 	__set_bit(block, sample->known);
 }
 
-/* @batch: as it was written; NULL: nobody knows what will be there. */
+/* @batch: as it was written, by @job; NULL: nobody knows what will be there. */
 static void note_run(struct base_sample *sample, const struct copy_run *run,
-		     const struct copy_batch *batch)
+		     const struct copy_batch *batch, struct job *job)
 {
 	u64 start = run->sector << SECTOR_SHIFT;
 	u64 end = start + (run->sectors << SECTOR_SHIFT);
@@ -228,8 +228,11 @@ static void note_run(struct base_sample *sample, const struct copy_run *run,
 		if (start > part->byte)
 			i = div_u64(start - part->byte, SAMPLE_BLOCK);
 		for (; i < count_blocks(part) &&
-		     part->byte + (u64)i * SAMPLE_BLOCK < end; i++)
+		     part->byte + (u64)i * SAMPLE_BLOCK < end; i++) {
 			note_block(sample, part, i, run, batch);
+			if (job)
+				commit_breathe(job);
+		}
 	}
 }
 
@@ -239,14 +242,14 @@ void base_sample_forget(struct base_sample *sample,
 	u32 i;
 
 	for (i = 0; i < batch->run_count; i++)
-		note_run(sample, &batch->runs[i], NULL);
+		note_run(sample, &batch->runs[i], NULL, NULL);
 }
 
 void base_sample_learn(struct base_sample *sample,
-		       const struct copy_batch *batch)
+		       const struct copy_batch *batch, struct job *job)
 {
 	u32 i;
 
 	for (i = 0; i < batch->run_count; i++)
-		note_run(sample, &batch->runs[i], batch);
+		note_run(sample, &batch->runs[i], batch, job);
 }

@@ -13,6 +13,7 @@
 #include "copy_engine.h"
 
 struct base_sample;
+struct job;
 
 /* Nothing is known yet.  NULL: no memory. */
 struct base_sample *base_sample_new(struct block_device *bdev, u64 seed);
@@ -30,11 +31,11 @@ int base_sample_read(struct base_sample *sample, struct store *store,
 		     struct block_device *bdev, u32 *crc);
 
 /*
- * What is written to the base with @batch, and that it has failed: nobody knows what
- * is there.
+ * What @job writes to the base with @batch, and that it has failed to: nobody knows
+ * what is there.
  */
 void base_sample_learn(struct base_sample *sample,
-		       const struct copy_batch *batch);
+		       const struct copy_batch *batch, struct job *job);
 void base_sample_forget(struct base_sample *sample,
 			const struct copy_batch *batch);
 

@@ -160,10 +160,11 @@ int commit_make_durable(struct job *job, commit_prepare_fn prepare,
 {
 	struct store *store = job->stack->store;
 	struct store_change change;
-	int error;
+	int nice, error;
 
 	memset(&change, 0, sizeof(change));
 	do {
+		nice = commit_hurry();
 		mutex_lock(&job->stack->chain_mutex);
 		mutex_lock(&store->metadata_lock);
 		error = was_cancelled(job) ? -EINTR :
@@ -173,6 +174,7 @@ int commit_make_durable(struct job *job, commit_prepare_fn prepare,
 			error = journal_commit(store, &change);
 		store_change_free(&change);
 		mutex_unlock(&job->stack->chain_mutex);
+		commit_take_time(nice);
 		if (error == -EAGAIN)
 			error = commit_wait_for_store(job);
 		else if (error == -ENOMEM)
@@ -438,6 +440,7 @@ static int run_job_once(struct job *job)
 	struct begin begin = { };
 	int error;
 
+	commit_set_priority(job);
 	job->next = to_vchunk(0);
 	job->group_first = to_vchunk(0);
 	/* Nothing may be written before, nor while another has the disk. */

@@ -79,6 +79,7 @@ struct job {
 	u64 group_space;		/* bytes of chunks, at least */
 	unsigned long group_began;	/* jiffies */
 	u64 work_began;			/* ns, when it last kept back */
+	u64 breathed;			/* ns, when others could run */
 	bool over_stack;		/* what it writes arrives at a stack of ours */
 };
 
@@ -119,6 +120,16 @@ int commit_wait(struct job *job);
  * base may be gone).
  */
 int commit_keep_back(struct job *job);
+
+/*
+ * With "yield" the thread is the least important of its processor, and lets others
+ * run before they have waited for long; not while writes wait for the room it makes.
+ */
+void commit_set_priority(struct job *job);
+void commit_breathe(struct job *job);
+/* While it has locks that others wait for it is as important as they are. */
+int commit_hurry(void);
+void commit_take_time(int nice);
 
 /* Was @error for want of room in the store of a stack below? */
 static inline bool commit_lacks_room(const struct job *job, int error)

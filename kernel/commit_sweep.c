@@ -308,6 +308,7 @@ static u64 gather(struct job *job, struct copy_batch *batch)
 	u64 found = 0;
 
 	copy_batch_reset(batch);
+	commit_set_priority(job);
 	blk_start_plug(&plug);
 	while (batch_has_room(job, batch) && !ends_request(job, batch) &&
 	       batch->bytes + batch->zero_bytes < most &&
@@ -316,6 +317,7 @@ static u64 gather(struct job *job, struct copy_batch *batch)
 		gather_chunk(job, batch, job->next);
 		job->next = to_vchunk(from_vchunk(job->next) + 1);
 		found++;
+		commit_breathe(job);
 	}
 	copy_batch_send(batch);
 	blk_finish_plug(&plug);
@@ -331,10 +333,20 @@ static struct base_sample *sample_of(struct job *job)
 
 static void begin_writing(struct job *job, struct copy_batch *batch)
 {
-	copy_batch_write(batch, destination_device(job));
+	struct block_device *bdev = destination_device(job);
+	u32 i;
+
+	/*
+	 * Not plugged: what adjoins is one run already, and a plug without a
+	 * scheduler behind it is emptied from its end.
+	 */
+	for (i = 0; i < batch->run_count; i++) {
+		copy_batch_write(batch, bdev, i);
+		commit_breathe(job);
+	}
 	/* While the disk is at it. */
 	if (sample_of(job))
-		base_sample_learn(sample_of(job), batch);
+		base_sample_learn(sample_of(job), batch, job);
 }
 
 /* What has failed may have arrived or not. */
@@ -538,5 +550,7 @@ int commit_sweep(struct job *job)
 		first = end;
 	}
 	copy_batch_wait(reading);
+	/* What is left is little, and somebody waits for it. */
+	commit_hurry();
 	return settle_group(job, first);
 }

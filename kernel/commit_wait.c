@@ -8,6 +8,8 @@
 
 #include "commit.h"
 
+enum { MOST_WORK_NS = 200 * NSEC_PER_USEC };	/* while others may wait */
+
 /* --- standing still --- */
 
 bool commit_must_end(struct job *job)
@@ -143,6 +145,52 @@ int commit_keep_back(struct job *job)
 	job->group_began += jiffies - then;
 	job->work_began = ktime_get_ns();
 	return commit_must_end(job) ? -EINTR : 0;
+}
+
+static bool users_come_first(struct job *job)
+{
+	struct store *store = job->stack->store;
+
+	return commit_has_flag(job, COWSTACK_JOB_YIELD) &&
+	       !READ_ONCE(store->out_of_space) &&
+	       !atomic64_read(&store->parked_writes);
+}
+
+static void set_nice(int nice)
+{
+	if (task_nice(current) != nice)
+		set_user_nice(current, nice);
+}
+
+void commit_set_priority(struct job *job)
+{
+	set_nice(users_come_first(job) ? MAX_NICE : 0);
+	job->breathed = ktime_get_ns();
+}
+
+int commit_hurry(void)
+{
+	int nice = task_nice(current);
+
+	set_nice(0);
+	return nice;
+}
+
+void commit_take_time(int nice)
+{
+	set_nice(nice);
+}
+
+void commit_breathe(struct job *job)
+{
+	if (!task_nice(current) ||
+	    ktime_get_ns() - job->breathed < MOST_WORK_NS) {
+		cond_resched();
+		return;
+	}
+	/* Nobody is told to make way before the next tick. */
+	schedule();
+	job->breathed = ktime_get_ns();
 }
 
 /* Who has resumed it since has taken the time away. */

@@ -320,25 +320,17 @@ static void write_zeroes(struct copy_batch *batch, struct block_device *bdev,
 		note_error(batch, error);
 }
 
-void copy_batch_write(struct copy_batch *batch, struct block_device *bdev)
+void copy_batch_write(struct copy_batch *batch, struct block_device *bdev,
+		      u32 run_number)
 {
-	u32 i;
+	const struct copy_run *run = &batch->runs[run_number];
 
-	/*
-	 * Not plugged: what adjoins is one run already, and a plug without a
-	 * scheduler behind it is emptied from its end.
-	 */
-	for (i = 0; i < batch->run_count; i++) {
-		const struct copy_run *run = &batch->runs[i];
-
-		if (run->zero)
-			write_zeroes(batch, bdev, run);
-		else
-			copy_batch_transfer(batch, bdev, REQ_OP_WRITE,
-					    run->sector,
-					    (u64)run->page << PAGE_SHIFT,
-					    run->sectors << SECTOR_SHIFT);
-	}
+	if (run->zero)
+		write_zeroes(batch, bdev, run);
+	else
+		copy_batch_transfer(batch, bdev, REQ_OP_WRITE, run->sector,
+				    (u64)run->page << PAGE_SHIFT,
+				    run->sectors << SECTOR_SHIFT);
 }
 
 /* Are the @bytes from byte @at of both buffers the same? */

@@ -74,8 +74,9 @@ u32 copy_batch_crc(const struct copy_batch *batch, u64 at, u64 bytes);
 /* Waits until what was begun has ended; its first error or 0. */
 int copy_batch_wait(struct copy_batch *batch);
 
-/* Begins to write the runs to @bdev, in ascending order. */
-void copy_batch_write(struct copy_batch *batch, struct block_device *bdev);
+/* Begins to write run @run_number to @bdev.  They ascend. */
+void copy_batch_write(struct copy_batch *batch, struct block_device *bdev,
+		      u32 run_number);
 
 /*
  * Reads from @bdev, into @check, what @batch has written there, and compares.
