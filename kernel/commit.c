@@ -139,6 +139,7 @@ void commit_note_error(struct job *job, vchunk_t chunk, u64 chunks, int error)
 
 int commit_wait_for_store(struct job *job)
 {
+	commit_end_io(job);
 	commit_stand_still(job);
 	if (kthread_should_stop())
 		return -EINTR;

@@ -77,6 +77,7 @@ struct job {
 	u64 group_found;		/* of these, known to the range */
 	u64 group_bytes;
 	u64 group_space;		/* bytes of chunks, at least */
+	bool let_go_due;		/* it is flushed */
 	unsigned long group_began;	/* jiffies */
 	u64 work_began;			/* ns, when it last kept back */
 	u64 breathed;			/* ns, when others could run */
@@ -94,7 +95,10 @@ void commit_set_still(struct job *job, bool still);
 /* Stands still while the job is parked.  No I/O of its own is under way. */
 void commit_stand_still(struct job *job);
 
-/* The same for @most jiffies, unless it is to end. */
+/* Waits for what is under way of the batches. */
+void commit_end_io(struct job *job);
+
+/* Stands still for @most jiffies, unless it is to end. */
 void commit_sleep_still(struct job *job, unsigned long most);
 
 /*
@@ -120,6 +124,9 @@ int commit_wait(struct job *job);
  * base may be gone).
  */
 int commit_keep_back(struct job *job);
+
+/* Has it nothing to wait for, and need not keep back?  As of now. */
+bool commit_may_go_on(struct job *job);
 
 /*
  * With "yield" the thread is the least important of its processor, and lets others

@@ -4,7 +4,8 @@
  *
  *   for each group of batches:
  *       gather from the store, write to the destination, flush it
- *       let go: one step that drops the words of all layers of the range
+ *       let go: one step that drops the words of all layers of the range,
+ *       while the first batch of the next group is on its way
  *
  * A crash between any two of these lines loses nothing: until the let-go is
  * durable the words lead to the store, and after it the destination has the
@@ -168,8 +169,8 @@ static int flush_destination(struct job *job)
 	return block_flush(job->stack->base);
 }
 
-/* What was written up to chunk @end reaches the disk, then the words go. */
-static int settle_group(struct job *job, vchunk_t end)
+/* What was written up to chunk @end reaches the disk; then its words may go. */
+static int flush_group(struct job *job, vchunk_t end)
 {
 	int error;
 
@@ -177,18 +178,40 @@ static int settle_group(struct job *job, vchunk_t end)
 	if (!job->group_chunks)
 		return 0;
 	error = flush_destination(job);
-	if (error) {
-		commit_note_error(job, job->group_first, job->group_found,
-				  error);
-		if (!commit_goes_on_after_errors(job))
-			return error;
-	} else if (!cowstack_fault(FAULT_DROP_BEFORE_COPY)) {
-		error = let_go(job);
-		if (error)
-			return error;
+	if (!error) {
+		job->let_go_due = true;
+		return 0;
 	}
+	commit_note_error(job, job->group_first, job->group_found, error);
+	if (!commit_goes_on_after_errors(job))
+		return error;
 	begin_group(job, end);
 	return 0;
+}
+
+/* The words of a group that was flushed go, if there is one. */
+static int let_go_flushed(struct job *job)
+{
+	int error = 0;
+
+	if (!job->let_go_due)
+		return 0;
+	job->let_go_due = false;
+	if (!cowstack_fault(FAULT_DROP_BEFORE_COPY))
+		error = let_go(job);
+	if (!error)
+		begin_group(job, to_vchunk(from_vchunk(job->group_first) +
+					   job->group_chunks));
+	return error;
+}
+
+static int settle_group(struct job *job, vchunk_t end)
+{
+	int error = let_go_flushed(job);
+
+	if (!error)
+		error = flush_group(job, end);
+	return error ? error : let_go_flushed(job);
 }
 
 static int drop_unwritten(struct job *job, vchunk_t end)
@@ -431,9 +454,10 @@ static int salvage(struct job *job, struct copy_batch *batch, vchunk_t first,
 		   vchunk_t end, int error)
 {
 	vchunk_t chunk = first;
+	int settled = let_go_flushed(job);
 
-	if (!commit_is_io_error(error))
-		return error;
+	if (settled || !commit_is_io_error(error))
+		return settled ? settled : error;
 	while (cowstack_range_next(&job->range, &chunk) &&
 	       from_vchunk(chunk) < from_vchunk(end)) {
 		vchunk_t behind = to_vchunk(from_vchunk(chunk) + 1);
@@ -445,8 +469,7 @@ static int salvage(struct job *job, struct copy_batch *batch, vchunk_t first,
 		if (!error) {
 			count_batch(job, batch, 1);
 		} else {
-			int settled = settle_group(job, chunk);
-
+			settled = settle_group(job, chunk);
 			if (settled)
 				return settled;
 			commit_note_error(job, chunk, 1, error);
@@ -475,6 +498,12 @@ static int write_batch(struct job *job, struct copy_batch *batch,
 		if (error)
 			return error;
 		begin_writing(job, batch);
+		/* The disk need not wait for the store. */
+		error = let_go_flushed(job);
+		if (error) {
+			end_writing(job, batch);
+			return error;
+		}
 		*found = gather(job, reading);
 		error = end_writing(job, batch);
 		if (commit_lacks_room(job, error)) {
@@ -524,6 +553,7 @@ int commit_sweep(struct job *job)
 	int error;
 	u64 found;
 
+	job->let_go_due = false;
 	begin_group(job, first);
 	found = gather(job, reading);
 	while (found) {
@@ -535,7 +565,9 @@ int commit_sweep(struct job *job)
 				    &found);
 		if (!error && (group_is_full(job, end) ||
 			       commit_has_flag(job, COWSTACK_JOB_VERIFY)))
-			error = settle_group(job, end);
+			error = found && commit_may_go_on(job) ?
+					flush_group(job, end) :
+					settle_group(job, end);
 		if (!error && commit_must_wait(job)) {
 			error = stop_and_wait(job, reading, end, &found);
 		} else if (!error && found) {

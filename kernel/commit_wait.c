@@ -54,8 +54,19 @@ void commit_sleep_still(struct job *job, unsigned long most)
 	commit_stand_still(job);
 }
 
+void commit_end_io(struct job *job)
+{
+	u32 i;
+
+	/* Whoever waits for it again finds what came of it. */
+	for (i = 0; i < ARRAY_SIZE(job->batch); i++)
+		if (job->batch[i].store)
+			copy_batch_wait(&job->batch[i]);
+}
+
 int commit_wait_for_memory(struct job *job)
 {
+	commit_end_io(job);
 	if (!commit_must_end(job))
 		commit_sleep_still(job, max(HZ / 10, 1));
 	return commit_must_end(job) ? -EINTR : 0;
@@ -234,6 +245,11 @@ bool commit_must_wait(struct job *job)
 {
 	return commit_must_end(job) || READ_ONCE(job->stack->parked) ||
 	       throttle_delay(job) || is_late(job);
+}
+
+bool commit_may_go_on(struct job *job)
+{
+	return !commit_must_wait(job) && !users_wait(job);
 }
 
 /* All that there may be to wait for, once; its time may run out meanwhile. */
