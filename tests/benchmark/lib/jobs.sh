@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0
+# For the parts that measure jobs and the store as a whole, beside measure.sh: a store and
+# stacks in two words, runs of tests/guest/programs/stopwatch.c, what a commit sent to a disk.
+# Sourced by bash.
+
+tracing=/sys/kernel/tracing
+MiB=1048576
+
+# The stand-ins of figures.md: blocks of 4 KiB, every page there already, so that what is
+# measured is no allocation of the stand-in's.
+# make_fast NAME MB [ATTRIBUTE=VALUE]…
+make_fast()
+{
+	make_disk "$1" "$2" irqmode=0 submit_queues=1 max_sectors=2560 blocksize=4096 "${@:3}"
+	echo none >"/sys/block/$1/queue/scheduler" 2>/dev/null || true
+}
+
+# make_spindle NAME MB: 4 ms a request, one at a time; it keeps no content
+make_spindle()
+{
+	make_disk "$1" "$2" irqmode=2 completion_nsec=4000000 submit_queues=1 \
+		hw_queue_depth=1 max_sectors=2560 memory_backed=0 discard=0
+	modprobe mq-deadline
+	echo mq-deadline >"/sys/block/$1/queue/scheduler"
+}
+
+# warm DISK MB
+warm()
+{
+	stopwatch scatter "/dev/$1" 0 $(($2 * MiB)) $MiB
+}
+
+# up BASE MB [FEATURE…]: an empty store st on ssd, and the stack v over BASE
+up()
+{
+	must dmcommit format /dev/ssd --force --name st
+	must attach_store st /dev/ssd
+	must dmsetup message st 0 create_volume 1 $(($2 * 2048)) v
+	must dmsetup create v --table "$(stack_line 1 $(($2 * 2048)) "/dev/$1" st "${@:3}")"
+}
+
+down()
+{
+	must dmsetup remove v
+	must dmsetup remove st
+}
+
+# timed WORD…: a command of stopwatch; its results are in the array took
+declare -A took
+timed()
+{
+	local key value
+
+	took=()
+	while read -r key value; do
+		took[$key]=$value
+	done < <(stopwatch "$@")
+	[ "${#took[@]}" -gt 0 ] || fail "stopwatch $*"
+}
+
+# ratio A B: A/B with three digits
+ratio()
+{
+	awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f", b ? a / b : 0 }'
+}
+
+# speed BYTES NS: in MiB/s
+speed()
+{
+	awk -v bytes="$1" -v ns="$2" 'BEGIN { printf "%.1f", bytes / 1048576 / (ns / 1e9) }'
+}
+
+begin_trace()
+{
+	echo 16384 >$tracing/buffer_size_kb
+	: >$tracing/trace
+	echo 1 >$tracing/events/block/block_rq_issue/enable
+}
+
+# end_trace DISK…: writes "DISK RWBS SECTOR COUNT" of each request, in order, to
+# /tmp/requests
+end_trace()
+{
+	local disk edits=()
+
+	echo 0 >$tracing/events/block/block_rq_issue/enable
+	for disk in "$@"; do
+		edits+=(-e "s/^$(tr : , <"/sys/block/$disk/dev") /$disk /")
+	done
+	sed -n 's/.*block_rq_issue: \([0-9,]*\) \([A-Z]*\) [0-9]* () \([0-9]*\) + \([0-9]*\) .*/\1 \2 \3 \4/p' \
+		$tracing/trace | sed "${edits[@]}" >/tmp/requests
+	: >$tracing/trace
+}
+
+# count_writes DISK: "WRITES LEAST BACKWARDS SECTORS" of /tmp/requests: LEAST is how many
+# there must be, each run of sectors cut where the disk's limit cuts it
+count_writes()
+{
+	awk -v disk="$1" -v limit=$(($(cat "/sys/block/$1/queue/max_sectors_kb") * 2)) '
+		function close_run() {
+			least += int((end - start + limit - 1) / limit)
+		}
+		$1 == disk && $2 ~ /W/ && $4 > 0 {
+			count++
+			sectors += $4
+			if ($3 < end)
+				backwards++
+			if ($3 != end) {
+				close_run()
+				start = $3
+			}
+			end = $3 + $4
+		}
+		END { close_run(); print count + 0, least + 0, backwards + 0, sectors + 0 }' \
+		/tmp/requests
+}

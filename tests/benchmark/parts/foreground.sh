@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# part: users' writes and flushes beside commits, discards, deletes and snapshots
+# guest: --memory 2048 --add build/tests/stopwatch --add tests/benchmark/lib/jobs.sh
+. measure.sh
+. jobs.sh
+begin_part "$@"
+
+size=160
+place="$((128 * MiB)) $((32 * MiB))"	# where users write
+make_spindle hdd $size
+make_fast sdd $size
+make_fast ssd 320 cache_size=1024
+warm sdd $size
+warm ssd 320
+
+# what_there_is: 96 MiB to commit, and words for all that users write to
+what_there_is()
+{
+	must stopwatch scatter /dev/mapper/v 0 $((96 * MiB)) 65536
+	must dmsetup message v 0 snapshot
+	must stopwatch scatter /dev/mapper/v $place 65536
+	must sync /dev/mapper/v
+}
+
+# --- writes beside a commit ---
+
+for base in hdd sdd; do
+	up $base $size
+	what_there_is
+	timed write /dev/mapper/v 20000 4 $place
+	idle_p99=${took[p99]}
+	idle=$((took[ns] / took[count]))
+	timed write /dev/mapper/v 400000 4 $place v commit start top 1
+	if [ $base = hdd ]; then
+		result foreground-hdd.p99 idle $((idle_p99 / 1000)) us
+		result foreground-hdd.p99 cowstack $((took[p99] / 1000)) us
+		result foreground-hdd.worst cowstack "$(ratio "${took[worst]}" 1000000)" ms
+		result foreground-hdd.speed beside "$(speed $((96 * MiB)) "${took[ns]}")" MiB/s
+	else
+		result foreground-ssd.throughput cowstack \
+			"$(ratio $((idle * 100)) $((took[ns] / took[count])))" %
+		result foreground-ssd.speed beside "$(speed $((96 * MiB)) "${took[ns]}")" MiB/s
+	fi
+	must wait_for_job v
+	down
+done
+
+# --- flushes beside other work of the store ---
+
+# Over a base as large as that, so that each chunk that is discarded is a word.
+make_disk tib $((1 << 20)) irqmode=0 memory_backed=0 discard=0
+up sdd $size
+what_there_is
+huge=$((1 << 31))			# a TiB
+[ -z "$quick" ] || huge=$((1 << 27))
+must dmsetup message st 0 create_volume 2 $huge w
+must dmsetup create w --table "$(stack_line 2 $huge /dev/tib st)"
+timed sync /dev/mapper/v 1500 $place
+idle=${took[p99]}
+result sync-p99.idle idle $((idle / 1000)) us
+blkdiscard /dev/mapper/w &
+other=$!
+timed sync /dev/mapper/v 1500 $place
+kill -0 $other 2>/dev/null || progress "the discard ended before"
+result sync-p99.discard cowstack "$(ratio "${took[p99]}" "$idle")" x
+wait $other
+must dmsetup remove w
+must dmsetup message st 0 delete_volume 2
+timed sync /dev/mapper/v 1500 $place
+progress "freeing: $(status_value st freeing)"
+result sync-p99.delete cowstack "$(ratio "${took[p99]}" "$idle")" x
+wait_for_value st freeing 0 >/dev/null
+timed sync /dev/mapper/v 1500 $place v commit start top 1
+result sync-p99.commit cowstack "$(ratio "${took[p99]}" "$idle")" x
+must wait_for_job v
+down
+
+# --- a snapshot under writes ---
+
+# A disk that takes its time, so that there is something in flight.
+remove_disk tib
+remove_disk ssd
+make_fast ssd 320 irqmode=2 completion_nsec=100000
+up sdd $size
+must stopwatch scatter /dev/mapper/v $place 65536
+must sync /dev/mapper/v
+timed snapshot /dev/mapper/v v $place 32
+result snapshot.message cowstack $((took[message] / 1000)) us
+result snapshot.stall cowstack "$(ratio "${took[stall]}" "${took[in_flight]}")" x
+down
+
+# --- a store that is 90 % full ---
+
+remove_disk ssd
+make_fast ssd 128
+up hdd $size
+must stopwatch scatter /dev/mapper/v 0 $((112 * MiB)) 65536
+# First writes, each in a chunk of its own: room is gone before the commit is done.
+must stopwatch message v snapshot
+timed write /dev/mapper/v 7000 4 $((112 * MiB)) $((48 * MiB)) v commit start top 1
+result full-90.worst cowstack "$(ratio "${took[worst]}" 1000000)" ms
+must wait_for_job v
+down
+end_part
