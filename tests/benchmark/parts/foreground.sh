@@ -52,13 +52,16 @@ done
 make_disk tib $((1 << 20)) irqmode=0 memory_backed=0 discard=0
 up sdd $size
 what_there_is
-huge=$((1 << 31))			# a TiB
+huge=$((1 << 31))			# a TiB, behind the commit: its words keep the store busy
 [ -z "$quick" ] || huge=$((1 << 27))
-must dmsetup message st 0 create_volume 2 $huge w
-must dmsetup create w --table "$(stack_line 2 $huge /dev/tib st)"
 timed sync /dev/mapper/v 1500 $place
 idle=${took[p99]}
 result sync-p99.idle idle $((idle / 1000)) us
+timed sync /dev/mapper/v 1500 $place v commit start top 1
+result sync-p99.commit cowstack "$(ratio "${took[p99]}" "$idle")" x
+must wait_for_job v
+must dmsetup message st 0 create_volume 2 $huge w
+must dmsetup create w --table "$(stack_line 2 $huge /dev/tib st)"
 blkdiscard /dev/mapper/w &
 other=$!
 timed sync /dev/mapper/v 1500 $place
@@ -71,9 +74,6 @@ timed sync /dev/mapper/v 1500 $place
 progress "freeing: $(status_value st freeing)"
 result sync-p99.delete cowstack "$(ratio "${took[p99]}" "$idle")" x
 wait_for_value st freeing 0 >/dev/null
-timed sync /dev/mapper/v 1500 $place v commit start top 1
-result sync-p99.commit cowstack "$(ratio "${took[p99]}" "$idle")" x
-must wait_for_job v
 down
 
 # --- a snapshot under writes ---
