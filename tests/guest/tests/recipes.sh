@@ -7,24 +7,9 @@
 # lvextend are ours, as a guest has no LVM; disks die between two blocks.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
+. /lib/cowstack-tests/recipes.sh
 
 recipes=/usr/local/bin/tiers.rst
-mkdir -p /tmp/blocks /tmp/work
-
-# One file for each block, named 01, 02, … in the order of the text.
-cut_out()
-{
-	sed -i 's/seq 20/seq 5/; s/seq 2 20/seq 2 5/' "$recipes"
-	awk '
-		/::$/ { armed = 1; inside = 0; next }
-		armed && /^    #/ && !inside {
-			inside = 1
-			name = sprintf("/tmp/blocks/%02d", ++count)
-		}
-		inside && /^    / { print substr($0, 5) >name; next }
-		inside && /^$/ { print "" >name; next }
-		/[^ ]/ { armed = 0; inside = 0 }' "$recipes"
-}
 
 # mortal NAME MB: a disk that can die
 mortal()
@@ -99,18 +84,6 @@ prepare()
 	esac
 }
 
-# run_block FILE
-run_block()
-{
-	local first status=0
-
-	first=$(head -n 1 "$1")
-	prepare "$first"
-	(cd /tmp/work && bash -ex -o pipefail "$1") >/tmp/said 2>&1 || status=$?
-	is "$status" 0 "block ${1##*/}: ${first#\# }"
-	[ "$status" -eq 0 ] || tail -n 30 /tmp/said | sed 's/^/# /'
-}
-
 [ -f /lib/cowstack/dm-cowstack.ko ] || skip_all "no module was built"
 modprobe dm-cowstack
 make_disk sdb 16
@@ -123,12 +96,11 @@ make_disk sde 16
 make_disk hdd 128
 dd if=/dev/urandom of=/dev/sdc bs=1M count=16 oflag=direct 2>/dev/null
 write_lvm
-cut_out
+sed -i 's/seq 20/seq 5/; s/seq 2 20/seq 2 5/' "$recipes"
+cut_out "$recipes"
 blocks=(/tmp/blocks/*)
 is "${#blocks[@]}" 12 "all blocks are found"
-for block in "${blocks[@]}"; do
-	run_block "$block"
-done
+run_blocks
 check "what was on the SSD alone is there again" mount -o ro /dev/mapper/vm2 /mnt
 is "$(cat /mnt/[0-9]* | xxhsum)" "$(cat /tmp/blocks/* | xxhsum)" "file by file"
 umount /mnt

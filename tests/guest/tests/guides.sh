@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guest: --memory 1536 --cpus 2 --timeout 900 --add Documentation/guides.rst
+# Runs the commands of Documentation/guides.rst as they stand there: each literal block that
+# begins with a comment. With QEMU in the guest (tests/long/75-guides.sh adds it) the machine
+# of the first guide is real: it boots the guest's own kernel, and its init writes files to its
+# disk and syncs them for ever. Without, a process does that, as emulation of an emulated
+# machine takes minutes.
+. /lib/cowstack-tests/tap.sh
+. /lib/cowstack-tests/devices.sh
+. /lib/cowstack-tests/recipes.sh
+
+nested=/tmp/nested
+
+# What the machine boots: busybox, the modules that its disk wants, and this.
+pack_machine()
+{
+	local module
+
+	mkdir -p $nested/bin $nested/modules $nested/{dev,mnt,proc}
+	cp "$(command -v busybox)" $nested/bin/
+	for module in virtio_pci virtio_blk ext4; do
+		modprobe --show-depends $module
+	done | awk '/^insmod/ && !seen[$2]++ { print $2 }' >/tmp/list
+	while read -r module; do
+		cp "$module" $nested/modules/
+		basename "$module"
+	done </tmp/list >$nested/order
+	cat >$nested/init <<-'END'
+		#!/bin/busybox sh
+		/bin/busybox mount -t devtmpfs dev /dev
+		exec >/dev/ttyS0 2>&1
+		for module in $(/bin/busybox cat /order); do
+			/bin/busybox insmod /modules/$module
+		done
+		/bin/busybox mount -t ext4 /dev/vda /mnt || echo "no disk"
+		i=0
+		while :; do
+			i=$((i + 1))
+			/bin/busybox dd if=/dev/urandom of=/mnt/$((i % 30)) bs=32k count=2 \
+				conv=fsync 2>/dev/null && echo "wrote $i"
+			/bin/busybox usleep 50000
+		done
+	END
+	chmod +x $nested/init
+	(cd $nested && find . | cpio --quiet -o -H newc) >/tmp/initrd
+}
+
+# The command of the guide, by emulation, and without firmware's settings.
+write_qemu()
+{
+	cat >/tmp/bin/qemu-system-x86_64 <<-'END'
+		#!/bin/bash
+		export QEMU_MODULE_DIR=/usr/local/bin
+		exec /usr/local/bin/qemu-system-x86_64 -nodefaults -no-user-config -L /usr/local/bin \
+			-accel tcg -cpu max -kernel /boot/vmlinux -initrd /tmp/initrd \
+			-append "console=ttyS0 quiet mitigations=off nokaslr tsc=reliable random.trust_cpu=on no_timer_check cryptomgr.notests" "$@"
+	END
+}
+
+# What has the machine's disk, its console and its pid file, and ends as a machine does.
+write_stand_in()
+{
+	cat >/tmp/bin/qemu-system-x86_64 <<-'END'
+		#!/bin/bash
+		mount /dev/mapper/vm /mnt
+		(
+			trap 'umount /mnt; rm vm.pid; exit' TERM
+			for ((i = 0; ; i++)); do
+				dd if=/dev/urandom of=/mnt/$((i % 30)) bs=32k count=2 \
+					conv=fsync 2>/dev/null && echo "wrote $i"
+				sleep 0.05
+			done
+		) >console 2>&1 </dev/null &
+		echo $! >vm.pid
+	END
+}
+
+machine_writes()
+{
+	[ "$(grep -c wrote /tmp/work/console)" -ge 3 ]
+}
+
+prepare()
+{
+	case $1 in
+	*"once: a store"*) mkfs.ext4 -qF /dev/sdb ;;
+	*"a commit under the machine"*)
+		for ((seconds = 0; seconds < 300; seconds++)); do
+			! machine_writes || break
+			sleep 1
+		done
+		check "the machine is up and writes" machine_writes
+		machine_writes || tail -n 20 /tmp/work/console | sed 's/^/# /'
+		;;
+	esac
+}
+
+[ -f /lib/cowstack/dm-cowstack.ko ] || skip_all "no module was built"
+modprobe dm-cowstack
+make_disk sdb 48
+make_disk nvme0n1 48
+make_disk sdc 48
+make_disk sdd 48
+mkdir -p /tmp/bin
+if [ -x /usr/local/bin/qemu-system-x86_64 ]; then
+	pack_machine
+	write_qemu
+else
+	write_stand_in
+fi
+chmod +x /tmp/bin/qemu-system-x86_64
+PATH=/tmp/bin:$PATH
+cut_out /usr/local/bin/guides.rst
+blocks=(/tmp/blocks/*)
+is "${#blocks[@]}" 11 "all blocks are found"
+run_blocks
+done_testing
