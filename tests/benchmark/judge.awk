@@ -45,9 +45,10 @@ function verdict_of(key, value)
 
 function say(key, device, value, verdict)
 {
-	printf "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", key, table[key], words[key],
+	printf "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", key, table[key], words[key],
 		device, has(key, device) ? raw[key, device] : "", unit[key],
-		value == "" ? "" : sprintf("%.6g", value), comparison[key], goal[key], verdict
+		value == "" ? "" : sprintf("%.6g", value), comparison[key], goal[key], verdict,
+		verdict == "known miss" ? miss[key] : ""
 }
 
 BEGIN {

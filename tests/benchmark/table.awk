@@ -38,6 +38,10 @@ $4 == "cowstack" {
 		goal = $8 " " number($9)
 		verdict = $10
 		counted[$10]++
+		if ($10 == "known miss") {
+			misses[++miss_count] = $3
+			reason[miss_count] = $11
+		}
 	}
 	next
 }
@@ -50,6 +54,8 @@ $4 == "cowstack" {
 
 END {
 	end_line()
+	for (i = 1; i <= miss_count; i++)
+		printf "%s%s: %s\n", i == 1 ? "\nKnown misses\n" : "", misses[i], reason[i]
 	printf "\n%d reached, %d not, %d known misses, %d not measured\n", counted["yes"],
 		counted["no"], counted["known miss"], counted["not measured"]
 }

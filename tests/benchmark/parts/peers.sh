@@ -18,8 +18,9 @@ make_ssd ssd 256 discard=0
 make_ssd base 128 discard=0
 make_ssd wide 8192 discard=0
 make_ssd meta 16 discard=0
-make_ssd cached 256 discard=0 cache_size=1024
-for disk in ssd base meta cached; do
+# As that of the part "write".
+make_ssd cached 16384 discard=0 cache_size=1024
+for disk in ssd base meta; do
 	fill /dev/$disk
 done
 
