@@ -349,7 +349,8 @@ static enum exit_code run(struct repair *r, bool *nothing)
 	if (!error && !*nothing && r->salvage.md.superblock.ro_compat &
 					   ~COWSTACK_FEATURES_RO_COMPAT) {
 		error = -EOPNOTSUPP;
-		r->salvage.report.why = "a feature is not known to this version, which may not write such a store";
+		r->salvage.report.why =
+			"a feature is not known to this version, which may not write such a store";
 	}
 	if (error)
 		return fail_to_salvage(r, error);
