@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "all_stacks.h"
 #include "bring_up.h"
@@ -192,6 +193,13 @@ static void spread_wants(const struct run *run)
 	}
 }
 
+static enum exit_code fail_without_line(const char *path, const char *name)
+{
+	return fail(EXIT_MISSING,
+		    "no volume %s stands in %s, and no --base was given; see dmcommit list",
+		    name, path);
+}
+
 static enum exit_code choose(const struct run *run,
 			     const struct options *options)
 {
@@ -203,9 +211,7 @@ static enum exit_code choose(const struct run *run,
 	if (name) {
 		entry = stacks_conf_find(conf, name);
 		if (!entry)
-			return fail(EXIT_MISSING,
-				    "%s has no line for %s; add one, or give --base",
-				    conf->path, name);
+			return fail_without_line(conf->path, name);
 		if (entry->wrong)
 			return EXIT_FAILED;
 		want(run, entry);
@@ -307,16 +313,36 @@ static enum exit_code end_run(struct run *run, const struct options *options)
 	return run->code;
 }
 
+/* Whoever may not bring anything up has no use for what the list says. */
+static enum exit_code check_permission(void)
+{
+	struct inventory inventory;
+	enum exit_code code = inventory_load(&inventory);
+
+	inventory_free(&inventory);
+	return code;
+}
+
+static enum exit_code read_list(struct stacks_conf *conf, const char *path,
+				const struct options *options)
+{
+	if (!options->all && !options->config && access(path, F_OK))
+		return fail_without_line(path, options->arguments[0]);
+	return stacks_conf_read(conf, path);
+}
+
 static enum exit_code for_all(const struct options *options,
 			      void (*act)(struct run *run,
 					  const struct options *options))
 {
 	const char *path = options->config ? options->config :
 			   stacks_conf_default_path();
-	struct stacks_conf conf;
+	enum exit_code code = check_permission();
+	struct stacks_conf conf = { };
 	struct run run;
-	enum exit_code code = stacks_conf_read(&conf, path);
 
+	if (!code)
+		code = read_list(&conf, path, options);
 	if (!code)
 		code = begin_run(&run, &conf);
 	if (!code) {

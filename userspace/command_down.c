@@ -19,10 +19,6 @@ static enum exit_code take_down(const char *name)
 
 enum exit_code command_down(const struct options *options)
 {
-	if (options->all == !!options->argument_count)
-		return fail(EXIT_USAGE, options->all ?
-			    "down: --all is all; name nothing beside it" :
-			    "down: say what, or --all");
 	if (options->config && !options->all)
 		return fail(EXIT_USAGE, "down: --config goes with --all");
 	return options->all ? all_stacks_down(options) :

@@ -31,10 +31,6 @@ static bool is_from_file(const struct options *options)
 
 static enum exit_code check_from_file(const struct options *options)
 {
-	if (options->all == !!options->argument_count)
-		return fail(EXIT_USAGE, options->all ?
-			    "up: --all is all; name nothing beside it" :
-			    "up: say what, or --all");
 	if (options->initramfs && !options->all)
 		return fail(EXIT_USAGE, "up: --initramfs goes with --all");
 	if (options->base || options->store || options->set_count ||
@@ -49,7 +45,7 @@ enum exit_code command_up(const struct options *options)
 {
 	enum exit_code code;
 
-	if (!is_from_file(options) && options->argument_count)
+	if (!is_from_file(options))
 		return bring_up(options);
 	code = check_from_file(options);
 	return code ? code : all_stacks_up(options);

@@ -152,8 +152,9 @@ chmod 755 /tmp
 done_silently "another file" up --all --config /tmp/elsewhere
 is "$(devices)" slow "is taken as well"
 done_silently "down with it" down --all --config /tmp/elsewhere
-fails 2 1 "up --all with a name" "name nothing" up slow --all
-fails 2 1 "up with nothing" "say what, or --all" up
+fails 3 1 "one by its name" "no volume slow stands in $file, and no --base" up slow
+fails 2 1 "up --all with a name" "one too many" up slow --all
+fails 2 1 "up with nothing" "something is missing" up
 fails 2 1 "up --all with a base" "no other option" up --all --base /dev/other
-fails 2 1 "down with nothing" "say what, or --all" down
+fails 2 1 "down with nothing" "something is missing" down
 done_testing
