@@ -268,12 +268,13 @@ make_thin()
 		"0 $(sectors_of "$4") thin /dev/mapper/$2 $3 $4"
 }
 
-# make_writecache NAME ORIGIN CACHE
+# make_writecache NAME ORIGIN CACHE: that never writes back: 6.1's falls over its own list
+# when it does so for a cache that was filled
 make_writecache()
 {
 	must dd if=/dev/zero of="$3" bs=4k count=1 oflag=direct
 	must dmsetup create "$1" --table \
-		"0 $(sectors_of "$2") writecache s $2 $3 4096 0"
+		"0 $(sectors_of "$2") writecache s $2 $3 4096 4 high_watermark 100 low_watermark 100"
 }
 
 # make_cache NAME ORIGIN METADATA CACHE

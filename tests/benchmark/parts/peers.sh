@@ -99,13 +99,6 @@ remove_devices peer pool
 
 # --- caches: their "layer" is what the cache holds ---
 
-make_writecache peer /dev/base /dev/ssd
-measure_one first-write:writecache $firsts /dev/mapper/peer "${first[@]}"
-fill /dev/mapper/peer
-measure read-layer-1:writecache $peer_ios /dev/mapper/peer "${read[@]}"
-measure rewrite:writecache $peer_ios /dev/mapper/peer "${write[@]}"
-must dmsetup message peer 0 flush
-remove_devices peer
 make_cache peer /dev/base /dev/meta /dev/cached
 measure_one first-write-sync:cache $firsts /dev/mapper/peer "${first[@]}" --fdatasync=1
 remove_devices peer
@@ -116,4 +109,10 @@ if modprobe dm-clone 2>/dev/null; then
 	measure read-base-1:clone $peer_ios /dev/mapper/peer "${read[@]}"
 	remove_devices peer
 fi
+make_writecache peer /dev/base /dev/ssd
+measure_one first-write:writecache $firsts /dev/mapper/peer "${first[@]}"
+fill /dev/mapper/peer
+measure read-layer-1:writecache $peer_ios /dev/mapper/peer "${read[@]}"
+measure rewrite:writecache $peer_ios /dev/mapper/peer "${write[@]}"
+# Not removed: it would write back.
 end_part
