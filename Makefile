@@ -186,7 +186,7 @@ demo:
 bench bench-quick:
 	@tests/install-packages
 	@tests/fetch-kernel-files
-	@$(MAKE) --silent all KERNEL=$$(tests/fetch-kernel-files --release)
+	@$(MAKE) --silent all guest-programs KERNEL=$$(tests/fetch-kernel-files --release)
 	@tests/benchmark/run $(if $(filter bench-quick,$@),--quick)
 
 # All of these print nothing but what they find.
