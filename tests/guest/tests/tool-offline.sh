@@ -22,18 +22,18 @@ is_refused()
 }
 
 modprobe dm-cowstack
-make_disk hdd 64
-make_disk ssd 96
+make_disk hdd 32
+make_disk ssd 48
 dd if=/dev/urandom of=/dev/hdd bs=1M oflag=direct 2>/dev/null
 dmcommit format /dev/ssd --name st
 dmcommit create vm --base /dev/hdd --store /dev/ssd
 fill()
 {
-	dd if=/dev/urandom of=/dev/mapper/vm bs=64K count=100 seek="$1" oflag=direct conv=fsync 2>/dev/null
+	dd if=/dev/urandom of=/dev/mapper/vm bs=64K count=60 seek="$1" oflag=direct conv=fsync 2>/dev/null
 }
 fill 10
 dmcommit snapshot vm
-fill 300
+fill 150
 blkdiscard -z -o 20971520 -l 1048576 /dev/mapper/vm
 wanted=$(sum_of /dev/mapper/vm)
 offline=(dmcommit start vm --offline --store /dev/ssd --base /dev/hdd)
@@ -59,7 +59,7 @@ is "$(status_field vm 6)" valid "the base is valid"
 is "$(sum_of /dev/hdd)" "$wanted" "and alone the same"
 
 # And the other way round.
-fill 500
+fill 250
 wanted=$(sum_of /dev/mapper/vm)
 dmcommit start vm --speed 1M
 sleep 1
@@ -74,7 +74,7 @@ dd if=/dev/zero of=/dev/ssd bs=4096 count=17 oflag=direct 2>/dev/null
 check "restored" dmcommit restore /dev/ssd --from /tmp/dump
 check "up once more" dmcommit up vm --base /dev/hdd --store /dev/ssd
 is "$(sum_of /dev/mapper/vm)" "$wanted" "the volume shows the same"
-fill 700
+fill 350
 wanted=$(sum_of /dev/mapper/vm)
 is_refused "offline: the base is in use" "${offline[@]}"
 check "an online commit" dmcommit start vm --wait
