@@ -22,17 +22,17 @@ static const char unit_directory[] = "/usr/lib/systemd/system";
 /* As systemd-escape(1) does, which leaves no name two meanings. */
 static void escape_name(const char *name, char text[ESCAPED_NAME])
 {
-	char *to = text;
+	size_t used = 0;
 	const char *c;
 
-	for (c = name; *c; c++) {
-		if (isalnum((unsigned char)*c) || *c == '_' || *c == ':' ||
-		    (*c == '.' && c > name))
-			*to++ = *c;
-		else
-			to += sprintf(to, "\\x%02x", (unsigned char)*c);
+	text[0] = '\0';
+	for (c = name; *c && used < ESCAPED_NAME; c++) {
+		bool plain = isalnum((unsigned char)*c) || *c == '_' ||
+			     *c == ':' || (*c == '.' && c > name);
+
+		used += snprintf(text + used, ESCAPED_NAME - used,
+				 plain ? "%c" : "\\x%02x", (unsigned char)*c);
 	}
-	*to = '\0';
 }
 
 static void print_unit_name(const struct stacks_entry *entry,
