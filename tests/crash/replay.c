@@ -50,8 +50,11 @@ static void record(const struct disk_request *request)
 	struct recorded *r = &replay.list[replay.count];
 	size_t bytes = request->sectors * DISK_SECTOR;
 
-	if (replay.count == REQUESTS)
+	/* What is answered from here on may stand on this one, which is not kept. */
+	if (replay.count == REQUESTS) {
+		oracle_set_time(2 + REQUESTS);
 		return;
+	}
 	r->request = *request;
 	r->data = NULL;
 	if (request->op == DISK_WRITE) {
@@ -126,8 +129,9 @@ static void record_run(void)
 		tend();
 		usleep(4 * MILLISECOND);
 	}
-	power_record(NULL);
+	/* Nothing is answered any more that was not recorded, or came too late for it. */
 	power_fail();
+	power_record(NULL);
 	workload_stop();
 	stacks_take_down();
 }
