@@ -405,25 +405,39 @@ static u64 chunks_left(const struct job *job)
 		cowstack_range_chunks(&job->range);
 }
 
-static int fill_buffers(struct job *job)
+static int init_batch(struct job *job, struct copy_batch *batch)
 {
-	struct store *store = job->stack->store;
 	/* Memory may wait for a write that waits for the room we are to make. */
 	unsigned int noio = memalloc_noio_save();
-	int error;
+	int error = copy_batch_init(batch, job->stack->store);
 
-	error = copy_batch_init(&job->batch[0], store);
-	if (!error)
-		error = copy_batch_init(&job->batch[1], store);
-	if (!error && (job_is_stream(job) ||
-		       commit_has_flag(job, COWSTACK_JOB_VERIFY)))
-		error = copy_batch_init(&job->check, store);
 	memalloc_noio_restore(noio);
 	return error;
 }
 
+/* "verify" may be asked for at any time. */
+int commit_allocate_check(struct job *job)
+{
+	int error = 0;
+
+	while (!error && init_batch(job, &job->check))
+		error = commit_wait_for_memory(job);
+	return error;
+}
+
+static int fill_buffers(struct job *job)
+{
+	int error = init_batch(job, &job->batch[0]);
+
+	if (!error)
+		error = init_batch(job, &job->batch[1]);
+	if (!error && job_is_stream(job))
+		error = init_batch(job, &job->check);
+	return error;
+}
+
 /*
- * Twelve MiB: too long a wait for the message that starts the job, and for one
+ * Eight MiB or more: too long a wait for the message that starts the job, and for one
  * that is queued too much to hold.  Where there is no memory yet the job waits.
  */
 static int allocate_buffers(struct job *job)

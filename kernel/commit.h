@@ -128,6 +128,9 @@ int commit_keep_back(struct job *job);
 /* Has it nothing to wait for, and need not keep back?  As of now. */
 bool commit_may_go_on(struct job *job);
 
+/* What is read back has a buffer, which waits for memory; 0, or -EINTR: to end. */
+int commit_allocate_check(struct job *job);
+
 /*
  * With "yield" the thread is the least important of its processor, and lets others
  * run before they have waited for long; not while writes wait for the room it makes.

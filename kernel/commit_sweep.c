@@ -389,7 +389,9 @@ static int verify(struct job *job, struct copy_batch *batch)
 
 	if (!commit_has_flag(job, COWSTACK_JOB_VERIFY))
 		return 0;
-	error = block_flush(destination_device(job));
+	error = commit_allocate_check(job);
+	if (!error)
+		error = block_flush(destination_device(job));
 	return error ? error :
 		       copy_batch_compare(batch, &job->check,
 					  destination_device(job));
