@@ -113,6 +113,11 @@ test_words()
 	like "$output" 'unknown: no finished commit' "a base that never was"
 	fill 4
 	silent "start" start vm --speed 256K
+	# The base is marked before the first write, by the job's own thread.
+	for ((i = 0; i < 100; i++)); do
+		! dmcommit status vm | grep -q 'mixed: ' || break
+		sleep 0.1
+	done
 	works "status" status vm
 	like "$output" 'mixed: a commit into it is unfinished and goes on' \
 		"while a commit runs"
