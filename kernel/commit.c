@@ -161,11 +161,10 @@ int commit_make_durable(struct job *job, commit_prepare_fn prepare,
 {
 	struct store *store = job->stack->store;
 	struct store_change change;
-	int nice, error;
+	int error;
 
 	memset(&change, 0, sizeof(change));
 	do {
-		nice = commit_hurry();
 		mutex_lock(&job->stack->chain_mutex);
 		mutex_lock(&store->metadata_lock);
 		error = was_cancelled(job) ? -EINTR :
@@ -175,7 +174,6 @@ int commit_make_durable(struct job *job, commit_prepare_fn prepare,
 			error = journal_commit(store, &change);
 		store_change_free(&change);
 		mutex_unlock(&job->stack->chain_mutex);
-		commit_take_time(nice);
 		if (error == -EAGAIN)
 			error = commit_wait_for_store(job);
 		else if (error == -ENOMEM)

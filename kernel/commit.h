@@ -80,6 +80,7 @@ struct job {
 	bool let_go_due;		/* it is flushed */
 	unsigned long group_began;	/* jiffies */
 	u64 work_began;			/* ns, when it last kept back */
+	bool gives_way;			/* to users, for the processor */
 	u64 breathed;			/* ns, when others could run */
 	bool over_stack;		/* what it writes arrives at a stack of ours */
 };
@@ -132,14 +133,11 @@ bool commit_may_go_on(struct job *job);
 int commit_allocate_check(struct job *job);
 
 /*
- * With "yield" the thread is the least important of its processor, and lets others
- * run before they have waited for long; not while writes wait for the room it makes.
+ * With "yield" the thread lets others run before they have waited for long; not while
+ * writes wait for the room it makes.
  */
 void commit_set_priority(struct job *job);
 void commit_breathe(struct job *job);
-/* While it has locks that others wait for it is as important as they are. */
-int commit_hurry(void);
-void commit_take_time(int nice);
 
 /* Was @error for want of room in the store of a stack below? */
 static inline bool commit_lacks_room(const struct job *job, int error)

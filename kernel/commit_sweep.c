@@ -584,7 +584,5 @@ int commit_sweep(struct job *job)
 		first = end;
 	}
 	copy_batch_wait(reading);
-	/* What is left is little, and somebody waits for it. */
-	commit_hurry();
 	return settle_group(job, first);
 }

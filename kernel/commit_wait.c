@@ -167,34 +167,15 @@ static bool users_come_first(struct job *job)
 	       !atomic64_read(&store->parked_writes);
 }
 
-static void set_nice(int nice)
-{
-	if (task_nice(current) != nice)
-		set_user_nice(current, nice);
-}
-
 void commit_set_priority(struct job *job)
 {
-	set_nice(users_come_first(job) ? MAX_NICE : 0);
+	job->gives_way = users_come_first(job);
 	job->breathed = ktime_get_ns();
-}
-
-int commit_hurry(void)
-{
-	int nice = task_nice(current);
-
-	set_nice(0);
-	return nice;
-}
-
-void commit_take_time(int nice)
-{
-	set_nice(nice);
 }
 
 void commit_breathe(struct job *job)
 {
-	if (!task_nice(current) ||
+	if (!job->gives_way ||
 	    ktime_get_ns() - job->breathed < MOST_WORK_NS) {
 		cond_resched();
 		return;

@@ -14,7 +14,6 @@
 enum {
 	ZOMBIE_PAGES = 64,		/* freed at a time: 2 GiB at 64 KiB */
 	DISCARD_BYTES = 4 << 20,	/* at a time: a device is long about it */
-	RECLAIM_NICE = 10,		/* while there is other room */
 };
 
 /* Frees what some pages of gone layers hold; are there more? */
@@ -75,10 +74,7 @@ static void discard_run(struct store *store, const struct chunk_run *run)
 			error = blkdev_issue_discard(store->bdev, sector,
 						     next - sector, GFP_NOIO);
 		sector = next;
-		if (task_nice(current) > 0)
-			schedule();
-		else
-			cond_resched();
+		cond_resched();
 	}
 	if (!error)
 		atomic64_add(run->count, &store->discarded);
@@ -87,13 +83,9 @@ static void discard_run(struct store *store, const struct chunk_run *run)
 static void discard_runs(struct store *store, const struct list_head *runs)
 {
 	const struct chunk_run *run;
-	int nice = task_nice(current);
 
-	if (!READ_ONCE(store->out_of_space))
-		set_user_nice(current, RECLAIM_NICE);
 	list_for_each_entry(run, runs, list)
 		discard_run(store, run);
-	set_user_nice(current, nice);
 }
 
 static void reclaim_work_fn(struct work_struct *work)
