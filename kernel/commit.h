@@ -136,7 +136,7 @@ int commit_allocate_check(struct job *job);
  * With "yield" the thread lets others run before they have waited for long; not while
  * writes wait for the room it makes.
  */
-void commit_set_priority(struct job *job);
+void commit_choose_pace(struct job *job);
 void commit_breathe(struct job *job);
 
 /* Was @error for want of room in the store of a stack below? */

@@ -331,7 +331,7 @@ static u64 gather(struct job *job, struct copy_batch *batch)
 	u64 found = 0;
 
 	copy_batch_reset(batch);
-	commit_set_priority(job);
+	commit_choose_pace(job);
 	blk_start_plug(&plug);
 	while (batch_has_room(job, batch) && !ends_request(job, batch) &&
 	       batch->bytes + batch->zero_bytes < most &&

@@ -167,7 +167,7 @@ static bool users_come_first(struct job *job)
 	       !atomic64_read(&store->parked_writes);
 }
 
-void commit_set_priority(struct job *job)
+void commit_choose_pace(struct job *job)
 {
 	job->gives_way = users_come_first(job);
 	job->breathed = ktime_get_ns();
