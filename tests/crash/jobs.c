@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "history.h"
@@ -29,6 +31,7 @@ struct asked_job {
 	enum job_kind kind;
 	u32 top;			/* 0: as the module chose */
 	u32 base;
+	u32 asked_top, asked_base;	/* of a commit, before it shows */
 	bool by_itself;			/* resume_commit of the last bring-up */
 	bool may_wait;			/* that was 0 since it was last seen */
 };
@@ -227,6 +230,15 @@ static void resolve_idle(unsigned int volume, const struct job_view *view)
 		layer_content_base_is_unknown(volume);
 		if (job->kind == JOB_LAYER)
 			layer_content_forget(volume, job->base);
+		break;
+	case ASKED_START:
+		/*
+		 * The message was cut, yet its step may have become durable; then the
+		 * job may have ended in a load that was cut as well.
+		 */
+		if (!is_stream(job->kind))
+			layer_content_in_doubt(volume, job->asked_top,
+					       job->asked_base);
 		break;
 	default:
 		break;
@@ -491,6 +503,14 @@ static void note_started(unsigned int volume, enum job_kind kind)
 		look_at_end(volume, &view);
 }
 
+/* The layer that @message names with @word, or @otherwise. */
+static u32 named_layer(const char *message, const char *word, u32 otherwise)
+{
+	const char *found = strstr(message, word);
+
+	return found ? strtoul(found + strlen(word), NULL, 10) : otherwise;
+}
+
 /*
  * Sends @message.  Nothing is written in the meantime, mostly, so what the range's
  * top will show is known; else what a snapshot shows is not.
@@ -516,6 +536,9 @@ static int start(unsigned int volume, enum job_kind kind, const char *message,
 		job->kind = kind;
 		job->top = 0;
 		job->base = 0;
+		job->asked_top = named_layer(message, " top ",
+					     list.layer[0].id);
+		job->asked_base = named_layer(message, " base ", 0);
 		error = send_or_report(volume, message, refused);
 	}
 	if (!error)
@@ -770,7 +793,8 @@ void jobs_print_figures(void)
 	printf("# after cuts %llu jobs went on, %llu stood paused\n",
 	       (unsigned long long)jobs.went_on,
 	       (unsigned long long)jobs.stood_paused);
-	printf("# room added up %llu times, %llu bases alone\n",
+	printf("# room added up %llu times, %llu bases alone, %llu commits ended unseen\n",
 	       (unsigned long long)jobs.room_checks,
-	       (unsigned long long)layer_content_bases_checked());
+	       (unsigned long long)layer_content_bases_checked(),
+	       (unsigned long long)layer_content_ended_unseen());
 }

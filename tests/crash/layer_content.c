@@ -17,8 +17,10 @@ static struct {
 	struct content layers[VOLUMES][LAYERS_KNOWN];
 	unsigned int next[VOLUMES];
 	struct content base[VOLUMES];
+	struct content base_or[VOLUMES];	/* it may hold that instead */
 	u32 highest_begun[VOLUMES];
 	u64 bases_checked;
+	u64 ended_unseen;		/* commits in doubt that had ended */
 } known;
 
 void layer_content_reset(void)
@@ -28,7 +30,7 @@ void layer_content_reset(void)
 	for (v = 0; v < VOLUMES; v++) {
 		for (i = 0; i < LAYERS_KNOWN; i++)
 			known.layers[v][i].id = 0;
-		known.base[v].id = 0;
+		layer_content_base_is_unknown(v);
 		known.highest_begun[v] = 0;
 	}
 }
@@ -99,7 +101,7 @@ void layer_content_now_in_base(unsigned int volume, u32 top)
 {
 	const struct content *content = find(volume, top);
 
-	known.base[volume].id = 0;
+	layer_content_base_is_unknown(volume);
 	if (content)
 		known.base[volume] = *content;
 }
@@ -107,6 +109,37 @@ void layer_content_now_in_base(unsigned int volume, u32 top)
 void layer_content_base_is_unknown(unsigned int volume)
 {
 	known.base[volume].id = 0;
+	known.base_or[volume].id = 0;
+}
+
+void layer_content_in_doubt(unsigned int volume, u32 top, u32 base)
+{
+	const struct content *content = find(volume, top);
+	unsigned int i;
+
+	/* Three are too many to choose from. */
+	if (!base && (!content || known.base_or[volume].id))
+		layer_content_base_is_unknown(volume);
+	else if (!base && known.base[volume].id)
+		known.base_or[volume] = *content;
+	for (i = 0; i < LAYERS_KNOWN; i++) {
+		struct content *layer = &known.layers[volume][i];
+
+		if (layer->id >= base && layer->id < top)
+			layer->id = 0;
+	}
+}
+
+/* One look at a base that is whole tells which of the two it was. */
+static void settle_doubt(unsigned int volume, const u8 *data)
+{
+	struct content *other = &known.base_or[volume];
+
+	if (other->id && oracle_base_is(volume, data, other->versions)) {
+		known.base[volume] = *other;
+		known.ended_unseen++;
+	}
+	other->id = 0;
 }
 
 /* For whoever looks for the reason of a finding. */
@@ -130,13 +163,15 @@ static void print_what_is_known(unsigned int volume)
 
 void layer_content_check_base(unsigned int volume, bool valid)
 {
+	const u8 *data = disk_peek(&base_disks[volume], 0);
+
 	if (!valid)
 		return;
 	known.highest_begun[volume] = 0;
+	settle_doubt(volume, data);
 	if (!known.base[volume].id)
 		return;
-	oracle_check_base(volume, disk_peek(&base_disks[volume], 0),
-			  known.base[volume].versions);
+	oracle_check_base(volume, data, known.base[volume].versions);
 	if (oracle_finding())
 		print_what_is_known(volume);
 	known.bases_checked++;
@@ -145,4 +180,9 @@ void layer_content_check_base(unsigned int volume, bool valid)
 u64 layer_content_bases_checked(void)
 {
 	return known.bases_checked;
+}
+
+u64 layer_content_ended_unseen(void)
+{
+	return known.ended_unseen;
 }

@@ -23,9 +23,16 @@ u32 layer_content_highest_begun(unsigned int volume);
 /* … has ended. */
 void layer_content_now_in_base(unsigned int volume, u32 top);
 void layer_content_base_is_unknown(unsigned int volume);
+/*
+ * Nobody knows whether a commit of @top into @base has ended or never was: the base,
+ * if it is layer 0, holds what it held or what @top shows.
+ */
+void layer_content_in_doubt(unsigned int volume, u32 top, u32 base);
 
 /* The base alone, if it is said to be valid: is it that? */
 void layer_content_check_base(unsigned int volume, bool valid);
 u64 layer_content_bases_checked(void);
+/* Commits of which it was not known, until the base was looked at. */
+u64 layer_content_ended_unseen(void);
 
 #endif /* COWSTACK_CRASH_LAYER_CONTENT_H */

@@ -521,6 +521,22 @@ void oracle_check_base(unsigned int volume, const u8 *data,
 	pthread_mutex_unlock(&oracle.lock);
 }
 
+bool oracle_base_is(unsigned int volume, const u8 *data, const u32 *versions)
+{
+	bool same = true;
+	u32 i, seen;
+
+	pthread_mutex_lock(&oracle.lock);
+	for (i = 0; i < VOLUME_SECTORS && same; i++) {
+		seen = version_of(data + (u64)i * DISK_SECTOR, volume, i,
+				  "base alone");
+		same = seen == versions[i] || seen == VERSION_UNKNOWN ||
+		       versions[i] == VERSION_UNKNOWN;
+	}
+	pthread_mutex_unlock(&oracle.lock);
+	return same;
+}
+
 /* --- figures --- */
 
 u64 oracle_operations(void)

@@ -78,6 +78,8 @@ void oracle_copy(unsigned int volume, u32 *versions);
 /* Sectors of the medium @data must be those, where known. */
 void oracle_check_base(unsigned int volume, const u8 *data,
 		       const u32 *versions);
+/* Are they? */
+bool oracle_base_is(unsigned int volume, const u8 *data, const u32 *versions);
 
 /* What was found to be wrong, in a few words; NULL: nothing. */
 const char *oracle_finding(void);
