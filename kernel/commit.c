@@ -403,34 +403,25 @@ static u64 chunks_left(const struct job *job)
 		cowstack_range_chunks(&job->range);
 }
 
-static int init_batch(struct job *job, struct copy_batch *batch)
-{
-	/* Memory may wait for a write that waits for the room we are to make. */
-	unsigned int noio = memalloc_noio_save();
-	int error = copy_batch_init(batch, job->stack->store);
-
-	memalloc_noio_restore(noio);
-	return error;
-}
-
 /* "verify" may be asked for at any time. */
 int commit_allocate_check(struct job *job)
 {
 	int error = 0;
 
-	while (!error && init_batch(job, &job->check))
+	while (!error && copy_batch_init(&job->check, job->stack->store))
 		error = commit_wait_for_memory(job);
 	return error;
 }
 
 static int fill_buffers(struct job *job)
 {
-	int error = init_batch(job, &job->batch[0]);
+	struct store *store = job->stack->store;
+	int error = copy_batch_init(&job->batch[0], store);
 
 	if (!error)
-		error = init_batch(job, &job->batch[1]);
+		error = copy_batch_init(&job->batch[1], store);
 	if (!error && job_is_stream(job))
-		error = init_batch(job, &job->check);
+		error = copy_batch_init(&job->check, store);
 	return error;
 }
 
@@ -569,8 +560,15 @@ static bool may_end(struct job *job, int error)
 	return end;
 }
 
+/*
+ * Whatever it allocates must wait for no I/O: that may wait for the room the job is to
+ * make, or for a resume that waits for the job.  And what memory wrote out in this
+ * context would be taken for the job's own (commit_sends_write()), and fail where a
+ * user's write waits for room.
+ */
 int commit_thread(void *data)
 {
+	unsigned int noio = memalloc_noio_save();
 	struct job *job = data;
 	int error;
 
@@ -594,5 +592,6 @@ int commit_thread(void *data)
 	spin_unlock_irq(&job->stack->job_lock);
 	commit_set_still(job, true);
 	wait_event_idle(job->wait, kthread_should_stop());
+	memalloc_noio_restore(noio);
 	return 0;
 }
