@@ -468,6 +468,9 @@ static int salvage(struct job *job, struct copy_batch *batch, vchunk_t first,
 		if (error)
 			return error;
 		error = copy_chunk(job, batch, chunk);
+		/* To be told to end is no fault of the chunk's. */
+		if (error && !commit_is_io_error(error))
+			return error;
 		if (!error) {
 			count_batch(job, batch, 1);
 		} else {
