@@ -522,9 +522,8 @@ static int end_old_thread(struct stack *stack, struct job_options *options)
 }
 
 /* The record must not say that a job runs which nobody runs. */
-static void unwind_start(struct stack *stack)
+static void pause_running(struct stack *stack)
 {
-	base_release(stack);
 	if (stack->volume->info.job.state == COWSTACK_JOB_RUNNING)
 		pause_untaken(stack);
 }
@@ -555,12 +554,16 @@ static int begin_thread(struct stack *stack, struct job_options *options,
 
 int job_start(struct stack *stack, struct job_options *options)
 {
-	bool goes_on = can_go_on(stack);
-	bool into_base = is_into_base(stack, options, goes_on);
 	struct job_range range;
+	bool goes_on, into_base;
 	int error = check_start(stack, options);
 
-	if (!error && options->retain && !into_base)
+	if (error)
+		return error;
+	/* Not before: a job that runs may come to its end at any time. */
+	goes_on = can_go_on(stack);
+	into_base = is_into_base(stack, options, goes_on);
+	if (options->retain && !into_base)
 		error = job_refuse(stack, options, -EINVAL,
 				   "retain 1: goes with the base only");
 	/* Words that name no range are refused before the base is asked about. */
@@ -574,15 +577,25 @@ int job_start(struct stack *stack, struct job_options *options)
 		error = go_on(stack, options);
 		if (error <= 0)
 			return error;
+		/* With nothing left to do when it was told to go on. */
+		if (!job_is_unfinished(stack))
+			return 0;
 	}
 	error = end_old_thread(stack, options);
-	/* That thread gave the base back when it ended. */
-	if (!error && into_base)
+	if (error) {
+		/* Its base is given back when it has ended, and not before. */
+		pause_running(stack);
+		return error;
+	}
+	/* As that thread has done. */
+	if (into_base)
 		error = check_base(stack, options, goes_on);
 	if (!error)
 		error = begin_thread(stack, options, goes_on);
-	if (error)
-		unwind_start(stack);
+	if (error) {
+		base_release(stack);
+		pause_running(stack);
+	}
 	return error;
 }
 
