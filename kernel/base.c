@@ -200,6 +200,24 @@ static struct stack *other_user(struct stack *stack, bool clean)
 	return NULL;
 }
 
+void base_note_sharing(struct stack *stack)
+{
+	struct store *store;
+	struct stack *other;
+
+	list_for_each_entry(store, &stores, list) {
+		list_for_each_entry(other, &store->stacks, list) {
+			if (other == stack || !other->base ||
+			    other->base->bd_dev != stack->base->bd_dev)
+				continue;
+			if (READ_ONCE(stack->job_active))
+				WRITE_ONCE(other->base_shared, true);
+			if (READ_ONCE(other->job_active))
+				WRITE_ONCE(stack->base_shared, true);
+		}
+	}
+}
+
 bool base_claim(struct stack *stack, bool records, char *name, size_t size)
 {
 	/* Who shares knows that its content changes; copies must not lie. */
@@ -210,10 +228,12 @@ bool base_claim(struct stack *stack, bool records, char *name, size_t size)
 		return false;
 	mutex_lock(&stores_mutex);
 	other = other_user(stack, clean);
-	if (other)
+	if (other) {
 		strscpy(name, other->name, size);
-	else
+	} else {
 		WRITE_ONCE(stack->job_active, true);
+		base_note_sharing(stack);
+	}
 	mutex_unlock(&stores_mutex);
 	return !other;
 }

@@ -333,6 +333,7 @@ static int read_sample(struct stack *stack, u32 *crc)
 
 	if (stack->sample &&
 	    (stack->features.allow_shared_base ||
+	     READ_ONCE(stack->base_shared) ||
 	     !base_sample_fits(stack->sample, stack->base, seed))) {
 		base_sample_free(stack->sample);
 		stack->sample = NULL;

@@ -53,6 +53,7 @@ struct stack {
 	u64 job_rate;			/* bytes/s of the last run; job_lock */
 	unsigned int parked;		/* job_park() less job_unpark() */
 	bool job_active;		/* the base is claimed; stores_mutex */
+	bool base_shared;		/* by another's job, ever; stores_mutex */
 	bool job_held;			/* its base was exchanged: not by itself */
 	bool job_shown;			/* one began, or goes on, since it is up */
 };
@@ -205,6 +206,12 @@ void base_name(struct block_device *bdev, char name[COWSTACK_NAME_SIZE]);
  */
 bool base_claim(struct stack *stack, bool records, char *name, size_t size);
 void base_release(struct stack *stack);
+/*
+ * @stack has a base from now on, or a job to it: where another stack has the same, and
+ * one of the two writes there, what the other knows of its content is no longer sure.
+ * stores_mutex held.
+ */
+void base_note_sharing(struct stack *stack);
 /*
  * The stack whose running job writes to @bdev, other than @but, unless it was
  * told that it may share it; stores_mutex held.

@@ -264,6 +264,7 @@ static int set_live_table(struct stack *stack, struct dm_target *ti)
 	if (table) {
 		stack->features = table->features;
 		stack->last_base = stack->base->bd_dev;
+		base_note_sharing(stack);
 	}
 	mutex_unlock(&stores_mutex);
 	return 0;

@@ -153,6 +153,22 @@ test_shared()
 	dmsetup remove b
 }
 
+# b may write under a, which has not said that it shares: what a has read of the base
+# when it came up is not what it ends with.
+test_changed_under()
+{
+	up a 1 $size /dev/base st
+	up b 2 $size /dev/base st accept_base 1 allow_shared_base 1
+	put b 1
+	commit b
+	dmsetup remove b
+	put a 1 4
+	commit a
+	dmsetup remove a
+	up a 1 $size /dev/base st
+	dmsetup remove a
+}
+
 # --- the wrong one ---
 
 # Nothing is written by a table that is refused, nor before the first resume.
@@ -233,6 +249,7 @@ make_stacks
 test_live
 test_records
 test_shared
+test_changed_under
 test_wrong
 test_read_only
 test_short
