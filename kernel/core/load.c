@@ -129,6 +129,11 @@ int load_index(struct loader *l)
 	u64 place = from_mblock(md->superblock.index_first);
 	int error = 0;
 
+	/* What memory has room for takes fewer blocks than it has pages, but for two. */
+	if (count > 2 && count - 2 > l->reader->max_pages) {
+		l->report->why = "map does not fit in memory";
+		return -EFBIG;
+	}
 	l->in_index = true;
 	md->index = kvcalloc(count + 1, sizeof(*md->index),
 			     GFP_KERNEL | __GFP_NOWARN);

@@ -484,6 +484,21 @@ TEST_F(journal, too_many_volumes)
 	EXPECT_TRUE(load_is_right(self));
 }
 
+/* And an index is not believed to be long before memory is taken for it. */
+TEST_F(journal, index_longer_than_memory)
+{
+	struct cowstack_superblock sb = self->md.superblock;
+
+	sb.index_first = to_mblock(sb.geometry.data_start /
+				   COWSTACK_BLOCK_SECTORS);
+	sb.index_blocks = 9;
+	image_write_superblocks(&self->image, &sb);
+	self->image.reader.max_pages = 6;
+	EXPECT_EQ(-EFBIG, load_copy(self));
+	self->image.reader.max_pages = 7;
+	EXPECT_EQ(-EUCLEAN, load_copy(self));
+}
+
 TEST_F(journal, words_that_name_a_chunk_twice)
 {
 	map_word_t word = map_word_with_room(MAP_WORD_NONE, self->data[3]);
