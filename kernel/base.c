@@ -263,17 +263,22 @@ bool base_is_in_use(struct block_device *bdev)
 	return find_base_user(bdev, NULL);
 }
 
+/* A stack lies on its base, and on what its store lies on. */
+static bool lies_in_store(struct block_device *bdev, struct store *store,
+			  int levels)
+{
+	struct stack *stack = stack_of_device(bdev);
+
+	if (!stack || !levels)
+		return bdev->bd_dev == store->device;
+	return stack->store == store ||
+	       (stack->base &&
+		lies_in_store(stack->base, store, levels - 1)) ||
+	       (stack->store->active &&
+		lies_in_store(stack->store->bdev, store, levels - 1));
+}
+
 bool base_lies_in_store(struct block_device *bdev, struct store *store)
 {
-	struct stack *stack;
-	int depth = 0;
-
-	while ((stack = stack_of_device(bdev)) && depth++ < 16) {
-		if (stack->store == store)
-			return true;
-		if (!stack->base)
-			break;
-		bdev = stack->base;
-	}
-	return bdev->bd_dev == store->device;
+	return lies_in_store(bdev, store, 8);
 }

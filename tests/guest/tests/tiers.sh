@@ -216,6 +216,25 @@ test_commit_flush()
 
 # --- what may lie on what ---
 
+# A stack's store may lie on a stack of the store ssd.
+test_store_in_store()
+{
+	dmsetup message ssd 0 "create_volume 91 $sectors inner"
+	check "a stack that is to hold a store" dmsetup create inner --table \
+		"$(stack_line 91 "$sectors" /dev/ref1 ssd read_only_base 1)"
+	done_by "the store in it" format /dev/mapper/inner --name deep
+	attach_store deep /dev/mapper/inner
+	dmsetup message deep 0 "create_volume 1 $sectors deep1"
+	check "a stack in that" dmsetup create deep1 --table \
+		"$(stack_line 1 "$sectors" /dev/ref1 deep read_only_base 1)"
+	table_refused "cowstack: base /dev/mapper/deep1 lies in the stack's own store" \
+		"$(stack_line 90 "$sectors" /dev/mapper/deep1 ssd)"
+	dmsetup remove deep1
+	dmsetup remove deep
+	dmsetup remove inner
+	dmsetup message ssd 0 delete_volume 91
+}
+
 # Both stores' volumes, through one and through two levels.
 test_own_store()
 {
@@ -231,6 +250,7 @@ test_own_store()
 	table_refused "cowstack: base /dev/mapper/cold1 is the cowstore" \
 		"0 $sectors cowstack /dev/mapper/cold1 /dev/mapper/cold1 90"
 	nothing_changed "a base in the stack's own store"
+	test_store_in_store
 	# The kernel has no way to look below another target: the tool has.
 	dmsetup create between --table "0 $sectors linear /dev/mapper/m1 0"
 	refuses 4 "a base that another target hides" \
