@@ -79,11 +79,14 @@ void store_set_out_of_space(struct store *store, bool full)
 	if (READ_ONCE(store->out_of_space) == full)
 		return;
 	WRITE_ONCE(store->out_of_space, full);
+	/* Where a commit makes room for waiting writes it is both many times a second. */
 	if (full)
-		pr_warn("cowstack %s: no room: writes that need any %s\n", store->name,
-			store->features.on_full == ON_FULL_ERROR ?
-			       "fail" : "wait (commit a layer, or grow the store)");
+		pr_warn_ratelimited("cowstack %s: no room: writes that need any %s\n",
+				    store->name,
+				    store->features.on_full == ON_FULL_ERROR ?
+					    "fail" :
+					    "wait (commit a layer, or grow the store)");
 	else
-		pr_info("cowstack %s: there is room again\n", store->name);
+		pr_info_ratelimited("cowstack %s: there is room again\n", store->name);
 	store_event(store);
 }
