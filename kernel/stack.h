@@ -163,14 +163,14 @@ u64 io_deferrable_sectors(const struct cowstack_geometry *g, u64 sector,
  */
 bool commit_sends_write(void);
 
-/* --- io_defer.c; any context --- */
+/* --- io_defer.c; any context, but for defer_park() --- */
 void defer_bio(struct store *store, struct bio *bio);
 void defer_hold(struct store *store, struct bio *bio);
 void defer_postpone(struct store *store, struct bio *bio);
 void defer_hold_write(struct stack *stack, struct bio *bio);
 /*
  * There is no room: waits, or fails, as the store's on_full says; what a commit of
- * a stack above has written fails, and the commit waits.
+ * a stack above has written fails, and the commit waits.  Not from interrupts.
  */
 void defer_park(struct store *store, struct bio *bio);
 /* The write gate is open again. */

@@ -242,7 +242,7 @@ void checkpoint_wait(struct store *store);
 /* --- io_defer.c --- */
 int defer_init(struct store *store);
 void defer_exit(struct store *store);
-/* Room was made, or will never be: parked writes try again.  Any context. */
+/* Room was made, or will never be: parked writes try again.  Not from interrupts. */
 void defer_admit_parked(struct store *store);
 /* The ring has room again: postponed writes try again. */
 void defer_admit_postponed(struct store *store);
@@ -258,7 +258,7 @@ void reclaim_wait(struct store *store);
 
 /* --- failure_mode.c --- */
 
-/* Metadata cannot be written: no new allocation from here on.  Any context. */
+/* Metadata cannot be written: no new allocation from here on.  Not from interrupts. */
 void store_set_ro(struct store *store, const char *why, int error);
 void store_set_fail(struct store *store, const char *why);
 static inline bool store_is_rw(const struct store *store)

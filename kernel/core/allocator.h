@@ -67,7 +67,7 @@ void cowstack_allocator_grow(struct allocator *a, u64 chunks);
  * @want: how many at most, from 1
  * @got: how many there are, from 1
  *
- * Any context that may take a spinlock.
+ * Not from interrupts, as all that takes the allocator's lock.
  *
  * Return: 0, or -ENOSPC: no more than what is kept back is free.
  */
