@@ -428,7 +428,7 @@ static int go_on(struct stack *stack, const struct job_options *options)
 
 static int check_start(struct stack *stack, struct job_options *options)
 {
-	bool goes_on = job_is_unfinished(stack);
+	bool goes_on;
 
 	if (!store_is_rw(stack->store))
 		return job_refuse(stack, options, -EROFS,
@@ -436,6 +436,8 @@ static int check_start(struct stack *stack, struct job_options *options)
 	if (job_is_active(stack) && !READ_ONCE(stack->job->paused) &&
 	    !READ_ONCE(stack->job->cancelled))
 		return job_refuse(stack, options, -EBUSY, "a job is running");
+	/* Not before: one that runs may come to its end at any time. */
+	goes_on = job_is_unfinished(stack);
 	if (goes_on && options->stream !=
 			       job_record_is_stream(&stack->volume->info.job))
 		return job_refuse(stack, options, -EBUSY,
@@ -560,7 +562,7 @@ int job_start(struct stack *stack, struct job_options *options)
 
 	if (error)
 		return error;
-	/* Not before: a job that runs may come to its end at any time. */
+	/* Now that none runs. */
 	goes_on = can_go_on(stack);
 	into_base = is_into_base(stack, options, goes_on);
 	if (options->retain && !into_base)

@@ -93,10 +93,12 @@ int job_pause(struct stack *stack)
 
 int job_resume(struct stack *stack, struct job_options *options)
 {
+	/* First: what is no longer active is as its record says it is. */
+	bool active = job_is_active(stack);
+
 	if (!job_is_unfinished(stack))
 		return -ENOENT;
-	if (stack->volume->info.job.state == COWSTACK_JOB_RUNNING &&
-	    job_is_active(stack))
+	if (stack->volume->info.job.state == COWSTACK_JOB_RUNNING && active)
 		return 0;
 	options->stream = job_record_is_stream(&stack->volume->info.job);
 	return job_start(stack, options);
