@@ -81,31 +81,50 @@ static int compare_blocks(const void *a, const void *b)
 	return x->place < y->place ? -1 : x->place > y->place;
 }
 
+/* Is @place to be written?  Then as it will be. */
+static bool lay_over(const struct overlay *o, u64 place, void *to)
+{
+	const struct store_block key = { .place = place };
+	const struct store_block *found;
+
+	found = bsearch(&key, o->sorted, o->repair->list.count, sizeof(key),
+			compare_blocks);
+	if (found)
+		memcpy(to, found->image, COWSTACK_BLOCK_SIZE);
+	return found;
+}
+
 static int read_overlay(struct cowstack_reader *reader, u64 first, u64 blocks,
 			void *buffer)
 {
 	struct overlay *o = container_of(reader, struct overlay, reader);
 	struct cowstack_reader *below = store_file_reader(o->repair->store);
-	const struct store_block *found;
-	struct store_block key;
-	int error;
+	int error = 0;
 	u64 i;
 
-	for (i = 0; i < blocks; i++) {
+	for (i = 0; i < blocks && !error; i++) {
 		void *to = (char *)buffer + i * COWSTACK_BLOCK_SIZE;
 
-		key.place = first + i;
-		found = bsearch(&key, o->sorted, o->repair->list.count,
-				sizeof(key), compare_blocks);
-		error = 0;
-		if (found)
-			memcpy(to, found->image, COWSTACK_BLOCK_SIZE);
-		else
+		if (!lay_over(o, first + i, to))
 			error = below->read(below, first + i, 1, to);
-		if (error)
-			return error;
 	}
-	return 0;
+	return error;
+}
+
+static int read_overlay_runs(struct cowstack_reader *reader,
+			     const struct cowstack_run_read *runs, u32 count)
+{
+	struct overlay *o = container_of(reader, struct overlay, reader);
+	struct cowstack_reader *below = store_file_reader(o->repair->store);
+	int error = below->read_runs(below, runs, count);
+	u32 i;
+	u64 k;
+
+	for (i = 0; i < count && !error; i++)
+		for (k = 0; k < runs[i].blocks; k++)
+			lay_over(o, runs[i].first + k,
+				 (char *)runs[i].buffer + k * COWSTACK_BLOCK_SIZE);
+	return error;
 }
 
 /* Would a load find a sound store? */
@@ -120,6 +139,7 @@ static enum exit_code check_plan(const struct repair *r)
 	int error;
 
 	o.reader.read = read_overlay;
+	o.reader.read_runs = read_overlay_runs;
 	o.sorted = malloc(bytes);
 	if (!o.sorted)
 		return fail_errno(-ENOMEM, NULL, "%s", r->path);

@@ -9,6 +9,7 @@
 enum {
 	WINDOW_BLOCKS = 1024,		/* 4 MiB, read ahead at most */
 	BUFFER_BLOCKS = WINDOW_BLOCKS,
+	MOST_PARTS = 256,
 };
 
 struct store_file {
@@ -106,6 +107,50 @@ static int read_blocks(struct cowstack_reader *reader, u64 first, u64 blocks,
 	return 0;
 }
 
+/* Runs from @runs on that the buffer has room for, each in its place in it. */
+static u32 fill_parts(const struct store_file *file,
+		      const struct cowstack_run_read *runs, u32 count,
+		      struct io_ring_part *parts)
+{
+	u64 used = 0;
+	u32 n;
+
+	for (n = 0; n < count && n < MOST_PARTS; n++) {
+		if (runs[n].blocks > BUFFER_BLOCKS - used)
+			break;
+		parts[n].buffer = file->buffer + used * COWSTACK_BLOCK_SIZE;
+		parts[n].bytes = runs[n].blocks * COWSTACK_BLOCK_SIZE;
+		parts[n].offset = runs[n].first * COWSTACK_BLOCK_SIZE;
+		used += runs[n].blocks;
+	}
+	return n;
+}
+
+static int read_runs(struct cowstack_reader *reader,
+		     const struct cowstack_run_read *runs, u32 count)
+{
+	struct store_file *file = container_of(reader, struct store_file,
+					       reader);
+	struct io_ring_part parts[MOST_PARTS];
+	int error = 0;
+	u32 i, n;
+
+	for (i = 0; i < count; i++)
+		if (runs[i].first >= file->blocks ||
+		    runs[i].blocks > file->blocks - runs[i].first)
+			return -EIO;
+	file->count = 0;
+	for (; count && !error; runs += n, count -= n) {
+		n = fill_parts(file, runs, count, parts);
+		if (!n)
+			return -EINVAL;
+		error = io_ring_read_parts(file->ring, parts, n);
+		for (i = 0; i < n && !error; i++)
+			memcpy(runs[i].buffer, parts[i].buffer, parts[i].bytes);
+	}
+	return error;
+}
+
 /* Half of the machine's memory, in pages of the map. */
 static u64 count_pages_in_memory(void)
 {
@@ -137,6 +182,7 @@ enum exit_code store_file_open(struct store_file **result, const char *path,
 	}
 	file->blocks = file->device.bytes / COWSTACK_BLOCK_SIZE;
 	file->reader.read = read_blocks;
+	file->reader.read_runs = read_runs;
 	file->reader.device_sectors = file->device.bytes >>
 				      COWSTACK_SECTOR_SHIFT;
 	file->reader.max_pages = count_pages_in_memory();
@@ -267,7 +313,7 @@ static size_t count_row(const struct store_block *blocks, size_t count)
 int store_file_write(struct store_file *file, const struct store_block *blocks,
 		     size_t count)
 {
-	struct io_ring_part parts[256];
+	struct io_ring_part parts[MOST_PARTS];
 	size_t done = 0, n, i;
 	int error = 0;
 

@@ -19,7 +19,7 @@ void store_file_close(struct store_file *file);
 const struct device_file *store_file_device(const struct store_file *file);
 u64 store_file_sectors(const struct store_file *file);
 
-/* For cowstack_load(); reads at depth where blocks follow each other. */
+/* For cowstack_load(); reads at depth, what follows each other and what does not. */
 struct cowstack_reader *store_file_reader(struct store_file *file);
 
 /* Loads what is there (core/load.h), or says why not. */

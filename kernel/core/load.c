@@ -208,6 +208,21 @@ static int forgive_page(struct loader *l, const struct page_place *place,
 	return error;
 }
 
+/* Pages that were read into the buffer, in the order of @place. */
+static int take_pages(struct loader *l, const struct page_place *place,
+		      u64 count)
+{
+	int error = 0;
+	u64 k;
+
+	for (k = 0; k < count && !error; k++)
+		error = forgive_page(l, place + k,
+				     fill_page(l, place + k,
+					       (void *)(l->buffer + k *
+							COWSTACK_BLOCK_SIZE)));
+	return error;
+}
+
 /* Pages that lie in a row, from @place on. */
 static int load_page_run(struct loader *l, const struct page_place *place,
 			 u64 count)
@@ -221,13 +236,44 @@ static int load_page_run(struct loader *l, const struct page_place *place,
 			error = load_page_run(l, place + k, 1);
 		return error;
 	}
-	if (error)
-		return forgive_page(l, place, error);
-	for (k = 0; k < count && !error; k++)
-		error = forgive_page(l, place + k,
-				     fill_page(l, place + k,
-					       (void *)(l->buffer + k *
-							COWSTACK_BLOCK_SIZE)));
+	return error ? forgive_page(l, place, error) :
+		       take_pages(l, place, count);
+}
+
+/* Cuts pages into runs, which lie behind each other in the buffer. */
+static u32 cut_into_runs(struct loader *l, const struct page_place *place,
+			 u64 count)
+{
+	struct cowstack_run_read *run = l->runs;
+	u64 k;
+
+	for (k = 0; k < count; k++) {
+		if (k && place[k].block == run->first + run->blocks) {
+			run->blocks++;
+			continue;
+		}
+		run += !!k;
+		run->first = place[k].block;
+		run->blocks = 1;
+		run->buffer = l->buffer + k * COWSTACK_BLOCK_SIZE;
+	}
+	return run - l->runs + 1;
+}
+
+/* As many pages as the buffer has room for. */
+static int load_some_pages(struct loader *l, const struct page_place *place,
+			   u64 count)
+{
+	u32 runs = cut_into_runs(l, place, count), i;
+	int error = 0;
+
+	if (runs > 1 && l->reader->read_runs &&
+	    !l->reader->read_runs(l->reader, l->runs, runs))
+		return take_pages(l, place, count);
+	for (i = 0; i < runs && !error; i++) {
+		error = load_page_run(l, place, l->runs[i].blocks);
+		place += l->runs[i].blocks;
+	}
 	return error;
 }
 
@@ -240,10 +286,8 @@ int load_pages(struct loader *l)
 	sort(l->places, l->place_count, sizeof(*l->places), compare_places,
 	     NULL);
 	for (i = 0; i < l->place_count; i += n) {
-		for (n = 1; n < LOAD_BUFFER_BLOCKS && i + n < l->place_count; n++)
-			if (l->places[i + n].block != l->places[i].block + n)
-				break;
-		error = load_page_run(l, &l->places[i], n);
+		n = min_t(u64, LOAD_BUFFER_BLOCKS, l->place_count - i);
+		error = load_some_pages(l, &l->places[i], n);
 		if (!error)
 			error = load_pause(l);
 		if (error)
@@ -535,12 +579,14 @@ int load_begin(struct loader *l)
 {
 	memset(l->report, 0, sizeof(*l->report));
 	l->buffer = kvcalloc(LOAD_BUFFER_BLOCKS, COWSTACK_BLOCK_SIZE, GFP_KERNEL);
-	return l->buffer ? 0 : -ENOMEM;
+	l->runs = kvcalloc(LOAD_BUFFER_BLOCKS, sizeof(*l->runs), GFP_KERNEL);
+	return l->buffer && l->runs ? 0 : -ENOMEM;
 }
 
 void load_end(struct loader *l)
 {
 	kvfree(l->places);
+	kvfree(l->runs);
 	kvfree(l->buffer);
 }
 

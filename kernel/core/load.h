@@ -8,6 +8,12 @@
 
 #include "metadata.h"
 
+struct cowstack_run_read {
+	u64 first;
+	u64 blocks;
+	void *buffer;
+};
+
 struct cowstack_reader {
 	/*
 	 * Reads @blocks metadata blocks from block @first on into @buffer.
@@ -15,6 +21,12 @@ struct cowstack_reader {
 	 */
 	int (*read)(struct cowstack_reader *reader, u64 first, u64 blocks,
 		    void *buffer);
+	/*
+	 * May be NULL: the same of @count runs that lie apart, many at a time.  After
+	 * an error each is read by itself, to see which it was.
+	 */
+	int (*read_runs)(struct cowstack_reader *reader,
+			 const struct cowstack_run_read *runs, u32 count);
 	u64 device_sectors;
 	u64 max_pages;			/* of the map, that memory has room for */
 };

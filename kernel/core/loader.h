@@ -41,6 +41,7 @@ struct loader {
 	u64 place_count;
 	u64 place_room;
 	u8 *buffer;			/* LOAD_BUFFER_BLOCKS blocks */
+	struct cowstack_run_read *runs;	/* as many, of pages */
 	/*
 	 * NULL, always in the kernel: what is damaged ends the load.  Else it is
 	 * told of each damage, which @report describes, and the load goes on.

@@ -27,6 +27,16 @@ static int read_image(struct cowstack_reader *reader, u64 first, u64 blocks,
 	return 0;
 }
 
+static int read_image_runs(struct cowstack_reader *reader,
+			   const struct cowstack_run_read *runs, u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++)
+		read_image(reader, runs[i].first, runs[i].blocks, runs[i].buffer);
+	return 0;
+}
+
 static u64 mapped_bytes(const struct store_image *image)
 {
 	return image->most_sectors * 512;
@@ -60,6 +70,7 @@ void image_init(struct store_image *image, u32 chunk_sectors, u64 chunks)
 	for (i = 0; i < COWSTACK_MAX_STEP_BLOCKS; i++)
 		image->blocks[i] = &image->block_memory[i];
 	image->reader.read = read_image;
+	image->reader.read_runs = read_image_runs;
 	image->reader.device_sectors = image->sectors;
 	image->reader.max_pages = 1024;
 	surely_no(cowstack_geometry_init(&g, image->sectors, chunk_sectors),

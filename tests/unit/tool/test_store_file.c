@@ -171,20 +171,27 @@ TEST_F(image, superblock_of_a_later_version)
 	}
 }
 
+/* Fills the file: each block tells which it is. */
+static void number_blocks(struct __test_metadata *_metadata, int fd)
+{
+	u32 block[1024] = { };
+	u64 i;
+
+	for (i = 0; i < FILE_BYTES / 4096; i++) {
+		block[7] = i * 2654435761u;
+		ASSERT_EQ(sizeof(block), pwrite(fd, block, sizeof(block),
+						i * 4096));
+	}
+}
+
 TEST_F(image, reads_in_any_order)
 {
 	struct cowstack_reader *reader = store_file_reader(self->file);
 	u64 blocks = FILE_BYTES / 4096, first, count, i;
 	u32 *image = malloc(256 * 4096);
 	unsigned int round;
-	u32 block[1024];
 
-	for (i = 0; i < blocks; i++) {
-		memset(block, 0, sizeof(block));
-		block[7] = i * 2654435761u;
-		ASSERT_EQ(sizeof(block), pwrite(self->fd, block, sizeof(block),
-						i * 4096));
-	}
+	number_blocks(_metadata, self->fd);
 	srandom(1);
 	first = 0;
 	for (round = 0; round < 3000; round++) {
@@ -202,6 +209,36 @@ TEST_F(image, reads_in_any_order)
 	EXPECT_EQ(-EIO, reader->read(reader, blocks - 1, 2, image));
 	EXPECT_EQ(-EIO, reader->read(reader, blocks, 1, image));
 	EXPECT_EQ(-EIO, reader->read(reader, U64_MAX, 1, image));
+	free(image);
+}
+
+TEST_F(image, reads_runs_that_lie_apart)
+{
+	struct cowstack_reader *reader = store_file_reader(self->file);
+	const u64 blocks = FILE_BYTES / 4096;
+	struct cowstack_run_read runs[700];
+	u32 *image = malloc(2100 * 4096ul);
+	u64 used = 0, k;
+	u32 i;
+
+	number_blocks(_metadata, self->fd);
+	srandom(2);
+	/* More runs, and more blocks, than go at once; in any order. */
+	for (i = 0; i < 700; i++) {
+		runs[i].blocks = 1 + random() % 3;
+		runs[i].first = random() % (blocks - 3);
+		runs[i].buffer = image + used * 1024;
+		used += runs[i].blocks;
+	}
+	ASSERT_EQ(0, reader->read_runs(reader, runs, 700));
+	for (i = 0; i < 700; i++)
+		for (k = 0; k < runs[i].blocks; k++)
+			ASSERT_EQ((u32)((runs[i].first + k) * 2654435761u),
+				  ((u32 *)runs[i].buffer)[k * 1024 + 7]);
+	runs[300].first = blocks - runs[300].blocks + 1;
+	EXPECT_EQ(-EIO, reader->read_runs(reader, runs, 700));
+	runs[300].first = U64_MAX;
+	EXPECT_EQ(-EIO, reader->read_runs(reader, runs, 700));
 	free(image);
 }
 
