@@ -188,7 +188,7 @@ static enum exit_code report(const struct finding *finding, bool json)
 		return fail_damaged(finding);
 	case -EINVAL:
 		return fail(EXIT_MISSING,
-			    "%s holds no store: dmcommit format makes one",
+			    "%s holds no store; if it did, see dmcommit check --repair, else dmcommit format makes one",
 			    finding->path);
 	default:
 		return fail_errno(finding->error, finding->report.why,

@@ -13,6 +13,7 @@
 #include "json.h"
 #include "repair.h"
 #include "salvage.h"
+#include "signature.h"
 #include "size.h"
 #include "target_line.h"
 
@@ -336,7 +337,7 @@ static enum exit_code fail_to_salvage(const struct repair *r, int error)
 	switch (error) {
 	case -EINVAL:
 		return fail(EXIT_MISSING,
-			    "%s holds no store: dmcommit format makes one",
+			    "%s holds no store, and nothing is left of one; dmcommit restore writes one's metadata from a dump",
 			    r->path);
 	case -EUCLEAN:
 		return fail(EXIT_DAMAGED,
@@ -358,11 +359,33 @@ static enum exit_code fail_to_salvage(const struct repair *r, int error)
 	}
 }
 
+/* What another has written there tells that it is no store any more. */
+static enum exit_code check_signature(const struct repair *r)
+{
+	char found[128];
+	int result = signature_find(store_file_device(r->store)->fd, found,
+				    sizeof(found));
+
+	if (result < 0)
+		return fail_errno(result, NULL, "cannot look at %s", r->path);
+	if (result > 0)
+		return fail(EXIT_REFUSED,
+			    "%s holds no superblock of a store, but something else (%s); wipefs lets a store be looked for behind it",
+			    r->path, found);
+	return EXIT_DONE;
+}
+
 static enum exit_code run(struct repair *r, bool *nothing)
 {
-	enum exit_code code;
+	enum exit_code code = EXIT_DONE;
 	int error = salvage_load(&r->salvage, store_file_reader(r->store));
 
+	if (r->salvage.no_superblock) {
+		code = check_signature(r);
+		if (code)
+			return code;
+		error = salvage_superblock(&r->salvage);
+	}
 	if (!error)
 		error = plan_writes(r);
 	*nothing = !error && !r->list.count;

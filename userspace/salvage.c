@@ -437,13 +437,14 @@ static int begin_load(struct salvage *s, const struct cowstack_superblock *sb)
 	return error;
 }
 
-static bool is_final(int error)
+bool salvage_is_final(int error)
 {
 	return error == -ENOMEM || error == -EFBIG || error == -EINTR;
 }
 
 /* As the module would load it, by @sb. */
-static int load_strictly(struct salvage *s, const struct cowstack_superblock *sb)
+int salvage_load_strictly(struct salvage *s,
+			  const struct cowstack_superblock *sb)
 {
 	int error = begin_load(s, sb);
 
@@ -474,8 +475,8 @@ static int load_whole(struct salvage *s, const struct candidates *c)
 	int error;
 
 	for (i = 0; i < c->count; i++) {
-		error = load_strictly(s, &c->list[i]);
-		if (is_final(error))
+		error = salvage_load_strictly(s, &c->list[i]);
+		if (salvage_is_final(error))
 			return error;
 		/* One in doubt must lead to something that is of its store. */
 		if (error || ((c->repaired[i] || are_of_two_stores(c)) &&
@@ -495,7 +496,7 @@ static int load_whole(struct salvage *s, const struct candidates *c)
 	return 1;
 }
 
-static int load_rest(struct salvage *s, const struct cowstack_superblock *sb)
+int salvage_load_rest(struct salvage *s, const struct cowstack_superblock *sb)
 {
 	struct loader *l = &s->loader;
 	int error = begin_load(s, sb);
@@ -530,6 +531,7 @@ int salvage_load(struct salvage *s, struct cowstack_reader *reader)
 	error = load_begin(&s->loader);
 	if (!error)
 		error = find_candidates(s, &c);
+	s->no_superblock = error == -EINVAL || error == -EUCLEAN;
 	if (!error && are_of_two_stores(&c))
 		snprintf(s->damage, sizeof(s->damage),
 			 "superblocks are of two stores");
@@ -537,9 +539,10 @@ int salvage_load(struct salvage *s, struct cowstack_reader *reader)
 		error = load_whole(s, &c);
 	if (error <= 0)
 		return error;
+	s->no_superblock = c.repaired[0];
 	if (c.repaired[0] || are_of_two_stores(&c))
 		return -EUCLEAN;
-	return load_rest(s, &c.list[0]);
+	return salvage_load_rest(s, &c.list[0]);
 }
 
 void salvage_exit(struct salvage *s)

@@ -39,6 +39,7 @@ struct salvage {
 	/* The superblock that counted, as it is on disk, leads to all there was. */
 	struct cowstack_superblock superblock;
 	bool sound;
+	bool no_superblock;		/* neither is of use: salvage_superblock() may be */
 	bool rewrite_both;		/* the newer one is not the one that counted */
 	u64 greatest_sequence;		/* of the superblocks */
 	/* What was found and mended, sentences. */
@@ -72,6 +73,12 @@ struct salvage {
 int salvage_load(struct salvage *s, struct cowstack_reader *reader);
 void salvage_exit(struct salvage *s);
 
+/*
+ * Where that has found no superblock that is of use: looks for what is left of a
+ * store on all of the device, and makes them anew.  The same is returned.
+ */
+int salvage_superblock(struct salvage *s);
+
 /* --- for the parts of it --- */
 
 /* A sentence; or s->error is set. */
@@ -79,6 +86,15 @@ void salvage_note(struct salvage *s, const char *format, ...)
 	__printf(2, 3);
 void salvage_lose(struct salvage *s, layer_id_t layer, u64 first, u64 count);
 void salvage_lose_below(struct salvage *s, layer_id_t layer);
+
+/* No more can be tried after it. */
+bool salvage_is_final(int error);
+
+/* As the module would load it, by @sb. */
+int salvage_load_strictly(struct salvage *s,
+			  const struct cowstack_superblock *sb);
+/* What is left, by @sb. */
+int salvage_load_rest(struct salvage *s, const struct cowstack_superblock *sb);
 
 /* salvage_index.c: goes on behind where the index broke off. */
 int salvage_index(struct salvage *s);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "signature.h"
 #include "fuzz.h"
 #include "store_mutator.h"
 #include "store_parts.h"
@@ -61,6 +62,12 @@ static void check(bool json)
 
 	if (command_check(&options) != expected())
 		fuzz_fail("the tool says something else than a load");
+}
+
+/* libblkid's part: nothing else is recognised, and so a store is looked for. */
+int signature_find(int fd, char *text, size_t size)
+{
+	return 0;
 }
 
 static bool is_changed(const char *before)

@@ -13,6 +13,7 @@
  *   page:N             the page of words that the Nth PAGE record names; fields are
  *                      numbers of words
  *   block:N            any block; fields are numbers of 8 bytes
+ *   wipe:N             zeroes over any blocks from the Nth on; the field is "count"
  *
  * An N of -1 is the last.
  *
@@ -313,6 +314,12 @@ static const struct field *find_field(const char *structure, const char *name)
 	return field;
 }
 
+static void wipe(struct editor *e, u64 block, u64 count)
+{
+	for (; count--; block++)
+		memset(bytes_block(&e->store, block), 0, COWSTACK_BLOCK_SIZE);
+}
+
 /* PLACE.FIELD=VALUE; a PLACE has no point in it. */
 static void edit(struct editor *e, char *text)
 {
@@ -325,6 +332,10 @@ static void edit(struct editor *e, char *text)
 		die(text, "no PLACE.FIELD=VALUE");
 	*name++ = 0;
 	*value++ = 0;
+	if (!strncmp(text, "wipe:", 5)) {
+		wipe(e, strtoull(text + 5, NULL, 0), strtoull(value, NULL, 0));
+		return;
+	}
 	find_place(e, text, &place);
 	if (place.structure) {
 		const struct field *field = find_field(place.structure, name);

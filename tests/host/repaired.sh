@@ -134,4 +134,14 @@ check "… and that it was repaired" grep -q '"repaired": true' <<<"$json"
 check "… by python's opinion, too" python3 -m json.tool <<<"$json"
 is "$("$tool" check "$work/store" --yes 2>&1)" "dmcommit: --yes is for --repair" \
 	"what asks is --repair"
+
+# --- what another has written over the superblocks ---
+cp "$work/chain.store" "$work/store"
+"$edit" "$work/store" raw:wipe:0.count=17
+printf 'LUKS\xba\xbe\x00\x01' | dd of="$work/store" conv=notrunc status=none
+cp "$work/store" "$work/before"
+output=$(cd "$work" && "$tool" check store --repair --yes 2>&1)
+is "$? $output" "4 dmcommit: store holds no superblock of a store, but something else (crypto_LUKS encrypted volume); wipefs lets a store be looked for behind it" \
+	"no store is looked for behind what another has written there"
+cmp -s "$work/before" "$work/store" || not_ok "… something was written"
 done_testing
