@@ -15,6 +15,7 @@
 
 #include "base_sample.h"
 #include "commit.h"
+#include "core/job_end.h"
 
 /* --- records --- */
 
@@ -22,23 +23,6 @@
  * Each of these changes what it means and no more: a message may have changed
  * the rest of the record since the thread last looked.
  */
-
-struct begin {
-	u64 total;
-	layer_id_t mixed_top;		/* 0: the base is not written to */
-};
-
-static void update_begin(struct cowstack_volume_info *info,
-			 const void *argument)
-{
-	const struct begin *begin = argument;
-
-	info->job.total = begin->total;
-	info->job.error = 0;
-	/* Of several that were begun the highest top counts. */
-	if (from_layer_id(begin->mixed_top) > from_layer_id(info->mixed_top))
-		info->mixed_top = begin->mixed_top;
-}
 
 static void update_end(struct cowstack_volume_info *info, const void *argument)
 {
@@ -62,44 +46,6 @@ void commit_update_progress(struct cowstack_volume_info *info,
 	info->job.errors = record->errors;
 	info->job.first_error = record->first_error;
 	info->job.error = record->error;
-}
-
-struct finish {
-	struct cowstack_job record;
-	bool base_valid;
-	u64 base_sectors;
-	u32 base_crc;
-	u64 now;
-};
-
-static void update_base(struct cowstack_volume_info *info,
-			const struct finish *f)
-{
-	info->base_sectors = f->base_sectors;
-	info->base_crc = f->base_crc;
-	info->flags |= COWSTACK_VOLUME_BASE_RECORDED;
-	info->mixed_top = COWSTACK_BASE_LAYER;
-	info->base_time = f->now;
-}
-
-static void update_finish(struct cowstack_volume_info *info,
-			  const void *argument)
-{
-	const struct finish *f = argument;
-
-	info->job = f->record;
-	if (f->record.kind == COWSTACK_JOB_STREAM)
-		return;
-	if (f->base_valid)
-		update_base(info, f);
-	/* What the base has in part lies in the destination now. */
-	else if (f->record.base != COWSTACK_BASE_LAYER && !f->record.errors &&
-		 info->mixed_top != COWSTACK_BASE_LAYER &&
-		 from_layer_id(info->mixed_top) <=
-			 from_layer_id(f->record.top) &&
-		 from_layer_id(info->mixed_top) >
-			 from_layer_id(f->record.base))
-		info->mixed_top = f->record.base;
 }
 
 const char *commit_word(const struct job *job)
@@ -191,14 +137,16 @@ static int prepare_begin(struct job *job, struct cowstack_change *c,
 	if (job_is_stream(job) && job->top)
 		return cowstack_change_mix(c, &job->stack->store->metadata,
 					   job->stack->volume, job->bottom,
-					   job->destination, update_begin,
+					   job->destination,
+					   cowstack_job_update_begin,
 					   argument);
 	if (job->destination && !job_is_stream(job))
 		return cowstack_change_mix(c, &job->stack->store->metadata,
 					   job->stack->volume, job->destination,
-					   job->top, update_begin, argument);
+					   job->top, cowstack_job_update_begin,
+					   argument);
 	return cowstack_change_info(c, &job->stack->store->metadata,
-				    job->stack->volume, update_begin,
+				    job->stack->volume, cowstack_job_update_begin,
 				    argument);
 }
 
@@ -239,10 +187,10 @@ static int prepare_finish(struct job *job, struct cowstack_change *c,
 		return cowstack_change_pull(c, &job->stack->store->metadata,
 					    job->stack->volume,
 					    job->destination, job->below,
-					    update_finish, argument);
+					    cowstack_job_update_end, argument);
 	return cowstack_change_remove_layers(c, &job->stack->store->metadata,
 					     job->stack->volume, job->bottom,
-					     job->top, update_finish,
+					     job->top, cowstack_job_update_end,
 					     argument);
 }
 
@@ -253,7 +201,7 @@ static int prepare_finish_kept(struct job *job, struct cowstack_change *c,
 	if (was_told_to_end(job))
 		return refuse_change(c, -EINTR);
 	return cowstack_change_info(c, &job->stack->store->metadata,
-				    job->stack->volume, update_finish,
+				    job->stack->volume, cowstack_job_update_end,
 				    argument);
 }
 
@@ -305,23 +253,15 @@ static bool range_is_empty(struct job *job)
 	return empty;
 }
 
-/*
- * Is the base, where it is the destination, the snapshot by now?  Not where
- * errors were noted; and a commit of less than was begun before leaves the mark,
- * unless all layers up to that one have left the chain.
- */
+/* Not where errors were noted: what failed is still in its layers. */
 static bool base_becomes_valid(struct job *job)
 {
-	struct cowstack_volume *volume = job->stack->volume;
-	const struct cowstack_layer *above;
 	bool covers;
 
 	if (job->destination || job->record.errors)
 		return false;
 	mutex_lock(&job->stack->store->metadata_lock);
-	above = cowstack_layer_above(job->top, volume->top);
-	covers = from_layer_id(above->id) >
-		 from_layer_id(volume->info.mixed_top);
+	covers = cowstack_job_makes_base_valid(job->stack->volume, job->top);
 	mutex_unlock(&job->stack->store->metadata_lock);
 	return covers;
 }
@@ -358,7 +298,7 @@ static int sample_base(struct job *job, u32 *crc)
 static int finish(struct job *job)
 {
 	struct stack *stack = job->stack;
-	struct finish f = {
+	struct cowstack_job_end f = {
 		.record = commit_copy_record(job),
 		.base_sectors = stack->base_sectors,
 		.now = ktime_get_real_seconds(),
@@ -442,7 +382,7 @@ static int allocate_buffers(struct job *job)
 static int run_job_once(struct job *job)
 {
 	u64 left = chunks_left(job);
-	struct begin begin = { };
+	struct cowstack_job_begin begin = { };
 	int error;
 
 	commit_choose_pace(job);

@@ -602,7 +602,7 @@ int job_start(struct stack *stack, struct job_options *options)
 }
 
 int job_plan(struct stack *stack, struct job_options *options,
-	     struct cowstack_job *range, struct job_estimate *estimate)
+	     struct cowstack_job *range, struct cowstack_estimate *estimate)
 {
 	struct job_range chosen;
 	int error;

@@ -29,7 +29,7 @@ struct job_status {
 };
 
 struct job_range;
-struct job_estimate;
+struct cowstack_estimate;
 
 /*
  * "commit start", "stream start": takes the snapshot where one is due and starts the thread.
@@ -43,7 +43,7 @@ int job_start(struct stack *stack, struct job_options *options);
  * question: no lock is needed, and it may take as long as the range is long.
  */
 int job_plan(struct stack *stack, struct job_options *options,
-	     struct cowstack_job *range, struct job_estimate *estimate);
+	     struct cowstack_job *range, struct cowstack_estimate *estimate);
 
 /* A run of chunks that a job left in the layers of its range. */
 struct job_held {

@@ -300,60 +300,6 @@ int job_range_check_base_end(struct stack *stack, struct job_options *options,
 /* Looked at before metadata_lock is let go for others. */
 enum { SLICE_CHUNKS = 1024 };
 
-struct estimator {
-	const struct cowstack_geometry *g;
-	struct cowstack_range range;	/* what is taken */
-	struct cowstack_range merged;	/* and the destination */
-	bool into_layer;
-	u64 next_sector;		/* where the last run ended */
-	bool next_zero;
-	struct job_estimate *e;
-};
-
-static void add_segment(struct estimator *r, const struct cowstack_segment *s)
-{
-	if (s->sector != r->next_sector || s->zero != r->next_zero)
-		r->e->requests++;
-	r->next_sector = s->sector + s->sectors;
-	r->next_zero = s->zero;
-	if (s->zero)
-		r->e->zero_bytes += s->sectors << SECTOR_SHIFT;
-	else
-		r->e->data_bytes += s->sectors << SECTOR_SHIFT;
-}
-
-/* Data chunks that the layers hold of @chunk. */
-static u32 count_held(const struct cowstack_range *range, vchunk_t chunk)
-{
-	u32 i, held = 0;
-
-	for (i = 0; i < range->count; i++)
-		held += map_word_has_chunk(chunk_map_get(&range->layer[i]->map,
-							 chunk));
-	return held;
-}
-
-static void add_chunk(struct estimator *r, vchunk_t chunk)
-{
-	struct cowstack_segment segments[COWSTACK_MAX_PIECES];
-	struct cowstack_merge merge;
-	u32 i, n;
-
-	r->e->chunks++;
-	if (!r->into_layer) {
-		n = cowstack_range_plan(r->g, &r->range, chunk, segments);
-		for (i = 0; i < n; i++)
-			add_segment(r, &segments[i]);
-		r->e->freed += count_held(&r->range, chunk);
-		return;
-	}
-	cowstack_range_merge(r->g, &r->merged, chunk, &merge);
-	for (i = 0; i < merge.count; i++)
-		add_segment(r, &merge.copies[i]);
-	r->e->freed += count_held(&r->merged, chunk) -
-		       map_word_has_chunk(merge.word);
-}
-
 /*
  * The layers from @top down to above @destination, as the chain has them now; a job
  * may come to its end meanwhile.  metadata_lock held.
@@ -374,44 +320,41 @@ static bool find_layers(const struct stack *stack, u32 top, u32 destination,
 }
 
 /* Some chunks from *@chunk on; false: there are no more.  metadata_lock held. */
-static bool estimate_slice(struct stack *stack, struct estimator *r, u32 top,
-			   u32 destination, vchunk_t *chunk)
+static bool estimate_slice(struct stack *stack, struct cowstack_estimator *e,
+			   u32 top, u32 destination, vchunk_t *chunk)
 {
 	unsigned int n;
 
-	if (!find_layers(stack, top, destination, &r->range, &r->merged))
+	if (!find_layers(stack, top, destination, &e->range, &e->merged))
 		return false;
 	for (n = 0; n < SLICE_CHUNKS; n++) {
-		if (!cowstack_range_next(&r->range, chunk))
+		if (!cowstack_range_next(&e->range, chunk))
 			return false;
-		add_chunk(r, *chunk);
+		cowstack_estimate_add(e, *chunk);
 		*chunk = to_vchunk(from_vchunk(*chunk) + 1);
 	}
 	return true;
 }
 
 int job_range_estimate(struct stack *stack, u32 top, u32 destination,
-		       struct job_estimate *estimate)
+		       struct cowstack_estimate *estimate)
 {
 	struct store *store = stack->store;
-	struct estimator *r = kvzalloc(sizeof(*r), GFP_KERNEL);
+	struct cowstack_estimator *e = kvzalloc(sizeof(*e), GFP_KERNEL);
 	vchunk_t chunk = to_vchunk(0);
 	bool more = true;
 
-	if (!r)
+	if (!e)
 		return -ENOMEM;
-	memset(estimate, 0, sizeof(*estimate));
-	r->g = store_geometry(store);
-	r->e = estimate;
-	r->into_layer = destination;
-	r->next_sector = U64_MAX;
+	cowstack_estimate_begin(e, store_geometry(store), destination);
 	while (more) {
 		mutex_lock(&store->metadata_lock);
-		more = estimate_slice(stack, r, top, destination, &chunk);
+		more = estimate_slice(stack, e, top, destination, &chunk);
 		mutex_unlock(&store->metadata_lock);
 		cond_resched();
 	}
-	kvfree(r);
+	*estimate = e->estimate;
+	kvfree(e);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #ifndef COWSTACK_JOB_RANGE_H
 #define COWSTACK_JOB_RANGE_H
 
+#include "core/commit_estimate.h"
 #include "core/stream_plan.h"
 #include "job.h"
 
@@ -72,21 +73,13 @@ int job_range_check_base_end(struct stack *stack, struct job_options *options,
 			     const struct job_range *range,
 			     struct cowstack_range *room);
 
-/* What a commit of @range would do. */
-struct job_estimate {
-	u64 chunks;			/* that the range knows */
-	u64 data_bytes;			/* to be written */
-	u64 zero_bytes;
-	u64 requests;			/* runs at the destination */
-	u64 freed;			/* chunks that come free */
-};
-
 /*
- * Of the layers from @top down into @destination (ids, 0: the base).  0, -ENOMEM.
- * Holds metadata_lock for a little at a time: what a job does meanwhile shows.
+ * What a commit of the layers from @top down into @destination (ids, 0: the base)
+ * would do.  0, -ENOMEM.  Holds metadata_lock for a little at a time: what a job
+ * does meanwhile shows.
  */
 int job_range_estimate(struct stack *stack, u32 top, u32 destination,
-		       struct job_estimate *estimate);
+		       struct cowstack_estimate *estimate);
 
 /* One line that says why the job does not start; returns @error. */
 __printf(4, 5)

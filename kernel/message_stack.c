@@ -25,7 +25,7 @@ static int start(struct message *m)
 static int commit_plan(struct message *m)
 {
 	struct job_options *options = &m->words.options;
-	struct job_estimate e;
+	struct cowstack_estimate e;
 	struct cowstack_job range;
 	char *result = m->result;
 	unsigned int maxlen = m->maxlen;

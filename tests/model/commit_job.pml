@@ -41,7 +41,7 @@ inline gather()
 	n = 0
 }
 
-/* base_becomes_valid(): the layer above the range is newer than the mark. */
+/* cowstack_job_makes_base_valid(): the layer above the range is newer than the mark. */
 inline find_covers()
 {
 	flag = true;

@@ -43,11 +43,11 @@ inline change_records(L, T, M, J, JT, JR)
 		J = RUNNING;
 		JT = change_layer;
 		JR = change_retain
-	/* update_begin(): of several that were begun the highest top counts. */
+	/* cowstack_job_update_begin(): of several that were begun the highest top counts. */
 	:: change == BEGIN -> M = (change_layer > M -> change_layer : M)
 	/* update_cancel() */
 	:: change == CANCEL -> J = (J == RUNNING -> CANCELLED : J)
-	/* update_finish(), encode_remove() */
+	/* cowstack_job_update_end(), encode_remove() */
 	:: change == FINISH || change == FINISH_KEPT ->
 		J = COMPLETED;
 		M = (change_covers -> 0 : M);
