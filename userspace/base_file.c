@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+/* Before linux/fs.h, which has macros of the same names as ours. */
+#include <linux/fs.h>
 
 #include "base_file.h"
 #include "core/types.h"
@@ -24,6 +28,12 @@ enum exit_code base_file_open(struct base_file *base, const char *path)
 	flags = fcntl(base->device.fd, F_GETFL);
 	if (flags >= 0)
 		fcntl(base->device.fd, F_SETFL, flags & ~O_NONBLOCK);
+	/*
+	 * What is smaller than a page, or than one of the device's blocks, is put into
+	 * what the cache has around it: that must not be from before a stack wrote.
+	 */
+	if (base->device.block)
+		ioctl(base->device.fd, BLKFLSBUF, 0);
 	base->sectors = base->device.bytes >> COWSTACK_SECTOR_SHIFT;
 	base->ring = io_ring_open(base->device.fd);
 	if (base->ring)
@@ -113,17 +123,15 @@ int base_file_verify(struct base_file *base, const struct io_ring_part *parts,
 		     size_t count, char *scratch)
 {
 	int error = base_file_flush(base);
-	struct io_ring_part part;
 	size_t i;
 
 	/* What is clean leaves the cache, and is read anew. */
 	if (!error)
 		posix_fadvise(base->device.fd, 0, 0, POSIX_FADV_DONTNEED);
 	for (i = 0; i < count && !error; i++) {
-		part = parts[i];
-		part.buffer = scratch;
-		error = io_ring_read_parts(base->ring, &part, 1);
-		if (!error && memcmp(scratch, parts[i].buffer, part.bytes))
+		error = io_ring_read(base->ring, scratch, parts[i].bytes,
+				     parts[i].offset);
+		if (!error && memcmp(scratch, parts[i].buffer, parts[i].bytes))
 			error = -EILSEQ;
 	}
 	return error;

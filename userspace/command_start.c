@@ -40,18 +40,16 @@ static enum exit_code start(struct inventory *inventory,
 	return code ? code : job_follow(volume, options);
 }
 
-/* What is for a volume that is up, or is not offered for others. */
-static enum exit_code start_offline(const struct options *options)
+static enum exit_code start_offline(const struct options *options,
+				    const struct job_request *request)
 {
-	if (!options->store || !options->base)
+	if (!options->store)
 		return fail(EXIT_USAGE,
-			    "start --offline needs --store DEV and --base DEV");
-	if (options->top || options->until || options->on_error ||
-	    options->no_yield || options->freeze ||
-	    options->dry_run || options->json)
+			    "start --offline needs --store: the store's device");
+	if (options->freeze)
 		return fail(EXIT_USAGE,
-			    "start --offline takes --store, --base, --speed, --retain, --verify and --wait only");
-	return offline_commit(options);
+			    "--freeze holds a mounted file system, and a volume that is not up has none; leave it out");
+	return offline_commit(options, request);
 }
 
 enum exit_code command_start(const struct options *options)
@@ -60,11 +58,11 @@ enum exit_code command_start(const struct options *options)
 	struct job_request request;
 	enum exit_code code;
 
-	if (options->offline)
-		return start_offline(options);
-	if (options->store)
+	if (options->store && !options->offline)
 		return fail(EXIT_USAGE, "start: --store is for --offline");
 	code = job_request_parse(&request, options);
+	if (!code && options->offline)
+		return start_offline(options, &request);
 	if (!code)
 		code = inventory_load(&inventory);
 	if (!code)

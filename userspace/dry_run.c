@@ -6,23 +6,16 @@
 #include "message.h"
 #include "size.h"
 
-struct dry_run {
-	const struct volume *volume;
-	struct commit_plan plan;
-	u64 chunk_bytes;
-	u64 rate;			/* bytes per second, 0: not known */
-	bool measured;			/* by a job, not given */
-};
-
-static enum exit_code ask(struct dry_run *run, const char *range)
+static enum exit_code ask(struct dry_run *run, const struct volume *volume,
+			  const char *range)
 {
-	const char *name = run->volume->stack->name;
+	const char *name = volume->stack->name;
 	char message[128], *reply;
 	enum exit_code code;
 	int error;
 
 	snprintf(message, sizeof(message), "commit plan%s", range);
-	code = stack_ask(run->volume, message, &reply);
+	code = stack_ask(volume, message, &reply);
 	if (code)
 		return code;
 	error = plan_line_parse(reply, &run->plan);
@@ -33,28 +26,32 @@ static enum exit_code ask(struct dry_run *run, const char *range)
 }
 
 /* What the kernel has measured of this volume's job, as far as it still tells. */
-static void choose_rate(struct dry_run *run, u64 given)
+static void choose_rate(struct dry_run *run, const struct volume *volume,
+			u64 given)
 {
 	struct stack_status status;
 
 	run->rate = given;
-	if (given || stack_status(run->volume->stack->name, &status))
+	if (given || stack_status(volume->stack->name, &status))
 		return;
 	run->rate = statistic_find(&status.stats, "rate_bytes", 0);
 	run->measured = true;
 }
 
 /* Zeroes cost something only where the base has to be sent them. */
-static u64 count_bytes_sent(const struct dry_run *run)
+static bool has_to_send_zeroes(const struct dry_run *run,
+			       const struct volume *volume)
 {
 	unsigned int major, minor;
-	u64 bytes = run->plan.data_bytes;
 
-	if (!run->plan.base &&
-	    volume_base_number(run->volume, &major, &minor) &&
-	    !device_has_write_zeroes(major, minor))
-		bytes += run->plan.zero_bytes;
-	return bytes;
+	return !run->plan.base && volume_base_number(volume, &major, &minor) &&
+	       !device_has_write_zeroes(major, minor);
+}
+
+static u64 count_bytes_sent(const struct dry_run *run)
+{
+	return run->plan.data_bytes +
+	       (run->zeroes_are_sent ? run->plan.zero_bytes : 0);
 }
 
 static u64 estimate_seconds(const struct dry_run *run)
@@ -109,12 +106,12 @@ static void print_text(const struct dry_run *run)
 	if (plan->base)
 		snprintf(base, sizeof(base), "layer %u", plan->base);
 	if (!plan->chunks && !plan->freed_chunks) {
-		printf("%s: nothing to commit into %s\n", run->volume->name,
+		printf("%s: nothing to commit into %s\n", run->name,
 		       base);
 		return;
 	}
 	printf("%s: commit of layer %u and what lies below it into %s\n",
-	       run->volume->name, plan->top, base);
+	       run->name, plan->top, base);
 	printf("  data  %s, and %s of zeroes, in %llu chunks and %llu requests\n",
 	       size_print(plan->data_bytes, data),
 	       size_print(plan->zero_bytes, zeroes), llu(plan->chunks),
@@ -124,21 +121,27 @@ static void print_text(const struct dry_run *run)
 	print_time(run);
 }
 
+void dry_run_print(const struct dry_run *run, bool json)
+{
+	if (json)
+		print_json(run);
+	else
+		print_text(run);
+}
+
 enum exit_code dry_run(const struct volume *volume,
 		       const struct job_request *request, bool json)
 {
 	struct dry_run run = {
-		.volume = volume,
+		.name = volume->name,
 		.chunk_bytes = volume_chunk_bytes(volume),
 	};
-	enum exit_code code = ask(&run, request->range);
+	enum exit_code code = ask(&run, volume, request->range);
 
 	if (code)
 		return code;
-	choose_rate(&run, request->speed);
-	if (json)
-		print_json(&run);
-	else
-		print_text(&run);
+	choose_rate(&run, volume, request->speed);
+	run.zeroes_are_sent = has_to_send_zeroes(&run, volume);
+	dry_run_print(&run, json);
 	return EXIT_DONE;
 }

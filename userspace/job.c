@@ -178,29 +178,33 @@ static void print_time(char text[SIZE_TEXT], double seconds)
 		duration_print(seconds, text);
 }
 
-/* The rate is the kernel's, of what was moved; chunks may hold little of it. */
-static void print_end(struct wait *wait)
+void job_print_completed(const char *volume, const struct stack_status *status,
+			 u64 chunk_bytes, double seconds)
 {
-	const struct job_status *job = &wait->status.job;
-	const char *name = wait->volume->name;
+	const struct job_status *job = &status->job;
 	char done[SIZE_TEXT], time[SIZE_TEXT], rate[SIZE_TEXT];
-	u64 bytes = statistic_find(&wait->status.stats, "rate_bytes", 0);
-	struct json json = { .file = stdout };
+	u64 bytes = statistic_find(&status->stats, "rate_bytes", 0);
 
-	if (wait->json) {
-		job_print_json(&json, NULL, name, &wait->status,
-			       wait->chunk_bytes);
-		return;
-	}
-	if (strcmp(job->state, "completed") || !wait->seen_active)
-		return;
-	print_time(time, seconds_now() - wait->begun);
-	printf("%s: %s completed: %llu chunks, %s, in %s", name, job->kind,
-	       llu(job->done),
-	       size_print(job->done * wait->chunk_bytes, done), time);
+	print_time(time, seconds);
+	printf("%s: %s completed: %llu chunks, %s, in %s", volume, job->kind,
+	       llu(job->done), size_print(job->done * chunk_bytes, done), time);
 	if (bytes && job->done)
 		printf(", data at %s/s", size_print(bytes, rate));
 	printf("\n");
+}
+
+static void print_end(struct wait *wait)
+{
+	const struct job_status *job = &wait->status.job;
+	struct json json = { .file = stdout };
+
+	if (wait->json)
+		job_print_json(&json, NULL, wait->volume->name, &wait->status,
+			       wait->chunk_bytes);
+	else if (!strcmp(job->state, "completed") && wait->seen_active)
+		job_print_completed(wait->volume->name, &wait->status,
+				    wait->chunk_bytes,
+				    seconds_now() - wait->begun);
 }
 
 static enum exit_code judge_stopped(const struct wait *wait)

@@ -26,6 +26,13 @@ void job_view_fill(struct job_view *view, const char *volume,
 void job_print_json(struct json *json, const char *key, const char *volume,
 		    const struct stack_status *status, u64 chunk_bytes);
 
+/*
+ * One line on a job that has.  The rate is of what was moved; chunks may hold little
+ * of it.
+ */
+void job_print_completed(const char *volume, const struct stack_status *status,
+			 u64 chunk_bytes, double seconds);
+
 /* Sends what makes sense only while there is a job to a volume's stack. */
 enum exit_code job_command(const char *volume, const char *message);
 

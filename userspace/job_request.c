@@ -43,6 +43,7 @@ static enum exit_code add_until(struct job_request *request, const char *text)
 		return fail(EXIT_USAGE,
 			    "--until: \"%s\" is no time: HH:MM, \"YYYY-MM-DD HH:MM\", or seconds since 1970",
 			    text);
+	request->until = seconds;
 	add_words(request->settings, " until %llu", llu(seconds));
 	return EXIT_DONE;
 }
@@ -50,13 +51,23 @@ static enum exit_code add_until(struct job_request *request, const char *text)
 static enum exit_code add_on_error(struct job_request *request,
 				   const char *text)
 {
+	static const char *const words[] = {
+		[COWSTACK_ON_ERROR_STOP] = "stop",
+		[COWSTACK_ON_ERROR_REPORT] = "report",
+		[COWSTACK_ON_ERROR_IGNORE] = "ignore",
+	};
+	size_t i;
+
 	if (!text)
 		return EXIT_DONE;
-	if (strcmp(text, "stop") && strcmp(text, "report") &&
-	    strcmp(text, "ignore"))
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcmp(text, words[i]))
+			break;
+	if (i == ARRAY_SIZE(words))
 		return fail(EXIT_USAGE,
 			    "--on-error: \"%s\" is not stop, report or ignore",
 			    text);
+	request->on_error = i;
 	add_words(request->settings, " on_error %s", text);
 	return EXIT_DONE;
 }
@@ -66,7 +77,9 @@ static enum exit_code check_words(const struct options *options)
 {
 	u64 top, base;
 
-	if (options->retain && options->base && strcmp(options->base, "0"))
+	/* While the volume is not up, --base may name the base's device. */
+	if (options->retain && options->base && strcmp(options->base, "0") &&
+	    !options->offline)
 		return fail(EXIT_USAGE,
 			    "--retain keeps copies of what the base has too; leave out --base");
 	if (!options->top || !options->base)

@@ -8,11 +8,14 @@
 
 #include "inventory.h"
 #include "options.h"
+#include "core/format.h"
 
 struct job_request {
 	char settings[160];		/* " speed 100 yield 0" */
 	char range[64];			/* " top 7 base 4" */
 	u64 speed;			/* bytes per second, 0: no limit */
+	u64 until;			/* seconds since 1970, 0: no end */
+	enum cowstack_on_error on_error;
 };
 
 /* What can be read without asking anybody; wrong usage is said first. */

@@ -472,6 +472,7 @@ int salvage_superblock(struct salvage *s)
 {
 	struct search f = { .s = s };
 	int error = search(&f);
+
 	free(f.steps.blocks);
 	free(f.index.blocks);
 	return error;

@@ -298,6 +298,28 @@ int store_file_read_parts(struct store_file *file,
 	return io_ring_read_parts(file->ring, parts, count);
 }
 
+int store_file_write_parts(struct store_file *file,
+			   const struct io_ring_part *parts, size_t count)
+{
+	file->count = 0;
+	return io_ring_write_parts(file->ring, parts, count);
+}
+
+int store_file_verify(struct store_file *file, const struct io_ring_part *parts,
+		      size_t count, char *scratch)
+{
+	int error = store_file_flush(file);
+	size_t i;
+
+	for (i = 0; i < count && !error; i++) {
+		error = io_ring_read(file->ring, scratch, parts[i].bytes,
+				     parts[i].offset);
+		if (!error && memcmp(scratch, parts[i].buffer, parts[i].bytes))
+			error = -EILSEQ;
+	}
+	return error;
+}
+
 /* Blocks from @blocks on that lie in a row, in memory and on the device. */
 static size_t count_row(const struct store_block *blocks, size_t count)
 {

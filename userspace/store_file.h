@@ -56,6 +56,11 @@ int store_file_flush(struct store_file *file);
 /* Data, in whole blocks, anywhere and many at a time. */
 int store_file_read_parts(struct store_file *file,
 			  const struct io_ring_part *parts, size_t count);
+int store_file_write_parts(struct store_file *file,
+			   const struct io_ring_part *parts, size_t count);
+/* As base_file_verify(). */
+int store_file_verify(struct store_file *file, const struct io_ring_part *parts,
+		      size_t count, char *scratch);
 
 /* Zeroes over superblocks and ring, each durably: no store is there any more. */
 int store_file_clear(struct store_file *file,

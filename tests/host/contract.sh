@@ -243,6 +243,11 @@ test_schemas()
 		golden_unpack "$name"
 		json "check --json of golden store $name" check "$work/$name.store" --json
 	done
+	golden_unpack grown
+	json "a plan of start --offline --json" start 1 --offline --dry-run --json \
+		--store "$work/grown.store" --base "$work/grown.base"
+	json "start --offline --json" start 1 --offline --json \
+		--store "$work/grown.store" --base "$work/grown.base"
 	# Both superblocks, but for their magic.
 	for block in 0 16; do
 		dd if=/dev/zero of="$work/chain.store" bs=8 seek=$((block * 512 + 8)) count=256 \

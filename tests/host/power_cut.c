@@ -4,7 +4,9 @@
  * written and flushed, and at CUT_AT, counted from 1, of what was written since its
  * file's last flush some is undone, as CUT_SEED says, and the program dies.  Files
  * count each by itself.  CUT_COUNT names a file that the whole count goes to.
- * CUT_LIES names a file whose flushes do nothing: a planted bug.
+ * CUT_LIES names a file whose flushes do nothing: a planted bug.  What is written to
+ * the file CUT_BAD between the bytes CUT_BAD_FIRST and CUT_BAD_END is lost, and told
+ * so to who flushes next, once, as the page cache does.
  *
  * io_uring is not there then, and neither is fallocate(): all goes by pwrite().
  */
@@ -32,6 +34,7 @@ static struct write writes[MOST_WRITES];
 static unsigned int write_count;
 static unsigned long operations;
 static unsigned long long state;
+static int bad_is_pending;
 
 int io_uring_queue_init(unsigned int entries, struct io_uring *ring,
 			unsigned int flags)
@@ -56,6 +59,28 @@ static unsigned int next_random(void)
 {
 	state = state * 6364136223846793005ULL + 1442695040888963407ULL;
 	return state >> 33;
+}
+
+static int is_file(int fd, const char *name)
+{
+	const char *path = getenv(name);
+	struct stat a, b;
+
+	return path && !stat(path, &a) && !fstat(fd, &b) &&
+	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+static long number(const char *name)
+{
+	const char *text = getenv(name);
+
+	return text ? strtol(text, NULL, 10) : 0;
+}
+
+static int is_bad(int fd, off_t offset, size_t bytes)
+{
+	return is_file(fd, "CUT_BAD") && offset < number("CUT_BAD_END") &&
+	       offset + (off_t)bytes > number("CUT_BAD_FIRST");
 }
 
 static ssize_t real_pwrite(int fd, const void *data, size_t bytes, off_t offset)
@@ -96,6 +121,10 @@ ssize_t pwrite(int fd, const void *data, size_t bytes, off_t offset)
 	void *before;
 
 	count_operation();
+	if (is_bad(fd, offset, bytes)) {
+		bad_is_pending = 1;
+		return bytes;
+	}
 	if (write_count < MOST_WRITES &&
 	    !posix_memalign(&before, 4096, bytes) &&
 	    pread(fd, before, bytes, offset) == (ssize_t)bytes) {
@@ -105,22 +134,18 @@ ssize_t pwrite(int fd, const void *data, size_t bytes, off_t offset)
 	return real_pwrite(fd, data, bytes, offset);
 }
 
-static int is_liar(int fd)
-{
-	const char *path = getenv("CUT_LIES");
-	struct stat a, b;
-
-	return path && !stat(path, &a) && !fstat(fd, &b) &&
-	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
-}
-
 int fsync(int fd)
 {
 	unsigned int i, kept = 0;
 
 	count_operation();
-	if (is_liar(fd))
+	if (is_file(fd, "CUT_LIES"))
 		return 0;
+	if (bad_is_pending && is_file(fd, "CUT_BAD")) {
+		bad_is_pending = 0;
+		errno = EIO;
+		return -1;
+	}
 	for (i = 0; i < write_count; i++) {
 		if (writes[i].fd == fd)
 			free(writes[i].before);
