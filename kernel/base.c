@@ -150,8 +150,17 @@ static bool same_base(const struct cowstack_volume_info *a,
 	       !strcmp(a->base_name, b->base_name);
 }
 
+/* One that is live is known by its device. */
+static bool is_live(struct store *store, const struct cowstack_volume *volume)
+{
+	struct stack *stack = stack_find(store, volume->info.id);
+
+	lockdep_assert_held(&store->message_mutex);
+	return stack && stack->base;
+}
+
 /*
- * A volume that is down (one that is up is known by its device) whose content a
+ * A volume that is down, or has but a table that was never resumed, whose content a
  * write to the base would change; with @clean only one whose clean copies would
  * outlive their truth.
  */
@@ -166,7 +175,8 @@ static bool other_record(struct stack *stack, bool clean, char *name,
 		u64 chunks = clean ? cowstack_volume_clean(volume) :
 				     cowstack_volume_used(volume);
 
-		if (volume == stack->volume || volume->chain || !chunks ||
+		if (volume == stack->volume || !chunks ||
+		    is_live(stack->store, volume) ||
 		    !same_base(&volume->info, &stack->volume->info))
 			continue;
 		snprintf(name, size, "volume %u (%s), which is down",
