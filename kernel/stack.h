@@ -202,7 +202,8 @@ void base_name(struct block_device *bdev, char name[COWSTACK_NAME_SIZE]);
  * Claims @stack's base for writing, until base_release(): no other stack over it
  * goes live meanwhile.  False: another live stack uses it, or, with @records,
  * another volume of the store that is down and holds data has it, as far as
- * records tell; its name goes to @name.  stores_mutex and metadata_lock not held.
+ * records tell; its name goes to @name.  message_mutex held, stores_mutex
+ * and metadata_lock not.
  */
 bool base_claim(struct stack *stack, bool records, char *name, size_t size);
 void base_release(struct stack *stack);

@@ -100,6 +100,12 @@ test_records()
 	start_refused "the base is also that of volume 2 (b), which is down" a
 	start_refused "the base is also that of volume 2 (b), which is down" a \
 		speed 1M
+	# Its table would go live over whatever is there by then.
+	check "a table is loaded" dmsetup create --notable b
+	check "that is not resumed yet" dmsetup load b --table \
+		"$(stack_line 2 $size /dev/base st)"
+	start_refused "the base is also that of volume 2 (b), which is down" a
+	dmsetup remove b
 	dmsetup message st 0 "create_volume 3 $size d"
 	up d 3 $size /dev/base st
 	dmsetup remove d
