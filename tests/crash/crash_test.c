@@ -312,6 +312,7 @@ static void end_episode(void)
 {
 	unsigned int v, round;
 
+	alarm(HANG_SECONDS);
 	aim.countdown = 0;
 	power_on();
 	if (options.jobs)

@@ -415,6 +415,7 @@ static int view_stack(const char *name, struct stack_view *view)
 		return -EPROTO;
 	view->layers = layers;
 	view->used = used;
+	view->idle = !strcmp(state, "idle");
 	view->running = !strcmp(state, "running");
 	view->completed = !strcmp(state, "completed");
 	view->stopped = !strcmp(state, "stopped");
@@ -606,7 +607,12 @@ void stacks_check_commit(unsigned int volume, const struct stack_view *view,
 	if (view->stopped && power_is_on() && !disk_has_erred())
 		oracle_report("a commit stopped without a cut", "volume %u",
 			      volume + 1);
-	if (view->completed && view->valid && coming->known) {
+	/* One that was answered is recorded: what does not go on has ended. */
+	if (after_cut && view->idle && coming->known && !view->valid) {
+		oracle_report("base not valid after a commit and a cut",
+			      "volume %u", volume + 1);
+	} else if ((view->completed || (after_cut && view->idle)) &&
+		   view->valid && coming->known) {
 		*now = *coming;
 		coming->known = false;
 		check_base(volume, now);

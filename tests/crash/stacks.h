@@ -18,6 +18,7 @@ enum { STORE_DISK_SECTORS = 16384 };
 struct stack_view {
 	unsigned int layers;
 	u64 used;
+	bool idle;			/* none since it is up */
 	bool running;
 	bool completed;
 	bool stopped;
