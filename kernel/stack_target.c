@@ -8,6 +8,7 @@
 #include <linux/sched/mm.h>
 
 #include "base_sample.h"
+#include "core/commit_plan.h"
 #include "error_text.h"
 #include "job.h"
 #include "stack.h"
@@ -91,6 +92,50 @@ static int check_base_device(struct dm_target *ti, struct stack_table *table,
 	return error;
 }
 
+/* Of the table that is live; 0: none is. */
+static unsigned int live_block(struct stack *stack)
+{
+	unsigned int block = 0;
+
+	mutex_lock(&stack->store->message_mutex);
+	if (stack->base)
+		block = max(bdev_logical_block_size(stack->base),
+			    stack->store->logical_block);
+	mutex_unlock(&stack->store->message_mutex);
+	return block;
+}
+
+/*
+ * What was written over smaller blocks may lie in pieces that are none of these. No
+ * more of that comes while the table is live: users see the largest.
+ */
+static int check_blocks(struct dm_target *ti, struct stack_table *table,
+			const char *path)
+{
+	struct stack *stack = table->stack;
+	struct store *store = stack->store;
+	unsigned int block = max(bdev_logical_block_size(table->base->bdev),
+				 store->logical_block);
+	unsigned int live = live_block(stack);
+	bool aligned;
+
+	if (live && block > live) {
+		ti->error = error_text_make("base %s has larger logical blocks than the one in use",
+					    path);
+		return -EINVAL;
+	}
+	mutex_lock(&store->metadata_lock);
+	aligned = live || cowstack_chain_is_aligned(store_geometry(store),
+						    stack->volume->top,
+						    block >> SECTOR_SHIFT);
+	mutex_unlock(&store->metadata_lock);
+	if (aligned)
+		return 0;
+	ti->error = error_text_make("layers hold less than whole %u-byte blocks: commit offline",
+				    block);
+	return -EINVAL;
+}
+
 static int get_base(struct dm_target *ti, struct stack_table *table,
 		    const char *path)
 {
@@ -109,6 +154,8 @@ static int get_base(struct dm_target *ti, struct stack_table *table,
 		return error;
 	}
 	error = check_base_device(ti, table, path);
+	if (!error)
+		error = check_blocks(ti, table, path);
 	if (!error)
 		error = base_check(table, table->stack->store, &ti->error);
 	if (error)

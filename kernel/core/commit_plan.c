@@ -232,3 +232,51 @@ u64 cowstack_range_held_behind(const struct cowstack_geometry *g,
 	}
 	return held;
 }
+
+static bool mask_is_aligned(const struct cowstack_geometry *g, u16 mask,
+			    u32 unit)
+{
+	const u16 whole = (1u << unit) - 1;
+	u32 piece;
+
+	for (piece = 0; piece < g->pieces; piece += unit) {
+		u16 part = mask >> piece & whole;
+
+		if (part && part != whole)
+			return false;
+	}
+	return true;
+}
+
+static bool page_is_aligned(const struct cowstack_geometry *g,
+			    const struct map_page *page, u32 unit)
+{
+	unsigned int slot;
+
+	for (slot = 0; slot < COWSTACK_PAGE_CHUNKS; slot++)
+		if (!mask_is_aligned(g, map_word_mask(READ_ONCE(page->words[slot])),
+				     unit))
+			return false;
+	return true;
+}
+
+bool cowstack_chain_is_aligned(const struct cowstack_geometry *g,
+			       struct cowstack_layer *top, u32 sectors)
+{
+	u32 unit = min(sectors >> g->piece_shift, g->pieces);
+	struct cowstack_layer *layer;
+	struct map_page *page;
+	u64 number;
+
+	if (unit < 2)
+		return true;
+	for (layer = top; layer; layer = layer->parent)
+		for (number = 0;
+		     (page = sparse_table_next(&layer->map.pages, &number));
+		     number++) {
+			if (!page_is_aligned(g, page, unit))
+				return false;
+			cond_resched();
+		}
+	return true;
+}

@@ -88,4 +88,11 @@ u64 cowstack_range_chunks(const struct cowstack_range *range);
 u64 cowstack_range_held_behind(const struct cowstack_geometry *g,
 			       const struct cowstack_range *range, u64 from);
 
+/*
+ * Is what the layers from @top down hold whole in units of @sectors, a power of two?
+ * Pieces are smaller than some disks' blocks where chunks are small.
+ */
+bool cowstack_chain_is_aligned(const struct cowstack_geometry *g,
+			       struct cowstack_layer *top, u32 sectors);
+
 #endif /* COWSTACK_CORE_COMMIT_PLAN_H */

@@ -335,6 +335,40 @@ TEST_F(range, ends_of_the_map)
 	EXPECT_EQ(1, cowstack_range_chunks(&self->range));
 }
 
+/* In the newest layer, in the oldest, and behind a page's end. */
+TEST_F(range, pieces_and_larger_blocks)
+{
+	static const struct { u16 mask; u32 unit; } masks[] = {
+		/* the largest unit, in pieces, that the mask is whole in */
+		{ 0x01, 1 }, { 0x06, 1 }, { 0x0c, 2 }, { 0x3c, 2 }, { 0xf0, 4 },
+		{ 0x8f, 1 }, { 0xcf, 2 }, { 0x00, 8 },
+	};
+	const struct cowstack_geometry *g = geometry(self);
+	struct cowstack_layer *top = self->volume->top;
+	map_word_t word;
+	u32 i, unit, k;
+
+	for (i = 0; i < LAYERS; i++)
+		image_set_word(&self->md, self->range.layer[i], 0,
+			       map_word_zeroes());
+	EXPECT_TRUE(cowstack_chain_is_aligned(g, top, 2048));
+	for (i = 0; i < 3 * ARRAY_SIZE(masks); i++) {
+		struct cowstack_layer *layer = i % 3 ? self->range.layer[0] :
+						       self->range.layer[LAYERS - 1];
+		u64 chunk = i % 3 == 2 ? 511 : 3;
+
+		k = i / 3;
+		word = map_word_with_room(MAP_WORD_NONE, to_dchunk(3));
+		word = map_word_with_pieces(word, masks[k].mask, g->full_mask);
+		image_set_word(&self->md, layer, chunk, word);
+		for (unit = 1; unit <= 8; unit *= 2)
+			EXPECT_EQ(unit <= masks[k].unit,
+				  cowstack_chain_is_aligned(g, top,
+							    unit << g->piece_shift));
+		image_set_word(&self->md, layer, chunk, MAP_WORD_NONE);
+	}
+}
+
 /* Zeroes do fit a base that is too short; what is clean is there already. */
 TEST_F(range, held_behind_a_short_base)
 {

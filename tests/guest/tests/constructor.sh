@@ -223,6 +223,8 @@ sync /dev/mapper/v1
 dd if=/dev/copy of=/dev/copy4k bs=1M iflag=direct oflag=direct 2>/dev/null
 remember_state
 reload_refused "copy4k has larger logical blocks than the store's" st "$(store_table /dev/copy4k)"
+reload_refused "base /dev/copy4k has larger logical blocks than the one in use" v1 \
+	"$(stack_line 1 "$size" /dev/copy4k st accept_base 1)"
 nothing_changed "a reload onto larger sectors"
 remove_disk copy4k
 
