@@ -110,9 +110,11 @@ is_cut()
 }
 
 # survives IMAGE VOLUME EVERY SEED…: at each EVERYth operation; prints the first that is wrong
+# COWSTACK_OFFLINE_EVERY and COWSTACK_OFFLINE_SEEDS: in their places, for long runs.
 survives()
 {
-	local at count seed why wanted
+	local at count seed why wanted every=${COWSTACK_OFFLINE_EVERY:-$3}
+	local seeds=${COWSTACK_OFFLINE_SEEDS:-${*:4}}
 
 	take "$1"
 	wanted=$(content)
@@ -121,8 +123,8 @@ survives()
 		return 1
 	}
 	count=$(<"$work/count")
-	for seed in "${@:4}"; do
-		for ((at = 1 + seed % $3; at <= count; at += $3)); do
+	for seed in $seeds; do
+		for ((at = 1 + seed % every; at <= count; at += every)); do
 			why=$(is_cut "$1" "$2" "$at" "$seed" "$wanted") || {
 				echo "operation $at of $count, seed $seed: $why"
 				return 1
