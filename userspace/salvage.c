@@ -422,6 +422,7 @@ static void forget_load(struct salvage *s)
 	l->place_room = 0;
 	l->pages = 0;
 	l->objects = 0;
+	l->most_chunks = 0;
 	l->where = 0;
 	l->in_index = false;
 	memset(&s->report, 0, sizeof(s->report));

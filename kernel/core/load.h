@@ -2,6 +2,15 @@
 /*
  * Opening a store: superblock, index, map pages, journal, and then the claim
  * that everything named is named once.  Writes nothing.
+ *
+ * What is read decides what memory is taken, so that is bounded by more than the
+ * memory there is (max_pages):
+ *
+ *  - a map has no more pages than the store has blocks, as each has a home there,
+ *    or had room for one kept back when its first word came (allocator.h);
+ *  - a run of zeroes ends where the largest volume ends that the index, or an earlier
+ *    record of the journal, knows: a volume's record is durable before it can be
+ *    written to, and before it can be written to behind its old end.
  */
 #ifndef COWSTACK_CORE_LOAD_H
 #define COWSTACK_CORE_LOAD_H

@@ -22,6 +22,21 @@ static int memory_error(struct loader *l)
 	return -EFBIG;
 }
 
+/* Each page has, or had room kept back for, a home of one block (allocator.h). */
+static u64 page_room(struct loader *l)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(l->md);
+
+	return g->chunks * g->chunk_blocks;
+}
+
+static int page_error(struct loader *l)
+{
+	if (l->pages > page_room(l))
+		return damaged(l, "more map pages than the store has room for");
+	return memory_error(l);
+}
+
 static int count_object(struct loader *l)
 {
 	l->objects++;
@@ -71,6 +86,9 @@ static int apply_volume(struct loader *l, const struct disk_volume_record *r)
 	}
 	volume->info = info;
 	volume->top_id = top;
+	l->most_chunks = max(l->most_chunks,
+			     cowstack_chunks_of(cowstack_geometry(l->md),
+						info.sectors));
 	return 0;
 }
 
@@ -167,7 +185,7 @@ static int set_replayed(struct loader *l, struct cowstack_layer *layer,
 		return -ENOMEM;
 	map_page_store_clean(page, chunk % COWSTACK_PAGE_CHUNKS, word);
 	cowstack_page_mark_home(l->md, page);
-	return memory_error(l);
+	return page_error(l);
 }
 
 /* What was there before is not true any more, also where this is forgiven. */
@@ -205,6 +223,41 @@ static int apply_words(struct loader *l, const struct disk_words_record *r,
 	return 0;
 }
 
+/* Chunks [@first, @end), which are all on page @number, have @word from now on. */
+static int set_run_on_page(struct loader *l, struct cowstack_layer *layer,
+			   u64 number, u64 first, u64 end, map_word_t word)
+{
+	struct map_page *page = add_page(l, layer, number);
+	u64 chunk;
+
+	if (!page)
+		return -ENOMEM;
+	/* Nobody looks words up yet. */
+	for (chunk = first; chunk < end; chunk++)
+		page->words[chunk % COWSTACK_PAGE_CHUNKS] = word;
+	cowstack_page_mark_home(l->md, page);
+	return page_error(l);
+}
+
+/*
+ * A run of zeroes makes pages, and a record of 24 bytes could ask for any number of
+ * them: see load.h.  A repair has to take what there is, where the record of the
+ * volume may be what is lost; it leaves out what lies behind the end later.
+ */
+static int check_zeroes(struct loader *l, u64 first, u64 end)
+{
+	u64 pages = DIV_ROUND_UP(end, COWSTACK_PAGE_CHUNKS) -
+		    first / COWSTACK_PAGE_CHUNKS;
+
+	if (cowstack_fault(FAULT_NO_RANGE_CHECK))
+		return 0;
+	if (!l->forgive && end > l->most_chunks)
+		return damaged(l, "run goes behind the end of every volume");
+	if (pages > page_room(l))
+		return damaged(l, "more map pages than the store has room for");
+	return 0;
+}
+
 static int apply_run(struct loader *l, const struct disk_run_record *r,
 		     map_word_t word)
 {
@@ -212,30 +265,33 @@ static int apply_run(struct loader *l, const struct disk_run_record *r,
 						   le32_to_cpu(r->header.id));
 	u64 first = le64_to_cpu(r->first);
 	u64 count = le64_to_cpu(r->count);
-	u64 chunk, end;
-	int error;
+	u64 end, number;
+	int error = 0;
 
 	if (!layer || !run_is_possible(l, first, count))
 		return damaged(l, "run of no layer, or out of range");
 	end = first + count;
-	for (chunk = first; chunk < end; chunk++) {
-		u64 number = chunk / COWSTACK_PAGE_CHUNKS;
+	if (word != MAP_WORD_NONE)
+		error = check_zeroes(l, first, end);
+	/* Millions of chunks may be in one record: a page at a time. */
+	for (number = first / COWSTACK_PAGE_CHUNKS;
+	     number * COWSTACK_PAGE_CHUNKS < end && !error; number++) {
+		u64 start;
 
 		/* Clearing passes over what was never touched. */
 		if (word == MAP_WORD_NONE &&
-		    !chunk_map_page(&layer->map, number)) {
-			if (!sparse_table_next(&layer->map.pages, &number))
-				break;
-			chunk = number * COWSTACK_PAGE_CHUNKS - 1;
-			continue;
-		}
-		error = set_replayed(l, layer, chunk, word);
-		if (!error && !(chunk % COWSTACK_PAGE_CHUNKS))
+		    !sparse_table_next(&layer->map.pages, &number))
+			break;
+		start = number * COWSTACK_PAGE_CHUNKS;
+		if (start >= end)
+			break;
+		error = set_run_on_page(l, layer, number, max(first, start),
+					min(end, start + COWSTACK_PAGE_CHUNKS),
+					word);
+		if (!error)
 			error = load_pause(l);
-		if (error)
-			return error;
 	}
-	return 0;
+	return error;
 }
 
 static int apply_clean_gone(struct loader *l, u32 id)

@@ -37,6 +37,7 @@ struct loader {
 	u32 record_bytes;
 	u64 pages;
 	u64 objects;			/* volumes and layers that were made */
+	u64 most_chunks;		/* of the largest volume that was recorded */
 	struct page_place *places;	/* of pages named by the index */
 	u64 place_count;
 	u64 place_room;

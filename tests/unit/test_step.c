@@ -462,12 +462,153 @@ TEST_F(journal, ranges)
 				     0, 8));
 }
 
+enum { RUNS = 160 };
+
+struct run_model {
+	struct disk_run_record records[RUNS];
+	map_word_t words[VOLUME_CHUNKS];
+	bool touched[DIV_ROUND_UP(VOLUME_CHUNKS, COWSTACK_PAGE_CHUNKS)];
+};
+
+/* Runs of both kinds, short and long, over the words that were there. */
+static void add_run(struct run_model *m, struct random *r, u32 i)
+{
+	u64 first = random_below(r, VOLUME_CHUNKS);
+	u64 most = random_percent(r, 50) ? 3 : 2000;
+	u64 end = first + 1 + random_below(r, most);
+	bool zero = random_percent(r, 50);
+	u64 chunk;
+
+	end = min(end, VOLUME_CHUNKS);
+	m->records[i] = (struct disk_run_record){
+		.header.type = cpu_to_le16(zero ? COWSTACK_RECORD_ZERO :
+						  COWSTACK_RECORD_CLEAR),
+		.header.bytes = cpu_to_le16(sizeof(m->records[i])),
+		.header.id = cpu_to_le32(1),
+		.first = cpu_to_le64(first),
+		.count = cpu_to_le64(end - first),
+	};
+	for (chunk = first; chunk < end; chunk++) {
+		m->words[chunk] = zero ? map_word_zeroes() : MAP_WORD_NONE;
+		m->touched[chunk / COWSTACK_PAGE_CHUNKS] |= zero;
+	}
+}
+
+/* Is the copy what @m says, and is there no page that nothing needs? */
+static bool runs_are_right(journal_data *self, const struct run_model *m)
+{
+	const struct chunk_map *map =
+		&cowstack_layer_find(&self->copy, to_layer_id(1))->map;
+	u64 used = 0, chunk, number;
+
+	for (chunk = 0; chunk < VOLUME_CHUNKS; chunk++) {
+		if (chunk_map_get(map, to_vchunk(chunk)) != m->words[chunk])
+			return false;
+		used += map_word_has_chunk(m->words[chunk]);
+	}
+	for (number = 0; number < ARRAY_SIZE(m->touched); number++)
+		if (!chunk_map_page(map, number) == m->touched[number])
+			return false;
+	return used == (u64)atomic64_read(&map->used) &&
+	       self->copy.allocator.free == STORE_CHUNKS - used -
+		       self->copy.allocator.metadata_chunks;
+}
+
+/* Against a word at a time; what is known before has homes, or only the journal. */
+TEST_F(journal, runs_over_pages)
+{
+	static struct run_model before, m;
+	u32 round, i;
+
+	for (i = 0; i < DATA_CHUNKS; i += 7) {
+		set_data(self, i, 0x3c);
+		before.words[i * 100] =
+			map_word_with_pieces(map_word_with_room(MAP_WORD_NONE,
+								self->data[i]),
+					     0x3c, 0xff);
+		before.touched[i * 100 / COWSTACK_PAGE_CHUNKS] = true;
+		if (i == DATA_CHUNKS / 2 / 7 * 7) {
+			image_run_step(&self->image, &self->md);
+			image_checkpoint(&self->image, &self->md);
+		}
+	}
+	image_run_step(&self->image, &self->md);
+	for (round = 0; round < 100; round++) {
+		m = before;
+		for (i = 0; i < RUNS >> round % 8; i++)
+			add_run(&m, &self->r, i);
+		image_write_raw_step(&self->image, &self->md, m.records,
+				     i * sizeof(m.records[0]));
+		ASSERT_EQ(0, load_copy(self));
+		EXPECT_TRUE(runs_are_right(self, &m));
+		cowstack_metadata_exit(&self->copy);
+	}
+}
+
+static bool is_refused_for(journal_data *self, u64 first, u64 count,
+			   const char *why)
+{
+	return load_raw(self, COWSTACK_RECORD_ZERO, 24, 1, first, count, 24) ==
+		       -EUCLEAN && !strcmp(self->image.report.why, why);
+}
+
+/* No volume was ever so long; a page more than none would be too many for it. */
+TEST_F(journal, zeroes_behind_every_volume)
+{
+	const char *why = "run goes behind the end of every volume";
+
+	self->image.reader.max_pages = 1;
+	EXPECT_TRUE(is_refused_for(self, 0, VOLUME_CHUNKS + 1, why));
+	EXPECT_TRUE(is_refused_for(self, VOLUME_CHUNKS - 1, 2, why));
+	EXPECT_TRUE(is_refused_for(self, 0, BIT_ULL(40), why));
+	EXPECT_EQ(0, load_raw(self, COWSTACK_RECORD_ZERO, 24, 1,
+			      VOLUME_CHUNKS - 1, 1, 24));
+	/* Of one that is larger they may be: what is wrong is found at the end. */
+	image_create_volume(&self->image, &self->md, 2, (VOLUME_CHUNKS + 1) * 8);
+	EXPECT_TRUE(is_refused_for(self, VOLUME_CHUNKS, 2, why));
+	EXPECT_TRUE(is_refused_for(self, VOLUME_CHUNKS - 1, 2,
+				   "layer holds what lies behind its volume's end"));
+}
+
+/* Each page has a home in the store: with more of them than it has blocks it is none. */
+TEST_F(journal, more_pages_than_the_store_has_room_for)
+{
+	const char *why = "more map pages than the store has room for";
+	struct disk_run_record r[2];
+	u32 i;
+
+	image_create_volume(&self->image, &self->md, 2, 1ULL << 40);
+	self->image.reader.max_pages = 2 * STORE_CHUNKS;
+	EXPECT_TRUE(is_refused_for(self, 0, 1ULL << 37, why));
+	EXPECT_TRUE(is_refused_for(self, 511,
+				   STORE_CHUNKS * COWSTACK_PAGE_CHUNKS, why));
+	/* Neither run is too long by itself. */
+	for (i = 0; i < 2; i++)
+		r[i] = (struct disk_run_record){
+			.header.type = cpu_to_le16(COWSTACK_RECORD_ZERO),
+			.header.bytes = cpu_to_le16(sizeof(r[i])),
+			.header.id = cpu_to_le32(2),
+			.first = cpu_to_le64((u64)i << 30),
+			.count = cpu_to_le64((STORE_CHUNKS / 2 + i) *
+					     COWSTACK_PAGE_CHUNKS),
+		};
+	image_write_raw_step(&self->image, &self->md, r, sizeof(r));
+	EXPECT_EQ(-EUCLEAN, load_copy(self));
+	EXPECT_STREQ(why, self->image.report.why);
+	/* With one page less they are taken. */
+	r[1].count = r[0].count;
+	image_write_raw_step(&self->image, &self->md, r, sizeof(r));
+	ASSERT_EQ(0, load_copy(self));
+	EXPECT_EQ(STORE_CHUNKS, self->image.report.pages);
+	cowstack_metadata_exit(&self->copy);
+}
+
 /* A map that grows without end is refused before memory is gone. */
 TEST_F(journal, too_many_pages)
 {
 	image_create_volume(&self->image, &self->md, 2, 1ULL << 40);
 	EXPECT_EQ(-EFBIG, load_raw(self, COWSTACK_RECORD_ZERO, 24, 2, 0,
-				   1ULL << 37, 24));
+				   1040 * COWSTACK_PAGE_CHUNKS, 24));
 }
 
 /* So are volumes and layers: each takes memory before it is known to make sense. */
