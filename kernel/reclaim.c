@@ -12,24 +12,24 @@
 #include "store.h"
 
 enum {
-	ZOMBIE_PAGES = 64,		/* freed at a time: 2 GiB at 64 KiB */
+	ZOMBIE_PARTS = 1024,		/* freed at a time: 2 GiB at 64 KiB */
 	DISCARD_BYTES = 4 << 20,	/* at a time: a device is long about it */
 };
 
-/* Frees what some pages of gone layers hold; are there more? */
+/* Frees some of what gone layers hold; is there more? */
 static bool free_zombies(struct store *store)
 {
-	unsigned int pages;
+	unsigned int parts;
 	bool more = true;
 
-	for (pages = 0; pages < ZOMBIE_PAGES && more; pages++) {
+	for (parts = 0; parts < ZOMBIE_PARTS && more; parts++) {
 		mutex_lock(&store->metadata_lock);
 		more = cowstack_zombies_free_chunks(&store->metadata);
 		mutex_unlock(&store->metadata_lock);
 		cond_resched();
 	}
 	/* A step that finds nothing to do considers a checkpoint. */
-	if (!more && (pages > 1 || store->freeing_zombies))
+	if (!more && (parts > 1 || store->freeing_zombies))
 		journal_kick(store);
 	store->freeing_zombies = more;
 	return more;

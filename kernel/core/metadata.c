@@ -263,41 +263,78 @@ void cowstack_layer_set_parent(struct cowstack_layer *layer,
 	layer->parent = parent;
 }
 
-static void free_page_chunks(struct cowstack_metadata *md,
-			     struct cowstack_layer *layer,
-			     struct map_page *page)
-{
-	unsigned int slot;
+enum { ZOMBIE_RUNS = 32 };		/* freed at a time, each a spinlock taken */
 
-	for (slot = 0; slot < COWSTACK_PAGE_CHUNKS; slot++) {
+static void free_run(struct cowstack_metadata *md, const struct chunk_run *run)
+{
+	if (run->count)
+		cowstack_allocator_free_durable(&md->allocator, run->first,
+						run->count);
+}
+
+/* Neighbours are freed together. */
+static void add_to_run(struct cowstack_metadata *md, struct chunk_run *run,
+		       dchunk_t chunk, unsigned int *runs)
+{
+	if (run->count &&
+	    from_dchunk(run->first) + run->count == from_dchunk(chunk)) {
+		run->count++;
+		return;
+	}
+	free_run(md, run);
+	run->first = chunk;
+	run->count = 1;
+	(*runs)++;
+}
+
+/* From @slot of @page on; returns the one where it left off. */
+static unsigned int free_page_chunks(struct cowstack_metadata *md,
+				     struct cowstack_layer *layer,
+				     struct map_page *page, unsigned int slot)
+{
+	struct chunk_run run = { };
+	unsigned int runs = 0;
+
+	for (; slot < COWSTACK_PAGE_CHUNKS && runs < ZOMBIE_RUNS; slot++) {
 		map_word_t word = page->words[slot];
 
 		if (!map_word_has_chunk(word))
 			continue;
-		cowstack_allocator_free_durable(&md->allocator,
-						map_word_chunk(word), 1);
+		add_to_run(md, &run, map_word_chunk(word), &runs);
 		atomic64_dec(&layer->map.used);
 		if (map_word_is_clean(word))
 			atomic64_dec(&layer->map.clean);
 		page->words[slot] = MAP_WORD_NONE;
 	}
+	free_run(md, &run);
+	return slot;
+}
+
+/* False: it holds nothing any more. */
+static bool free_layer_chunks(struct cowstack_metadata *md,
+			      struct cowstack_layer *layer)
+{
+	u64 number = layer->reclaim_cursor / COWSTACK_PAGE_CHUNKS;
+	unsigned int slot = layer->reclaim_cursor % COWSTACK_PAGE_CHUNKS;
+	u64 wanted = number;
+	struct map_page *page = sparse_table_next(&layer->map.pages, &number);
+
+	if (!page)
+		return false;
+	slot = free_page_chunks(md, layer, page, number == wanted ? slot : 0);
+	layer->reclaim_cursor = number * COWSTACK_PAGE_CHUNKS + slot;
+	return true;
 }
 
 bool cowstack_zombies_free_chunks(struct cowstack_metadata *md)
 {
 	struct cowstack_layer *layer;
-	struct map_page *page;
 
 	list_for_each_entry(layer, &md->zombies, list) {
 		if (layer->reclaimed)
 			continue;
-		page = sparse_table_next(&layer->map.pages,
-					 &layer->reclaim_cursor);
-		if (page) {
-			free_page_chunks(md, layer, page);
-			layer->reclaim_cursor++;
+		if (free_layer_chunks(md, layer))
 			return true;
-		}
 		layer->reclaimed = true;
 	}
 	return false;

@@ -26,7 +26,7 @@ struct cowstack_layer {
 	bool gone;			/* left its chain; a step said so */
 	bool old_enough;		/* zombie before the checkpoint began */
 	bool reclaimed;			/* zombie whose chunks are all freed */
-	u64 reclaim_cursor;
+	u64 reclaim_cursor;		/* chunk from which on it has to be */
 	u64 limit;			/* chunks of the largest volume it is in */
 	u64 created;			/* seconds since 1970 */
 	char name[COWSTACK_NAME_SIZE];
@@ -187,7 +187,10 @@ void cowstack_layer_set_parent(struct cowstack_layer *layer,
 void cowstack_layer_delete(struct cowstack_layer *layer);
 
 /**
- * cowstack_zombies_free_chunks() - free what gone layers hold, a page at a time.
+ * cowstack_zombies_free_chunks() - free some of what gone layers hold.
+ *
+ * A page's worth at most, and few runs of chunks: the metadata lock is held, and
+ * users' steps wait for it.
  *
  * The steps that removed them are durable, and no lookup reaches them any more
  * (the caller let a grace period pass since).

@@ -453,6 +453,44 @@ TEST_F(change, a_volume_leaves_what_others_share)
 	EXPECT_EQ(CHAIN_STORE_CHUNKS - 1, s->md.allocator.free);
 }
 
+/*
+ * The metadata lock is held for each part: what a layer held comes free in few runs at
+ * a time, its words in order, and all of it.
+ */
+TEST_F(change, what_a_layer_held_comes_free_in_parts)
+{
+	enum { SCATTERED = 700, IN_A_ROW = 400, MOST_RUNS = 32 };
+	struct chain_store *s = &self->s;
+	struct allocator *a = &s->md.allocator;
+	u64 i, limbo, parts = 0;
+
+	/* Every second chunk of the store, over two pages of the map; then neighbours. */
+	for (i = 0; i < SCATTERED; i++) {
+		chain_give(s, 4, i, CHAIN_FULL_MASK, false);
+		chain_give(s, 2, 9000 + i, CHAIN_FULL_MASK, i % 2);
+	}
+	for (i = 0; i < IN_A_ROW; i++)
+		chain_give(s, 4, 5200 + i, 1, false);
+	chain_settle(s);
+	ASSERT_EQ(0, delete_volume(s, s->volume));
+	EXPECT_TRUE(chain_chunks_have_owners(&s->md));
+	limbo = a->limbo;
+	EXPECT_EQ(0, limbo);
+	while (cowstack_zombies_free_chunks(&s->md)) {
+		if (a->limbo - limbo > MOST_RUNS)
+			EXPECT_EQ(IN_A_ROW, a->limbo - limbo);
+		limbo = a->limbo;
+		parts++;
+		ASSERT_TRUE(chain_chunks_have_owners(&s->md));
+	}
+	EXPECT_EQ(2 * SCATTERED + IN_A_ROW, limbo);
+	EXPECT_GE(parts, 2 * SCATTERED / MOST_RUNS);
+	EXPECT_LE(parts, 2 * SCATTERED / MOST_RUNS + 10);
+	EXPECT_FALSE(cowstack_zombies_free_chunks(&s->md));
+	EXPECT_TRUE(chain_all_is_right(s));
+	EXPECT_EQ(CHAIN_STORE_CHUNKS - 1, a->free);
+}
+
 TEST_F(change, what_may_not_be_cloned)
 {
 	struct chain_store *s = &self->s;
