@@ -186,6 +186,14 @@ static bool batch_has_room(const struct offline_job *job)
 	       copy->patch_count + COWSTACK_MAX_PIECES < BATCH_PARTS;
 }
 
+/* With a speed a quarter of a second's: what is shown moves, an end is near. */
+static u64 most_bytes(const struct offline_job *job)
+{
+	u64 speed = job->record.speed;
+
+	return speed ? max(speed / 4, (u64)64 << 10) : BATCH_BYTES;
+}
+
 /* From *@next on, below @end; returns the chunks that were found. */
 static u64 gather(struct offline_job *job, vchunk_t *next, vchunk_t end)
 {
@@ -198,7 +206,8 @@ static u64 gather(struct offline_job *job, vchunk_t *next, vchunk_t end)
 	copy->patch_count = 0;
 	copy->zero_count = 0;
 	copy->bytes = 0;
-	while (batch_has_room(job) && next_chunk(job, next, end)) {
+	while (batch_has_room(job) && copy->bytes < most_bytes(job) &&
+	       next_chunk(job, next, end)) {
 		if (job->destination)
 			gather_for_layer(job, *next);
 		else
