@@ -242,3 +242,19 @@ int io_ring_write_parts(struct io_ring *ring, const struct io_ring_part *parts,
 
 	return run_parts(ring, &t);
 }
+
+int io_ring_compare_parts(struct io_ring *ring,
+			  const struct io_ring_part *parts, size_t count,
+			  void *scratch)
+{
+	int error = 0;
+	size_t i;
+
+	for (i = 0; i < count && !error; i++) {
+		error = io_ring_read(ring, scratch, parts[i].bytes,
+				     parts[i].offset);
+		if (!error && memcmp(scratch, parts[i].buffer, parts[i].bytes))
+			error = -EILSEQ;
+	}
+	return error;
+}

@@ -38,4 +38,9 @@ int io_ring_read_parts(struct io_ring *ring, const struct io_ring_part *parts,
 int io_ring_write_parts(struct io_ring *ring, const struct io_ring_part *parts,
 			size_t count);
 
+/* Reads parts that were written; @scratch: as large as any.  -EILSEQ: one differs. */
+int io_ring_compare_parts(struct io_ring *ring,
+			  const struct io_ring_part *parts, size_t count,
+			  void *scratch);
+
 #endif /* DMCOMMIT_IO_RING_H */

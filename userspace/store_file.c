@@ -309,15 +309,9 @@ int store_file_verify(struct store_file *file, const struct io_ring_part *parts,
 		      size_t count, char *scratch)
 {
 	int error = store_file_flush(file);
-	size_t i;
 
-	for (i = 0; i < count && !error; i++) {
-		error = io_ring_read(file->ring, scratch, parts[i].bytes,
-				     parts[i].offset);
-		if (!error && memcmp(scratch, parts[i].buffer, parts[i].bytes))
-			error = -EILSEQ;
-	}
-	return error;
+	return error ? error : io_ring_compare_parts(file->ring, parts, count,
+						     scratch);
 }
 
 /* Blocks from @blocks on that lie in a row, in memory and on the device. */

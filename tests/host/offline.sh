@@ -331,6 +331,10 @@ for how in stop report ignore; do
 	is "$(content) $(state 1 mixed_top) $(state 1 errors)" "$wanted 0 0" "… to its end"
 done
 take small
+wanted=$(content)
+CUT_QUIET=1 bad 400000 420000 commit 1 --verify >/dev/null 2>&1
+is "$? $(content) $(job state)" "6 $wanted stopped" "what was lost without a word is noticed with --verify"
+take small
 json=$(commit 1 --json)
 for key in kind state top base done_bytes total_bytes rate limit eta_seconds error errors; do
 	like "$json" "\"$key\": " "JSON has $key"

@@ -6,7 +6,7 @@
  * count each by itself.  CUT_COUNT names a file that the whole count goes to.
  * CUT_LIES names a file whose flushes do nothing: a planted bug.  What is written to
  * the file CUT_BAD between the bytes CUT_BAD_FIRST and CUT_BAD_END is lost, and told
- * so to who flushes next, once, as the page cache does.
+ * so to who flushes next, once, as the page cache does; with CUT_QUIET nobody is told.
  *
  * io_uring is not there then, and neither is fallocate(): all goes by pwrite().
  */
@@ -141,7 +141,7 @@ int fsync(int fd)
 	count_operation();
 	if (is_file(fd, "CUT_LIES"))
 		return 0;
-	if (bad_is_pending && is_file(fd, "CUT_BAD")) {
+	if (bad_is_pending && !getenv("CUT_QUIET") && is_file(fd, "CUT_BAD")) {
 		bad_is_pending = 0;
 		errno = EIO;
 		return -1;
