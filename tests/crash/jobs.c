@@ -332,7 +332,7 @@ static void check_room(void)
 	u64 used = 0, named = 0;
 	unsigned int tries;
 
-	for (tries = 0; tries < 300 && power_is_on(); tries++) {
+	for (tries = 0; tries < 3000 && power_is_on(); tries++) {
 		if (room_adds_up(&used, &named)) {
 			jobs.room_checks++;
 			return;
