@@ -82,6 +82,18 @@ test_module_page()
 	is "$missing" "" "dm-cowstack(4) has each feature and each message"
 }
 
+test_unit_page()
+{
+	local page name missing=''
+
+	page=$(man --encoding=ascii --local-file "$man/man5/stacks.conf.5" 2>&1 | col -b)
+	for name in $(cd userspace/system/systemd && echo *) $(sed -n \
+		's/^Environment=//p' userspace/system/systemd/* | tr ' ' '\n' | sed 's/=.*//'); do
+		grep -qwF -e "${name/@/@NAME}" <<<"$page" || missing+=" $name"
+	done
+	is "$missing" "" "stacks.conf(5) has each unit and each variable of theirs"
+}
+
 expand()
 {
 	table | userspace/man/expand "$1"
@@ -130,6 +142,7 @@ test_uninstall()
 test_install
 test_pages
 test_module_page
+test_unit_page
 test_failures
 test_prefix
 test_uninstall
