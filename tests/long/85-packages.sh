@@ -100,7 +100,7 @@ install_script='
 		/usr/share/man/man8/dmcommit.8.gz /usr/share/man/man5/stacks.conf.5.gz \
 		/usr/lib/systemd/system/dmcommit.target /usr/lib/udev/rules.d/62-dm-cowstack-base.rules \
 		/usr/share/initramfs-tools/hooks/dmcommit
-	[ "$(readlink /usr/lib/systemd/system-generators/dmcommit-generator)" = /usr/sbin/dmcommit ]
+	[ "$(readlink -f /usr/lib/systemd/system-generators/dmcommit-generator)" = /usr/sbin/dmcommit ]
 	apt-get -qq -y purge dmcommit dm-cowstack-dkms >/dev/null
 	left=$(find / -xdev -path /proc -prune -o \( -name "*dmcommit*" -o -name "*cowstack*" \) -print |
 		grep -v -e ^/shared -e ^/var/lib/dpkg/info -e ^/var/log) || true
