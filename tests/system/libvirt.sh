@@ -1,38 +1,32 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 2048 --cpus 2 --timeout 2400 --add-kernel --module button --module evdev
-# guest: --add Documentation/libvirt.rst
-# In a guest whose /dev/vda is the Debian that "tests/build-system-root libvirt" makes: runs
-# the commands of Documentation/libvirt.rst as they stand there, beside libvirtd. Its
-# machine is emulated, as in guides.sh, so its XML is told of a kernel and that there is no KVM.
-. /lib/cowstack-tests/tap.sh
-. /lib/cowstack-tests/devices.sh
-. /lib/cowstack-tests/recipes.sh
-. /lib/cowstack-tests/nested.sh
+# In a Debian of "tests/build-system-root libvirt", as its first process: see
+# tests/long/76-libvirt.sh.
+. /test/tap.sh
+. /test/recipes.sh
 
-root=/mnt
-console=/var/log/vm.console
-
-# enter_debian: this script again, with that as its root; nothing is written to the disk
-enter_debian()
+make_devices()
 {
-	local directory
+	local name minor
 
-	modprobe overlay
-	mkdir -p /run/lower /run/upper /run/nested
-	mount -t ext4 -o ro,noload /dev/vda /run/lower
-	mount -t tmpfs upper /run/upper
-	mkdir /run/upper/{upper,work}
-	mount -t overlay -o lowerdir=/run/lower,upperdir=/run/upper/upper,workdir=/run/upper/work \
-		root $root
-	for directory in dev proc sys tmp guest lib/cowstack-tests usr/local/bin; do
-		mkdir -p "$root/$directory"
-		mount --rbind "/$directory" "$root/$directory"
-	done
-	mount -t tmpfs run $root/run
-	mkdir -p $root/boot
-	cp /boot/vmlinux $root/boot
-	exec chroot $root /bin/bash "/guest/${0##*/}" inside
+	mount -t proc proc /proc
+	mount -t sysfs sys /sys
+	mount -t tmpfs run /run
+	mount -t tmpfs tmp /tmp
+	mount -t tmpfs dev /dev
+	while read -r name minor; do
+		mknod -m 666 "/dev/$name" c 1 "$minor"
+	done <<-'END'
+		null 3
+		zero 5
+		full 7
+		random 8
+		urandom 9
+	END
+	mknod -m 666 /dev/ptmx c 5 2
+	mkdir /dev/pts /dev/shm
+	mount -t devpts -o newinstance,ptmxmode=666 pts /dev/pts
+	ln -s /proc/self/fd /dev/fd
 }
 
 # What Debian's libvirt-daemon-system would have made, and systemd would have started.
@@ -42,69 +36,70 @@ start_libvirt()
 
 	groupadd -r libvirt
 	useradd -r -U -d /var/lib/libvirt libvirt-qemu
-	virtlogd -d
-	libvirtd -d
-	for ((i = 0; i < 120; i++)); do
-		! virsh list >/tmp/said 2>&1 || break
+	mkdir -p /var/log/libvirt/qemu
+	virtlogd >/tmp/virtlogd.log 2>&1 &
+	libvirtd >/tmp/libvirtd.log 2>&1 &
+	for ((i = 0; i < 60; i++)); do
+		! virsh list >/dev/null 2>&1 || break
 		sleep 1
 	done
 	check "libvirtd answers" virsh list
 }
 
-# for_test FILE: what an emulated machine wants in its XML
-for_test()
+# It notes what it is told, and fails where /tmp/fails says why.
+make_stand_in()
 {
-	sed -i -e "s/<domain type='kvm'>/<domain type='qemu'>/" \
-		-e "s,^ *</os>,<kernel>/boot/vmlinux</kernel><initrd>/tmp/initrd</initrd><cmdline>$nested_words</cmdline></os><cpu mode='maximum'/>," \
-		-e "s,^ *</devices>,<serial type='file'><source path='$console'/></serial></devices>," "$1"
+	cat >/usr/local/bin/dmcommit <<-'END'
+		#!/bin/bash
+		echo "$*" >>/tmp/calls
+		[ ! -e /tmp/fails ] || { cat /tmp/fails >&2; exit 4; }
+	END
+	chmod 755 /usr/local/bin/dmcommit
+	: >/tmp/calls
 }
 
-machine_writes()
+# heredoc FILE: what the guide writes into that file, as it writes it
+heredoc()
 {
-	[ "$(grep -c wrote $console)" -ge 3 ]
+	awk -v file="$1" '
+		inside && /^END$/ { exit }
+		inside
+		index($0, "<<'\''END'\''") && index($0, file) { inside = 1 }' /tmp/blocks/*
 }
 
-prepare()
-{
-	local i
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
+make_devices
+cut_out /test/libvirt.rst
+is "$(echo /tmp/blocks/* | wc -w)" 6 "all blocks are found"
+make_stand_in
+mkdir -p /etc/dmcommit /etc/libvirt/hooks
+heredoc /etc/dmcommit/stacks.conf >/etc/dmcommit/stacks.conf
+heredoc /etc/libvirt/hooks/qemu >/etc/libvirt/hooks/qemu
+chmod 755 /etc/libvirt/hooks/qemu
+heredoc vm.xml >/tmp/vm.xml
+is "$(grep -c '^ *stack *vm ' /etc/dmcommit/stacks.conf)" 1 "the list has a line of the stack"
 
-	case $1 in
-	*"once: a store"*) mkfs.ext4 -qF /dev/sdb ;;
-	*"the machine") for_test "$2" ;;
-	*"a commit while"*)
-		for ((i = 0; i < 600; i++)); do
-			! machine_writes || break
-			sleep 1
-		done
-		check "the machine is up and writes" machine_writes
-		machine_writes || tail -n 20 $console | sed 's/^/# /'
-		;;
-	esac
-}
-
-# What the text says of a stack that does not come up.
-test_refusal()
-{
-	sed -i 's,/dev/sdb,/dev/sdc,' /etc/dmcommit/stacks.conf
-	virsh start vm >/tmp/said 2>&1
-	like "$(cat /tmp/said)" 'dmcommit: .*/dev/sdc' "virsh says why a machine's stack does not come up"
-	like "$(virsh domstate vm)" 'shut off' "and the machine is off"
-}
-
-if [ "${1:-}" != inside ]; then
-	modprobe dm-cowstack
-	make_disk sdb 48
-	make_disk nvme0n1 32
-	make_disk sdc 48
-	pack_nested /tmp button evdev
-	enter_debian
-fi
-export HOME=/root
-cut_out /usr/local/bin/libvirt.rst
-blocks=(/tmp/blocks/*)
-is "${#blocks[@]}" 6 "all blocks are found"
+# --- the XML ---
+check "libvirt's schema takes the machine" virsh -c test:///default define --validate /tmp/vm.xml
+sed "s/cache='none'/cache='some'/" /tmp/vm.xml >/tmp/wrong.xml
+check_fails "and nothing that is wrong" virsh -c test:///default define --validate /tmp/wrong.xml
 start_libvirt
-run_blocks
-test_refusal
-[ "$tap_failures" -eq 0 ] || tail -n 60 /var/log/libvirt/qemu/vm.log | sed 's/^/# /'
+sed -i "s/type='kvm'/type='qemu'/" /tmp/vm.xml
+check "its QEMU driver takes it" virsh define --validate /tmp/vm.xml
+like "$(virsh domblklist vm)" 'vda +/dev/mapper/vm' "with the stack for a disk"
+
+# --- the hook ---
+check "the hook has nothing to do with other machines" /etc/libvirt/hooks/qemu other prepare begin -
+is "$(cat /tmp/calls)" "" "it calls nobody for them"
+echo "dmcommit: /dev/sdb is not the base of vm" >/tmp/fails
+virsh start vm >/tmp/said 2>&1
+like "$(cat /tmp/said)" 'dmcommit: /dev/sdb is not the base of vm' "virsh says why a stack does not come up"
+like "$(virsh domstate vm)" 'shut off' "and the machine is off"
+is "$(paste -s -d , /tmp/calls)" "up vm,down vm" "the stack was to come up, and to go when it did not start"
+rm /tmp/fails
+: >/tmp/calls
+virsh start vm >/tmp/said 2>&1
+is "$(head -n 1 /tmp/calls),$(tail -n 1 /tmp/calls)" "up vm,down vm" \
+	"also where it comes up and the machine does not start for want of its disk"
+[ "$tap_failures" -eq 0 ] || tail -n 40 /tmp/virtlogd.log /tmp/libvirtd.log | sed 's/^/# /'
 done_testing

@@ -34,7 +34,7 @@ run_blocks()
 
 	for block in /tmp/blocks/*; do
 		first=$(head -n 1 "$block")
-		prepare "$first" "$block"
+		prepare "$first"
 		status=0
 		run_block "$block" || status=$?
 		is "$status" 0 "block ${block##*/}: ${first#\# }"
