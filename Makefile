@@ -63,7 +63,7 @@ help:
 	@echo 'make model          the order of things, checked by spin with each rule kept and broken'
 	@echo 'make fuzz           the fuzzers, each for COWSTACK_FUZZ_SECONDS (default 10)'
 	@echo 'make crash-test     the programs that tests run in guests'
-	@echo 'make install-system udev rules, systemd units, initramfs scripts; DESTDIR=… sbindir=…'
+	@echo 'make install-system udev rules, systemd units, initramfs scripts; prefix= and DESTDIR= as there'
 	@echo 'make uninstall-system'
 	@echo 'make sparse         sparse over the module'
 	@echo 'make warnings       the module with all warnings that the kernel knows (W=1)'
@@ -218,7 +218,7 @@ checkpatch:
 manuals:
 	@$(MAKE) --no-print-directory --silent -C userspace manuals-lint
 
-# udev's rules, systemd's units and the initramfs; DESTDIR, sbindir
+# udev's rules, systemd's units and the initramfs; prefix is the tool's, DESTDIR
 install-system:
 	$(MAKE) -C userspace/system install
 

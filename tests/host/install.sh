@@ -28,11 +28,11 @@ test_install()
 
 	check "make install" make_it install
 	is "$("$root/usr/sbin/dmcommit" --version)" "$(userspace/dmcommit --version)" "the tool"
-	for page in 4/dm-cowstack.4 5/dmcommit-store.5 8/dmcommit.8 \
+	for page in 4/dm-cowstack.4 5/dmcommit-store.5 5/stacks.conf.5 8/dmcommit.8 \
 		$(table | sed -n 's/^group\t\([^\t]*\)\t.*/8\/dmcommit-\1.8/p'); do
 		[ -s "$man/man$page" ] || missing+=" $page"
 	done
-	is "$missing" "" "the man pages: the tool, each group of commands, targets, format"
+	is "$missing" "" "the man pages: the tool, each group of commands, targets, format, stacks.conf"
 	check "bash finds its completion" cmp userspace/completion/dmcommit.bash \
 		"$root/usr/share/bash-completion/completions/dmcommit"
 	check "so does zsh" cmp userspace/completion/_dmcommit \
@@ -82,6 +82,18 @@ test_module_page()
 	is "$missing" "" "dm-cowstack(4) has each feature and each message"
 }
 
+test_unit_page()
+{
+	local page name missing=''
+
+	page=$(man --encoding=ascii --local-file "$man/man5/stacks.conf.5" 2>&1 | col -b)
+	for name in $(cd userspace/system/systemd && echo *) $(sed -n \
+		's/^Environment=//p' userspace/system/systemd/* | tr ' ' '\n' | sed 's/=.*//'); do
+		grep -qwF -e "${name/@/@NAME}" <<<"$page" || missing+=" $name"
+	done
+	is "$missing" "" "stacks.conf(5) has each unit and each variable of theirs"
+}
+
 expand()
 {
 	table | userspace/man/expand "$1"
@@ -101,17 +113,37 @@ test_failures()
 	check_fails "mandoc notices what is wrong" mandoc -Tlint "$work/broken.8"
 }
 
+files_below()
+{
+	(cd "$1" && find . -type f | sort)
+}
+
+# With the prefix that is meant when nothing is said.
+test_prefix()
+{
+	check "make install" make --silent --no-print-directory install DESTDIR="$work/other"
+	is "$(files_below "$work/other")" "$(files_below "$root/usr" | sed 's,^\.,./usr/local,')" \
+		"brings the same below /usr/local"
+}
+
 test_uninstall()
 {
 	touch "$root/usr/sbin/other"
 	check "make uninstall" make_it uninstall
 	is "$(find "$root" -type f)" "$root/usr/sbin/other" "takes away what install has brought"
 	is "$(find "$root" -path '*dm-cowstack*')" "" "with its own directories"
+	mkdir "$work/tree"
+	cp -r userspace/{Makefile,man,completion,schema} "$work/tree"
+	check "make uninstall where nothing was built" \
+		make --silent -C "$work/tree" uninstall DESTDIR="$work/other"
+	is "$(find "$work/other" -type f)" "" "takes it away as well"
 }
 
 test_install
 test_pages
 test_module_page
+test_unit_page
 test_failures
+test_prefix
 test_uninstall
 done_testing

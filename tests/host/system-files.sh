@@ -18,9 +18,15 @@ installed()
 }
 
 # A root of its own, with those of systemd's units that ours name.
-check "make install-system" make -s install-system DESTDIR="$root"
+check "make install-system" make -s install-system DESTDIR="$root" prefix=/usr
 is "$(installed)" "$(make -s -C userspace/system list | sort)" "installs just what its list names"
 is "$(find "$root" ! -type l -perm /022)" "" "and nothing that others may write"
+make -s install-system DESTDIR="$root/other"
+is "$(cd "$root/other" && grep -rhoE '/[a-z/]*sbin/dmcommit' . | sort -u) $(readlink \
+	"$root/other/usr/lib/systemd/system-generators/dmcommit-generator")" \
+	"/usr/local/sbin/dmcommit /usr/local/sbin/dmcommit" \
+	"all find the tool where make install has put it, when nothing is said"
+rm -r "$root/other"
 install -D userspace/dmcommit "$root/usr/sbin/dmcommit"
 cp /usr/lib/systemd/system/{*.target,systemd-modules-load.service} "$units"
 mkdir -p "$root/usr/bin" "$root/etc/systemd/system"

@@ -110,8 +110,13 @@ phase_second()
 	check "$boot: the monitor starts" systemctl start dmcommit-monitor.service
 	check "$boot: the timer can be enabled" \
 		systemctl enable --now dmcommit-commit@data.timer
+	dd if=/dev/urandom of=/data/more bs=256k count=4 2>/dev/null
+	printf 'SPEED=64M\nUNTIL=05:00\n' >/etc/default/dmcommit
+	printf 'SPEED=8M\nCOMMIT_OPTIONS=--freeze\n' >/etc/default/dmcommit-data
 	check "$boot: the nightly commit ends well" \
 		systemctl start dmcommit-commit@data.service
+	is "$(job_value limit) $(job_value state)" "8388608 completed" \
+		"$boot: at the speed that is set for its volume"
 	sleep 1
 	systemctl stop dmcommit-monitor.service
 	like "$(journalctl -q -o cat -u dmcommit-monitor.service)" \

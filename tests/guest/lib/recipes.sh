@@ -18,8 +18,16 @@ cut_out()
 		/[^ ]/ { armed = 0; inside = 0 }' "$1"
 }
 
-# run_blocks: each by "bash -e" in /tmp/work, after "prepare FIRST-LINE" of the test, which
-# does what is not the administrator's doing
+# run_block FILE: by "bash -e" in /tmp/work; bash would pass over what a line "! COMMAND"
+# finds, unless it is the last
+run_block()
+{
+	sed 's/^\( *\)! \(.*\)$/\1if \2; then exit 1; fi/' "$1" >/tmp/block
+	(cd /tmp/work && bash -ex -o pipefail /tmp/block) >/tmp/said 2>&1
+}
+
+# run_blocks: each, after "prepare FIRST-LINE" of the test, which does what is not the
+# administrator's doing
 run_blocks()
 {
 	local block first status
@@ -28,7 +36,7 @@ run_blocks()
 		first=$(head -n 1 "$block")
 		prepare "$first"
 		status=0
-		(cd /tmp/work && bash -ex -o pipefail "$block") >/tmp/said 2>&1 || status=$?
+		run_block "$block" || status=$?
 		is "$status" 0 "block ${block##*/}: ${first#\# }"
 		[ "$status" -eq 0 ] || tail -n 30 /tmp/said | sed 's/^/# /'
 	done

@@ -115,4 +115,6 @@ cut_out /usr/local/bin/guides.rst
 blocks=(/tmp/blocks/*)
 is "${#blocks[@]}" 11 "all blocks are found"
 run_blocks
+printf '! true\ntrue\n' >/tmp/must-fail
+check_fails "a line about what must fail is looked at" run_block /tmp/must-fail
 done_testing

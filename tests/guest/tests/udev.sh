@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 768 --cpus 2 --timeout 400 --add build/tests/udevadm
 # guest: --add /lib/udev/rules.d/55-dm.rules --add /lib/udev/rules.d/60-persistent-storage-dm.rules
-# guest: --add /lib/udev/rules.d/95-dm-notify.rules
-# guest: --add userspace/system/udev/57-dm-cowstack.rules --add userspace/system/udev/65-dm-cowstack-base.rules
+# guest: --add /lib/udev/rules.d/95-dm-notify.rules --add /lib/udev/rules.d/69-lvm.rules
+# guest: --add userspace/system/udev/57-dm-cowstack.rules --add userspace/system/udev/62-dm-cowstack-base.rules
 # guest: --add userspace/system/udev/cowstack_role
 # guest in check: --cpus 1
 # dmcommit where udev runs: who makes the nodes and when they are there, what the rules
@@ -93,6 +93,22 @@ role()
 		paste -s -d ' '
 }
 
+# volume_group_is_looked_for DEVICE: when it is plugged in, by the rules of LVM, whose
+# program is a stand-in here; another one has found a physical volume on that device
+volume_group_is_looked_for()
+{
+	printf '#!/bin/sh\necho "$*" >>/tmp/lvm-calls\n' >/sbin/lvm
+	chmod 755 /sbin/lvm
+	echo "KERNEL==\"${1#/dev/}\", ENV{ID_FS_TYPE}=\"LVM2_member\"" \
+		>/lib/udev/rules.d/60-found.rules
+	udevadm control --reload
+	: >/tmp/lvm-calls
+	udevadm trigger --action=add --settle "/sys/block/${1#/dev/}"
+	rm /lib/udev/rules.d/60-found.rules
+	udevadm control --reload
+	grep -q "pvscan.*$1\$" /tmp/lvm-calls
+}
+
 test_rules()
 {
 	local table uuid
@@ -100,6 +116,8 @@ test_rules()
 	is "$(role /dev/hdd)" "" "nothing is said of a device that is no base"
 	dmcommit up vm --base /dev/hdd
 	is "$(role /dev/hdd)" "base 0 1" "a base gives way while its stack is up"
+	check_fails "LVM does not look for a machine's volume group on it" \
+		volume_group_is_looked_for /dev/hdd
 	dmcommit format /dev/other --name st2
 	dmcommit attach /dev/other
 	dmcommit create upper --base /dev/mapper/vm --store st2
@@ -110,6 +128,7 @@ test_rules()
 	dmcommit down vm
 	dmcommit detach st2
 	is "$(role /dev/hdd)" "" "and the base is a device like others again"
+	check "also for LVM" volume_group_is_looked_for /dev/hdd
 	mkdir -p /etc/dmcommit
 	printf 'store\tst\t/dev/ssd\nstack other st /dev/other\nstack\tvm\tst\t/dev/hdd\tnofail\n' \
 		>/etc/dmcommit/stacks.conf
@@ -122,6 +141,12 @@ test_rules()
 	table=$(dmsetup table st)
 	uuid=$(dmsetup info -c --noheadings -o uuid st)
 	dmcommit detach st
+	printf 'store\tst\t/dev/ssd\nstack\tvm\tst\t/dev/hdd\n' >/etc/dmcommit/stacks.conf
+	check_fails "LVM looks at no base that is listed" volume_group_is_looked_for /dev/hdd
+	udevadm trigger --action=add --settle /sys/block/hdd /sys/block/ssd
+	is "$(dmsetup ls)" "No devices found" "nothing comes up because its devices were plugged in"
+	rm /etc/dmcommit/stacks.conf
+	udevadm trigger --settle /sys/block/hdd
 	dmsetup create st --uuid "$uuid" --table "$table"
 	udevadm trigger --settle /dev/mapper/st
 	is "$(udevadm info -q property -n /dev/mapper/st | grep -c -e '^DM_UDEV_DISABLE_DISK_RULES_FLAG=1' \
