@@ -50,7 +50,7 @@ static int run_simple(int type, const char *name)
 	return error;
 }
 
-static int load(const char *name, u64 sectors, const char *target,
+int mapper_load(const char *name, u64 sectors, const char *target,
 		const char *parameters)
 {
 	struct dm_task *task = begin(DM_DEVICE_RELOAD, name);
@@ -70,7 +70,7 @@ int mapper_create(const char *name, u64 sectors, const char *target,
 
 	if (error)
 		return error;
-	error = load(name, sectors, target, parameters);
+	error = mapper_load(name, sectors, target, parameters);
 	if (!error)
 		error = run_simple(DM_DEVICE_RESUME, name);
 	if (error)
@@ -82,7 +82,7 @@ int mapper_create(const char *name, u64 sectors, const char *target,
 int mapper_reload(const char *name, u64 sectors, const char *target,
 		  const char *parameters)
 {
-	int error = load(name, sectors, target, parameters);
+	int error = mapper_load(name, sectors, target, parameters);
 
 	return error ?: run_simple(DM_DEVICE_RESUME, name);
 }
@@ -133,9 +133,9 @@ int mapper_message(const char *name, const char *message)
 	return mapper_ask(name, message, NULL, 0);
 }
 
-int mapper_status(const char *name, char *text, size_t bytes)
+/* Of the first target. */
+static int ask_target(struct dm_task *task, char *text, size_t bytes)
 {
-	struct dm_task *task = begin(DM_DEVICE_STATUS, name);
 	char *type = NULL, *parameters = NULL;
 	u64 start, length;
 	int error;
@@ -149,4 +149,27 @@ int mapper_status(const char *name, char *text, size_t bytes)
 	}
 	dm_task_destroy(task);
 	return error;
+}
+
+int mapper_status(const char *name, char *text, size_t bytes)
+{
+	return ask_target(begin(DM_DEVICE_STATUS, name), text, bytes);
+}
+
+int mapper_make(const char *name)
+{
+	return run_simple(DM_DEVICE_CREATE, name);
+}
+
+int mapper_loaded(const char *name, char *text, size_t bytes)
+{
+	struct dm_task *task = begin(DM_DEVICE_TABLE, name);
+
+	dm_task_query_inactive_table(task);
+	return ask_target(task, text, bytes);
+}
+
+int mapper_clear(const char *name)
+{
+	return run_simple(DM_DEVICE_CLEAR, name);
 }

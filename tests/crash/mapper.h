@@ -12,6 +12,12 @@ int mapper_create(const char *name, u64 sectors, const char *target,
 int mapper_reload(const char *name, u64 sectors, const char *target,
 		  const char *parameters);
 int mapper_remove(const char *name);
+/* A device without a table; one that is loaded, and not live; that again, as text; it goes. */
+int mapper_make(const char *name);
+int mapper_load(const char *name, u64 sectors, const char *target,
+		const char *parameters);
+int mapper_loaded(const char *name, char *text, size_t bytes);
+int mapper_clear(const char *name);
 /* How many events there were. */
 u32 mapper_events(const char *name);
 int mapper_message(const char *name, const char *message);

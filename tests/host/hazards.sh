@@ -23,6 +23,20 @@ is "$(in_module '\<(BUG|BUG_ON|WARN|WARN_ON|WARN_ONCE|WARN_ON_ONCE|panic)\(')" "
 	"nothing in the module says BUG or WARN"
 is "$(in_module '\<(strcpy|strcat|sprintf|strlcpy|strncpy)\(')" "" \
 	"no string of the module's is written without a bound"
+
+# conditions: what is compiled in one build and not in another, but for a header's own guard,
+# the two worlds of core, and rules that a build breaks
+conditions()
+{
+	grep -E -n '^\s*#\s*(if|ifdef|ifndef|elif)\>' kernel/*.[ch] kernel/core/*.[ch] |
+		grep -v -E -e ':#ifndef COWSTACK_[A-Z_]+_H$' \
+			-e '^kernel/core/(environment|environment_user|fault)\.h:'
+}
+check "the module has such conditions" grep -q COMPAT_HAS_ kernel/compat/compat.h
+is "$(conditions)" "" "what older kernels need is in kernel/compat alone"
+is "$(grep -r -n -E 'LINUX_VERSION_CODE|KERNEL_VERSION|linux/version\.h' Kbuild kernel)" "" \
+	"and asks for features, never for versions"
+
 # starters FILE…: what could start a program in these
 starters()
 {

@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# parts: cuts-1 cuts-2 cuts-3 cuts-4 cuts-5 cuts-6 cuts-7 cuts-8 cuts-9 cuts-10 tiers replay pull errors blocks thin storm
+# parts: cuts-1 cuts-2 cuts-3 cuts-4 cuts-5 cuts-6 cuts-7 cuts-8 cuts-9 cuts-10 tiers replay pull errors blocks thin lines storm
 #
 # The module in guests, over disks whose power is cut, whose requests are replayed, that
-# are pulled, that are full; and half an hour of everything at once: the numbers that are
-# wanted before a release. Each part is a guest, started anew before faults of the program's
-# own could add up. Its seed is COWSTACK_SEED (1); of cuts-N the N-th from there.
+# are pulled, that are full; table lines and messages with any words; and half an hour of
+# everything at once: the numbers that are wanted before a release. Each part is a guest,
+# started anew before faults of the program's own could add up. Its seed is COWSTACK_SEED
+# (1); of cuts-N the N-th from there.
 set -euo pipefail
 
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -76,6 +77,7 @@ replay) guest replay --replay "$(share 3000)" --seed $seed ;;
 pull) guest pull --pull "$(share 200)" --full "$(share 50)" --seed $seed ;;
 errors) guest pull --errors "$(share 500)" --seed $seed ;;
 blocks) guest blocks "$(share 100)" $seed ;;
+lines) guest hostile lines --count "$(share 20000)" --seed $seed ;;
 thin) guest thin-store "$(share 50)" $seed ;;
 storm) guest storm $seed "$(share 1800)" ;;
 *) die "no part $part" ;;

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# parts: suite-1 suite-2 suite-3 suite-4 allocations requests storm
+# parts: suite-1 suite-2 suite-3 suite-4 allocations requests damaged-1 damaged-2 damaged-3 damaged-4 storm
 #
 # All that the debug kernel is for: every guest's test on it without a report, a quarter
 # of them in each part; an allocation that fails, and a request of a disk, at 500 places
-# each; ten minutes of everything at once on four processors.
+# each; 1,000 damaged stores, in four parts; ten minutes of everything at once on four processors.
 #
-# COWSTACK_LONG_PERCENT scales places and minutes; below 100 the tests are those of
+# COWSTACK_LONG_PERCENT scales places, stores and minutes; below 100 the tests are those of
 # make check alone.
 set -euo pipefail
 
@@ -93,6 +93,14 @@ allocations | requests)
 		"tests/guest/tests/nth-${part%s}.sh" --points "$(share 500)" --seed "$seed"
 	told=$(faults_told)
 	totals="$part=${told:-0} seed=$seed"
+	;;
+damaged-*)
+	seed=$((seed + ${part#damaged-} - 1))
+	stage "damaged stores" "${debug[@]}" --cpus 1 --add tests/crash/build/hostile_test \
+		--add tests/crash/build/hostile.tar tests/guest/tests/hostile.sh \
+		stores --count "$(share 250)" --seed "$seed"
+	told=$(sed -n 's/^# totals: //p' "$work/output")
+	totals="${told:-damaged-stores=0} seed=$seed"
 	;;
 storm)
 	seconds=$(share 600)

@@ -130,11 +130,13 @@ byte step_word[CHUNKS];
 byte step_dirty;			/* chunks whose words it has, a set */
 byte step_left;				/* layers that have yet to let go, in memory */
 
-mtype = { GATHER, SETTLE, LET_GO_REST };
+mtype = { GATHER, LET_GO_REST };
 mtype thread = IDLE;			/* of the job */
-byte thread_chunk, thread_first;	/* the next to gather, and of the group */
+byte thread_chunk, thread_first;	/* the next to write, and of the group */
+byte thread_flushed;			/* up to which the group waits to be let go of; or 0 */
 byte buffer;
 bool buffer_full;
+bool in_flight;				/* the buffer's write */
 
 mtype reclaim = IDLE;
 byte reclaim_waits;

@@ -57,6 +57,7 @@ inline find_covers()
 	flag = false
 }
 
+/* The write arrives at the disk. */
 inline write_base()
 {
 	if
@@ -69,9 +70,29 @@ inline write_base()
 	fi;
 	buffer = 0;
 	buffer_full = false;
+	in_flight = false;
 	thread_chunk++;
 	check_layers()
 }
+
+/* Up to where a flush that is sent now makes the group durable. */
+#define group_end	(thread_chunk + (broken(FLUSH_BEFORE_END) && in_flight))
+
+/* flush_destination() */
+inline flush_group()
+{
+	if
+	:: broken(SKIP_DESTINATION_FLUSH)
+	:: else ->
+		flush_base();
+		printf("job: the base is flushed\n")
+	fi;
+	thread_flushed = (broken(DROP_BEFORE_COPY) -> 0 : group_end)
+}
+
+/* What let_go() takes of chunks from thread_first on. */
+#define let_go_end	(broken(DROP_BEFORE_COPY) -> thread_chunk + 1 : \
+			 (broken(LET_GO_UNFLUSHED) -> thread_chunk + in_flight : thread_flushed))
 
 inline ask_for(what)
 {
@@ -86,7 +107,7 @@ end:
 	do
 	/* was_cancelled(), commit_wait(): wherever it might have to wait */
 	:: d_step {
-		power == RUNNING && job == CANCELLED && change == IDLE &&
+		power == RUNNING && job == CANCELLED && change == IDLE && !in_flight &&
 		(thread == BEGIN || thread == GATHER || thread == LET_GO ||
 		 thread == LET_GO_REST || thread == FINISH) ->
 		end_thread();
@@ -106,27 +127,35 @@ end:
 		gather();
 		thread = (broken(DROP_BEFORE_COPY) -> LET_GO : WRITING)
 	   }
-	/* write_batch(), and the group goes on … */
-	:: d_step {
-		power == RUNNING && thread == WRITING && thread_chunk < CHUNKS - 1 ->
-		write_base();
-		thread = GATHER
-	   }
-	/* … or is settled. */
+	/* write_batch(): begin_writing(), and then let_go_flushed() … */
 	:: d_step {
 		power == RUNNING && thread == WRITING ->
-		write_base();
-		thread = SETTLE
+		in_flight = true;
+		printf("job: the write of chunk %d begins\n", thread_chunk);
+		thread = (thread_flushed -> LET_GO : WRITTEN)
 	   }
-	/* settle_group(), flush_destination() */
+	/* … whichever is done first. */
 	:: d_step {
-		power == RUNNING && thread == SETTLE ->
-		if
-		:: broken(SKIP_DESTINATION_FLUSH)
-		:: else ->
-			flush_base();
-			printf("job: the base is flushed\n")
-		fi;
+		power == RUNNING && in_flight ->
+		write_base()
+	   }
+	/* end_writing(), and the group goes on, … */
+	:: d_step {
+		power == RUNNING && thread == WRITTEN && !in_flight && thread_chunk < CHUNKS ->
+		thread = GATHER
+	   }
+	/* … or is full: it is flushed, and let go of while the next batch is written … */
+	:: d_step {
+		power == RUNNING && thread == WRITTEN && thread_chunk < CHUNKS &&
+		!in_flight && !broken(DROP_BEFORE_COPY) ->
+		flush_group();
+		thread = GATHER
+	   }
+	/* settle_group(): … or at once. */
+	:: d_step {
+		power == RUNNING && thread == WRITTEN &&
+		(!in_flight || broken(FLUSH_BEFORE_END)) ->
+		flush_group();
 		thread = (broken(DROP_BEFORE_COPY) -> next_stage : LET_GO)
 	   }
 	/* let_go() */
@@ -135,7 +164,7 @@ end:
 		broken(DROP_IN_TWO_STEPS) ->
 		ask_for(LET_GO_NEWEST);
 		change_first = thread_first;
-		change_end = thread_chunk
+		change_end = let_go_end
 	   }
 	:: d_step {
 		power == RUNNING && job == RUNNING && change == IDLE &&
@@ -143,7 +172,7 @@ end:
 		 (thread == LET_GO && !broken(DROP_IN_TWO_STEPS))) ->
 		ask_for(LET_GO);
 		change_first = thread_first;
-		change_end = thread_chunk + broken(DROP_BEFORE_COPY);
+		change_end = let_go_end;
 		find_what_stays()
 	   }
 	/* finish() */

@@ -150,11 +150,15 @@ inline end_thread()
 	thread = IDLE;
 	thread_chunk = 0;
 	thread_first = 0;
+	thread_flushed = 0;
 	buffer = 0;
-	buffer_full = false
+	buffer_full = false;
+	in_flight = false
 }
 
-#define next_stage	(thread_chunk < CHUNKS -> GATHER : FINISH)
+/* When a group is let go of: is the next batch being written, or has it been by now? */
+#define next_stage	(in_flight || thread_chunk > thread_first -> WRITTEN : \
+			 (thread_chunk < CHUNKS -> GATHER : FINISH))
 
 /* Whoever asked for the change goes on. */
 inline note_change()
@@ -165,6 +169,7 @@ inline note_change()
 	:: change == LET_GO_NEWEST -> thread = LET_GO_REST
 	:: change == LET_GO ->
 		thread_first = change_end;
+		thread_flushed = 0;
 		thread = (broken(DROP_BEFORE_COPY) -> WRITING : next_stage)
 	:: change == FINISH || change == FINISH_KEPT -> end_thread()
 	:: else

@@ -42,6 +42,8 @@
 #define NEWEST_FIRST		23	/* words go from the top down, in memory */
 #define LOWER_CLEARS_MARK	24	/* a commit of less than was begun */
 #define SNAPSHOT_NO_GATE	25	/* a snapshot waits for no write */
+#define LET_GO_UNFLUSHED	26	/* what was written since the flush goes with the group */
+#define FLUSH_BEFORE_END	27	/* the base is flushed while its write is under way */
 
 #define say_fua(fua)				\
 	if					\

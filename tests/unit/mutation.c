@@ -16,10 +16,12 @@ u64 interesting_number(struct random *r)
 
 void mutate_bytes(struct random *r, u8 *bytes, u32 length)
 {
-	u32 width = 1u << random_below(r, 4);
-	u32 at = random_below(r, length / width) * width;
+	u32 width = 1u << random_below(r, 4), at;
 	u64 number = 0;
 
+	while (width > length)
+		width /= 2;
+	at = random_below(r, length / width) * width;
 	memcpy(&number, bytes + at, width);
 	switch (random_below(r, 5)) {
 	case 0:
