@@ -75,13 +75,20 @@ must dmsetup remove st
 
 # --- memory by what the machine has less of: ours again, by regions, and peers ---
 
-# free_kib: what is free, caches aside
+# free_kib: what is free, caches aside, once nothing more comes back
 free_kib()
 {
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-	sleep 1
-	awk '/^MemFree:/ { print $2 }' /proc/meminfo
+	local i free last=0
+
+	for ((i = 0; i < 10; i++)); do
+		sync
+		echo 3 >/proc/sys/vm/drop_caches
+		sleep 1
+		free=$(awk '/^MemFree:/ { print $2 }' /proc/meminfo)
+		[ $((free - last)) -gt 32 ] || break
+		last=$free
+	done
+	echo "$free"
 }
 
 # begin_free, show_free FIGURE DEVICE TIMES: what is less free since, times TIMES
