@@ -197,7 +197,8 @@ void commit_breathe(struct job *job)
 	u64 now = began;
 
 	while (now < most && others_wait(job) && !commit_must_end(job)) {
-		u64 us = min_t(u64, most - now, BREATH_NS) / NSEC_PER_USEC + 1;
+		u64 us = div_u64(min_t(u64, most - now, BREATH_NS),
+				 NSEC_PER_USEC) + 1;
 
 		usleep_range_state(us, us + us / 4, TASK_IDLE);
 		now = ktime_get_ns();
