@@ -385,7 +385,7 @@ static int run_job_once(struct job *job)
 	struct cowstack_job_begin begin = { };
 	int error;
 
-	commit_choose_pace(job);
+	commit_begin_work(job);
 	job->next = to_vchunk(0);
 	job->group_first = to_vchunk(0);
 	/* Nothing may be written before, nor while another has the disk. */

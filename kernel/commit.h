@@ -80,8 +80,7 @@ struct job {
 	bool let_go_due;		/* it is flushed */
 	unsigned long group_began;	/* jiffies */
 	u64 work_began;			/* ns, when it last kept back */
-	bool gives_way;			/* to users, for the processor */
-	u64 breathed;			/* ns, when others could run */
+	u64 breathed;			/* ns, since when it has worked */
 	bool over_stack;		/* what it writes arrives at a stack of ours */
 };
 
@@ -133,10 +132,11 @@ bool commit_may_go_on(struct job *job);
 int commit_allocate_check(struct job *job);
 
 /*
- * With "yield" the thread lets others run before they have waited for long; not while
- * writes wait for the room it makes.
+ * Work on the processor begins; after some of it, with no lock held, the thread makes way,
+ * with "yield", for whoever waits for the processor.  Not while writes wait for the room it
+ * makes.
  */
-void commit_choose_pace(struct job *job);
+void commit_begin_work(struct job *job);
 void commit_breathe(struct job *job);
 
 /* Was @error for want of room in the store of a stack below? */

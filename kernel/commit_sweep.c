@@ -331,7 +331,7 @@ static u64 gather(struct job *job, struct copy_batch *batch)
 	u64 found = 0;
 
 	copy_batch_reset(batch);
-	commit_choose_pace(job);
+	commit_begin_work(job);
 	blk_start_plug(&plug);
 	while (batch_has_room(job, batch) && !ends_request(job, batch) &&
 	       batch->bytes + batch->zero_bytes < most &&
@@ -359,6 +359,7 @@ static void begin_writing(struct job *job, struct copy_batch *batch)
 	struct block_device *bdev = destination_device(job);
 	u32 i;
 
+	commit_begin_work(job);
 	/*
 	 * Not plugged: what adjoins is one run already, and a plug without a
 	 * scheduler behind it is emptied from its end.

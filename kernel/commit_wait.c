@@ -3,12 +3,20 @@
  * Where the thread of a job waits, and why: parked, not its turn at the disk, too
  * fast, users first, its time over, no room in the stack below.
  */
+#include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
+#include <linux/sched/stat.h>
 
 #include "commit.h"
 
-enum { MOST_WORK_NS = 200 * NSEC_PER_USEC };	/* while others may wait */
+enum {
+	/* What it has done since it last looked: more was waiting, not work. */
+	MOST_WORK_NS = NSEC_PER_MSEC,
+	/* Others have so many times as long, then it goes on for a while. */
+	OTHERS_SHARE = 19,
+	BREATH_NS = NSEC_PER_MSEC,	/* then it looks again */
+};
 
 /* --- standing still --- */
 
@@ -158,30 +166,45 @@ int commit_keep_back(struct job *job)
 	return commit_must_end(job) ? -EINTR : 0;
 }
 
-static bool users_come_first(struct job *job)
+/*
+ * Does somebody wait for this processor, whom the job makes way for?  Not while
+ * writes wait for the room it makes.
+ */
+static bool others_wait(struct job *job)
 {
 	struct store *store = job->stack->store;
 
 	return commit_has_flag(job, COWSTACK_JOB_YIELD) &&
-	       !READ_ONCE(store->out_of_space) &&
+	       !single_task_running() && !READ_ONCE(store->out_of_space) &&
 	       !atomic64_read(&store->parked_writes);
 }
 
-void commit_choose_pace(struct job *job)
+void commit_begin_work(struct job *job)
 {
-	job->gives_way = users_come_first(job);
 	job->breathed = ktime_get_ns();
 }
 
+/*
+ * schedule() would not do: a thread that has slept is owed time, and is chosen again
+ * for as long as that; a low priority, which is set once and for all, may keep it
+ * from making room while all processors are busy with what needs that room.
+ */
 void commit_breathe(struct job *job)
 {
-	if (!job->gives_way ||
-	    ktime_get_ns() - job->breathed < MOST_WORK_NS) {
-		cond_resched();
-		return;
+	u64 began = ktime_get_ns();
+	u64 work = min_t(u64, began - job->breathed, MOST_WORK_NS);
+	u64 most = began + OTHERS_SHARE * work;
+	u64 now = began;
+
+	while (now < most && others_wait(job) && !commit_must_end(job)) {
+		u64 us = div_u64(min_t(u64, most - now, BREATH_NS),
+				 NSEC_PER_USEC) + 1;
+
+		usleep_range_state(us, us + us / 4, TASK_IDLE);
+		now = ktime_get_ns();
 	}
-	/* Nobody is told to make way before the next tick. */
-	schedule();
+	if (now == began)
+		cond_resched();
 	job->breathed = ktime_get_ns();
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-# usage: awk -f functions.awk SYMBOLS LINEAR COWSTACK
-# SYMBOLS: "ADDRESS NAME", sorted; the others: "COUNT ADDRESS" of instructions.
+# usage: awk -f functions.awk SYMBOLS [LINEAR] COWSTACK
+# SYMBOLS: "ADDRESS NAME", sorted; the others: "COUNT ADDRESS" of instructions. With LINEAR
+# each function's instructions of one I/O, on both; without, its share of all.
 FNR == 1 {
 	file++
 }
@@ -15,7 +16,7 @@ file == 1 {
 function find(where,    low, high, middle)
 {
 	if (where < "ffff800000000000")
-		return "(fio and its libraries)"
+		return "(programs)"
 	low = 1
 	high = symbols
 	while (low < high) {
@@ -39,7 +40,21 @@ function find(where,    low, high, middle)
 	total[file] += $1
 }
 
+function print_shares(    symbol)
+{
+	printf "%-44s %9s\n", "share of all instructions, in percent", ""
+	fflush()
+	for (symbol in all)
+		if (spent[symbol, 2] * 1000 > total[2])
+			printf "%-44s %9.1f\n", symbol,
+				spent[symbol, 2] * 100 / total[2] | "sort -k2,2 -g -r"
+}
+
 END {
+	if (file == 2) {
+		print_shares()
+		exit 0
+	}
 	for (i = 2; i <= 3; i++)
 		ios[i] = called["__x64_sys_pread64", i] + called["__x64_sys_pwrite64", i]
 	if (!ios[2] || !ios[3]) {

@@ -11,6 +11,24 @@ function has(key, device)
 	return (key, device) in raw
 }
 
+# What @device is compared with: of the same guest, where that has measured it.
+function reference_of(key, device, other,    own)
+{
+	own = part_of[key, device] SUBSEP key SUBSEP other
+	if (own in raw_in)
+		return raw_in[own]
+	return has(key, other) ? raw[key, other] : 0
+}
+
+# To linear; "" where one of the two was not measured.
+function ratio_of(key, device,    linear)
+{
+	if (!has(key, device))
+		return ""
+	linear = reference_of(key, device, "linear")
+	return linear ? raw[key, device] / linear : ""
+}
+
 # Nothing ("") where something it is made of was not measured.
 function value_of(key, device,    part, reference, each)
 {
@@ -19,16 +37,22 @@ function value_of(key, device,    part, reference, each)
 	if (kind[key] == "" || kind[key] == "value")
 		return raw[key, device]
 	split(kind[key], part, ":")
+	if (part[1] == "ratio")
+		return ratio_of(key, device)
 	if (part[1] == "step") {
-		if (!has(part[2], device) || !has(part[2], "linear") || !raw[part[2], "linear"])
+		reference = reference_of(part[2], device, "linear")
+		if (!has(part[2], device) || !reference)
 			return ""
 		each = (raw[key, device] - raw[part[2], device]) / part[3]
-		return each / raw[part[2], "linear"]
+		return each / reference
 	}
-	reference = part[1] == "of" ? part[2] : "linear"
-	if (!has(key, reference) || !raw[key, reference])
-		return ""
-	return raw[key, device] / raw[key, reference]
+	if (part[1] == "per") {
+		each = ratio_of(key, device)
+		reference = ratio_of(part[2], device)
+		return each == "" || !reference ? "" : each / reference
+	}
+	reference = reference_of(key, device, part[2])
+	return reference ? raw[key, device] / reference : ""
 }
 
 # The last digit that is shown counts: 1.052 is not 1.05.
@@ -76,10 +100,20 @@ FILENAME ~ /\/misses$/ {
 	next
 }
 
+FNR == 1 {
+	measured_by = FILENAME
+	sub(/.*\//, "", measured_by)
+	sub(/\.result$/, "", measured_by)
+}
+
 {
 	split($0, word, " ")
+	if (word[1] != "result")
+		next
 	key = word[2]
 	raw[key, word[3]] = word[4]
+	raw_in[measured_by, key, word[3]] = word[4]
+	part_of[key, word[3]] = measured_by
 	unit[key] = word[5]
 	if (!(key in words)) {
 		order[++count] = key

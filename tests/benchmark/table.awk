@@ -12,7 +12,21 @@ function number(text)
 function end_line()
 {
 	if (key != "")
-		printf "%-52.52s %9s %9s  %-12s %s\n", words, ours, goal, verdict, peers
+		printf "%-62.62s %9s %9s  %-12s %s\n", words, ours, goal, verdict, peers
+}
+
+# A text in lines of not too many columns.
+function print_wrapped(text,    count, word, line, i)
+{
+	count = split(text, word, " ")
+	for (i = 1; i <= count; i++) {
+		if (line != "" && length(line " " word[i]) > 94) {
+			print line
+			line = " "
+		}
+		line = line == "" ? word[i] : line " " word[i]
+	}
+	print line
 }
 
 BEGIN {
@@ -23,7 +37,7 @@ $1 != key {
 	end_line()
 	if ($2 != title) {
 		title = $2
-		printf "\n%s\n%-52s %9s %9s  %-12s %s\n", title, "", "ours", "goal", "reached",
+		printf "\n%s\n%-62s %9s %9s  %-12s %s\n", title, "", "ours", "goal", "reached",
 			"others"
 	}
 	key = $1
@@ -54,8 +68,11 @@ $4 == "cowstack" {
 
 END {
 	end_line()
-	for (i = 1; i <= miss_count; i++)
-		printf "%s%s: %s\n", i == 1 ? "\nKnown misses\n" : "", misses[i], reason[i]
+	for (i = 1; i <= miss_count; i++) {
+		if (i == 1)
+			print "\nKnown misses"
+		print_wrapped(" - " misses[i] ": " reason[i])
+	}
 	printf "\n%d reached, %d not, %d known misses, %d not measured\n", counted["yes"],
 		counted["no"], counted["known miss"], counted["not measured"]
 }

@@ -34,13 +34,31 @@ fill /dev/base
 make_linear linear /dev/ssd
 must dd if=/dev/zero of=/dev/ssd bs=1M count=160 oflag=direct
 for work in "$@"; do
-	do_work "$work" linear /dev/mapper/linear
+	[ "$work" = commit ] || do_work "$work" linear /dev/mapper/linear
 done
 remove_devices linear
+
+# The whole of a base of 512 MiB, whose chunks were written in random order.
+commit()
+{
+	make_ssd image 512 discard=0
+	fill /dev/image
+	make_stack volume store "$id" /dev/image
+	must stopwatch scatter /dev/mapper/volume 0 $((512 * MiB)) 65536
+	must sync /dev/mapper/volume
+	echo "mark commit cowstack" >/dev/ttyS1
+	must stopwatch job volume commit start
+	delete_stack volume store "$id"
+}
 
 make_store store /dev/ssd
 id=1
 for work in "$@"; do
+	if [ "$work" = commit ]; then
+		commit
+		id=$((id + 1))
+		continue
+	fi
 	if [[ $work == first-write* ]]; then
 		make_stack volume store $id /dev/wide
 	else

@@ -51,11 +51,46 @@ timed()
 {
 	local key value
 
+	[ -z "$waits" ] || begin_watch
 	took=()
 	while read -r key value; do
 		took[$key]=$value
 	done < <(stopwatch "$@")
 	[ "${#took[@]}" -gt 0 ] || fail "stopwatch $*"
+	[ -z "$waits" ] || end_watch "$*"
+}
+
+# --- who had the processor meanwhile (tests/benchmark/waits) ---
+
+watched=(sched/sched_switch workqueue/workqueue_execute_start workqueue/workqueue_execute_end)
+
+begin_watch()
+{
+	local event
+
+	echo mono >$tracing/trace_clock
+	echo 32768 >$tracing/buffer_size_kb
+	: >$tracing/trace
+	for event in "${watched[@]}"; do
+		echo 1 >$tracing/events/$event/enable
+	done
+}
+
+# end_watch TEXT: of each time whose begin and end stopwatch has told
+end_watch()
+{
+	local event key
+
+	for event in "${watched[@]}"; do
+		echo 0 >$tracing/events/$event/enable
+	done
+	for key in p99 worst stall; do
+		[ -n "${took[${key}_from]:-}" ] || continue
+		echo "waits $key of stopwatch $1: ${took[$key]} ns"
+		awk -f "$(command -v waits.awk)" -v from="${took[${key}_from]}" \
+			-v to="${took[${key}_to]}" $tracing/trace | sort -k2,2 -g -r
+	done
+	: >$tracing/trace
 }
 
 # ratio A B: A/B with three digits

@@ -9,11 +9,13 @@
 # by turns. The emulator's processors share those of the machine: a look at whether a lock
 # is in the way, nothing more.
 
+for_a_while=(--time_based --runtime=2)
+
 # throughput PATH JOBS OPTION…: $iops
 throughput()
 {
 	fio --name=x --direct=1 --norandommap --disk_util=0 --eta=never --ioengine=libaio --iodepth=32 \
-		--time_based --runtime=2 --group_reporting --output-format=json \
+		--group_reporting --output-format=json \
 		--output=/tmp/fio.json --filename="$1" --numjobs="$2" "${@:3}" || return
 	iops=$(awk -F '[:,]' '/"iops" :/ && $2 > most { most = $2 } END { print int(most) }' \
 		/tmp/fio.json)
@@ -27,6 +29,7 @@ take_turns()
 
 	for turn in 1 2 3; do
 		for device in linear cowstack; do
+			[ "$1" != first ] || renew $device
 			throughput "/dev/mapper/$device" "$2" "${@:3}" || {
 				fail "$1 $device"
 				continue
@@ -39,24 +42,40 @@ take_turns()
 	done
 }
 
+# renew DEVICE: over the wide base, and nothing is written yet
+renew()
+{
+	[ "$1" = cowstack ] || return 0
+	[ $volume = 1 ] || delete_stack cowstack store $volume
+	volume=$((volume + 1))
+	make_stack cowstack store $volume /dev/wide
+}
+
 look_at_processors()
 {
 	local jobs
 
 	processors=$1
-	make_ssd ssd 256 discard=0 submit_queues="$processors"
+	volume=1
+	make_ssd ssd 1024 discard=0 submit_queues="$processors"
 	make_ssd base 128 discard=0 submit_queues="$processors"
+	make_ssd wide 8192 discard=0 submit_queues="$processors" memory_backed=0
 	fill /dev/ssd
 	fill /dev/base
 	make_linear linear /dev/base
 	make_store store /dev/ssd
 	make_stack cowstack store 1 /dev/base
 	for jobs in 1 "$processors"; do
-		take_turns read-base "$jobs" --rw=randread --bs=4k
+		take_turns read-base "$jobs" --rw=randread --bs=4k "${for_a_while[@]}"
 	done
 	fill /dev/mapper/cowstack
 	for jobs in 1 "$processors"; do
-		take_turns rewrite "$jobs" --rw=randwrite --bs=4k
+		take_turns rewrite "$jobs" --rw=randwrite --bs=4k "${for_a_while[@]}"
+	done
+	delete_stack cowstack store 1
+	for jobs in 1 "$processors"; do
+		take_turns first "$jobs" --rw=randwrite --bs=4k --blockalign=64k \
+			--number_ios=$((8000 / jobs))
 	done
 	remove_devices linear cowstack store
 }

@@ -9,15 +9,19 @@
 
 set -u
 quick=
+waits=
 MiB=1048576
 
 # begin_part ARG…: a part's own arguments
 begin_part()
 {
-	if [ "${1:-}" = --quick ]; then
+	case ${1:-} in
+	--quick)
 		quick=yes
 		ios=2000
-	fi
+		;;
+	--waits) waits=yes ;;
+	esac
 	modprobe -a dm-mod dm-cowstack
 	modprobe null_blk nr_devices=0
 	part_failed=0
@@ -27,6 +31,7 @@ begin_part()
 
 end_part()
 {
+	echo "about kernel $(uname -r)"
 	exit "$part_failed"
 }
 
@@ -78,20 +83,22 @@ make_hdd()
 
 # --- counting requests ---
 
-# take_counts DISK: remembers what has come to it
+# take_counts DISK…: remembers what has come to each
+declare -A counts_before
 take_counts()
 {
-	counts_before=$(cat "/sys/block/$1/stat")
-	counts_disk=$1
+	local disk
+
+	for disk in "$@"; do
+		counts_before[$disk]=$(cat "/sys/block/$disk/stat")
+	done
 }
 
-# counts_since NAME: of the disk of take_counts: reads, read (sectors), writes, written,
-# discards, flushes
+# counts_since NAME DISK…: what has come to them since, of all: reads, read (sectors),
+# writes, written, discards, flushes
 counts_since()
 {
-	local before now i
-	read -r -a before <<<"$counts_before"
-	read -r -a now <<<"$(cat "/sys/block/$counts_disk/stat")"
+	local disk i sum=0 before now
 
 	case $1 in
 	reads) i=0 ;;
@@ -101,7 +108,12 @@ counts_since()
 	discards) i=11 ;;
 	flushes) i=15 ;;
 	esac
-	echo $((now[i] - before[i]))
+	for disk in "${@:2}"; do
+		read -r -a before <<<"${counts_before[$disk]}"
+		read -r -a now <<<"$(cat "/sys/block/$disk/stat")"
+		sum=$((sum + now[i] - before[i]))
+	done
+	echo $sum
 }
 
 # --- time, which is instructions: a nanosecond each ---
@@ -128,30 +140,44 @@ timed_ns()
 
 ios=4000
 
+# What it calibrates at its beginning is a hundred million instructions; with a clock that
+# it need not choose, once and not twice.
 run_fio()
 {
-	fio --name=x --direct=1 --randseed=7 --norandommap --disk_util=0 --eta=never \
-		--output=/tmp/fio.out "$@" && return
+	fio --clocksource=cpu --direct=1 --randseed=7 --norandommap --disk_util=0 --eta=never \
+		--output=/tmp/fio.out "$@" "${fio_jobs[@]:---name=x}" && return
 	cat /tmp/fio.out >&2
 	return 1
 }
 
 # fio_ns COUNT DEPTH PATH OPTION…: $ns is what one of COUNT I/Os takes with DEPTH in
 # flight: fio's mean latency, which has nothing of fio's own beginning and end, with that
-# of the fdatasync behind it if there is one.
+# of the fdatasync behind it if there is one. Of several depths ("1 32"), one behind the
+# other, a word for each. With writes_each of N: of N writes and one fdatasync.
+writes_each=1
 fio_ns()
 {
-	local engine=psync
+	local depth engine fio_jobs=()
 
-	[ "$2" = 1 ] || engine=libaio
-	run_fio --number_ios="$1" --iodepth="$2" --filename="$3" "${@:4}" \
-		--ioengine=$engine --output-format=json || return
-	ns=$(awk -v depth="$2" '
-		/"(read|write|sync|trim)" : \{/ { kind = $1 }
+	for depth in $2; do
+		engine=psync
+		[ "$depth" = 1 ] || engine=libaio
+		fio_jobs+=(--name="depth$depth" --stonewall --iodepth="$depth" --ioengine=$engine)
+	done
+	run_fio --number_ios="$1" --filename="$3" "${@:4}" --output-format=json || return
+	ns=$(awk -v depths="$2" -v writes="$writes_each" '
+		/"jobname" :/ { job++ }
+		/"(read|write|sync|trim)" : \{/ { times = $1 ~ /write/ ? writes : 1 }
 		/"lat_ns" : \{/ { inside = 1 }
-		inside && /"mean" :/ { sum += $3; inside = 0 }
-		END { printf "%.0f", sum / depth }' /tmp/fio.out)
-	[ "$ns" -gt 0 ]
+		inside && /"mean" :/ { sum[job] += $3 * times; inside = 0 }
+		END {
+			count = split(depths, depth, " ")
+			for (i = 1; i <= count; i++) {
+				if (!sum[i])
+					exit 1
+				printf("%s%.0f", i > 1 ? " " : "", sum[i] / depth[i])
+			}
+		}' /tmp/fio.out)
 }
 
 # results FIGURE…:DEVICE SUFFIX VALUE UNIT: the same measurement serves several figures
@@ -164,14 +190,19 @@ results()
 	done
 }
 
-# measure_at DEPTH "FIGURE…:DEVICE" COUNT PATH OPTION…
+# measure_at "DEPTH…" "FIGURE…:DEVICE" COUNT PATH OPTION…
 measure_at()
 {
-	if fio_ns "$3" "$1" "${@:4}"; then
-		results "$2" ".qd$1" "$ns" ns
-	else
+	local depth
+
+	fio_ns "$3" "$1" "${@:4}" || {
 		fail "$2 at depth $1"
-	fi
+		return
+	}
+	for depth in $1; do
+		results "$2" ".qd$depth" "${ns%% *}" ns
+		ns=${ns#* }
+	done
 }
 
 # measure_one "FIGURE…:DEVICE" COUNT PATH OPTION…: with one I/O in flight
@@ -183,8 +214,11 @@ measure_one()
 # measure "FIGURE…:DEVICE" COUNT PATH OPTION…: with 1 and with 32 I/Os in flight
 measure()
 {
-	measure_at 1 "$@"
-	[ -n "$quick" ] || measure_at 32 "$@"
+	if [ -n "$quick" ]; then
+		measure_at 1 "$@"
+	else
+		measure_at "1 32" "$@"
+	fi
 }
 
 # --- devices ---
@@ -283,6 +317,14 @@ make_cache()
 	must dd if=/dev/zero of="$3" bs=4k count=1 oflag=direct
 	must dmsetup create "$1" --table \
 		"0 $(sectors_of "$2") cache $3 $4 $2 128 1 writeback default 0"
+}
+
+# make_clone NAME SOURCE METADATA DESTINATION: that copies only what is written
+make_clone()
+{
+	must dd if=/dev/zero of="$3" bs=4k count=1 oflag=direct
+	must dmsetup create "$1" --table \
+		"0 $(sectors_of "$2") clone $3 $4 $2 128 1 no_hydration"
 }
 
 remove_devices()

@@ -19,6 +19,8 @@ declare -A shapes=(
 	[contiguous]="$((40 * MiB)) $((16 * MiB)) $((40 * MiB)) $MiB"
 	[64k-random]="$((32 * MiB)) $((32 * MiB)) $((32 * MiB)) 65536"
 	[4k-random]="$((32 * MiB)) $((32 * MiB)) $((32 * MiB)) 4096"
+	# What is the same whatever the length shows in the difference.
+	[64k-random-long]="$((96 * MiB)) $((32 * MiB)) $((96 * MiB)) 65536"
 	[half]="$((16 * MiB)) $((32 * MiB)) $((32 * MiB)) 65536 50"
 )
 
@@ -35,7 +37,7 @@ show()
 # ours BASE SHAPE
 ours()
 {
-	local words writes least backwards
+	local words writes least backwards sectors
 
 	read -r -a words <<<"${shapes[$2]}"
 	up "$1" $size
@@ -49,9 +51,10 @@ ours()
 	show "$2" "$1" cowstack "${words[0]}"
 	if [ "$1" = hdd ]; then
 		end_trace hdd
-		read -r writes least backwards _ < <(count_writes hdd)
+		read -r writes least backwards sectors < <(count_writes hdd)
 		result "commit-$2.requests" cowstack "$(ratio "$writes" "$least")" x
 		result "commit-$2.backwards" cowstack "$backwards" requests
+		result "commit-$2.written" cowstack "$(ratio $((sectors * 512)) "${words[0]}")" x
 	fi
 	down
 }
@@ -59,7 +62,7 @@ ours()
 # merge BASE SHAPE CHUNK-SECTORS
 merge()
 {
-	local words writes
+	local words
 
 	read -r -a words <<<"${shapes[$2]}"
 	must dd if=/dev/zero of=/dev/ssd bs=4k count=1 oflag=direct
@@ -138,6 +141,7 @@ done
 layers
 space
 if [ -z "$quick" ]; then
+	ours hdd 64k-random-long
 	for base in hdd sdd; do
 		merge $base contiguous 128
 		merge $base 64k-random 128

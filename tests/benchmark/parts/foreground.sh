@@ -5,6 +5,7 @@
 . measure.sh
 . jobs.sh
 begin_part "$@"
+[ -n "$quick" ] || modprobe dm-snapshot
 
 size=160
 place="$((128 * MiB)) $((32 * MiB))"	# where users write
@@ -25,26 +26,61 @@ what_there_is()
 
 # --- writes beside a commit ---
 
+# show_beside BASE DEVICE BYTES IDLE-NS: what the users had while BYTES went to the base;
+# to what one of their writes takes without a job
+show_beside()
+{
+	if [ "$1" = hdd ]; then
+		result foreground-hdd.p99 "$2" $((took[p99] / 1000)) us
+		result foreground-hdd.worst "$2" "$(ratio "${took[worst]}" 1000000)" ms
+	else
+		result foreground-ssd.throughput "$2" \
+			"$(ratio $(($4 * 100)) $((took[ns] / took[count])))" %
+	fi
+	[ "${took[left]}" -gt 0 ] || fail "$2 to $1: the writes ended before the job"
+	result "foreground-${1/sdd/ssd}.speed" "$2" "$(speed "$3" "${took[ns]}")" MiB/s
+}
+
 for base in hdd sdd; do
 	up $base $size
 	what_there_is
 	timed write /dev/mapper/v 20000 4 $place
-	idle_p99=${took[p99]}
 	idle=$((took[ns] / took[count]))
-	timed write /dev/mapper/v 400000 4 $place v commit start top 1
 	if [ $base = hdd ]; then
-		result foreground-hdd.p99 idle $((idle_p99 / 1000)) us
-		result foreground-hdd.p99 cowstack $((took[p99] / 1000)) us
-		result foreground-hdd.worst cowstack "$(ratio "${took[worst]}" 1000000)" ms
-		result foreground-hdd.speed beside "$(speed $((96 * MiB)) "${took[ns]}")" MiB/s
-	else
-		result foreground-ssd.throughput cowstack \
-			"$(ratio $((idle * 100)) $((took[ns] / took[count])))" %
-		result foreground-ssd.speed beside "$(speed $((96 * MiB)) "${took[ns]}")" MiB/s
+		result foreground-hdd.p99 idle $((took[p99] / 1000)) us
+		result foreground-hdd.worst idle "$(ratio "${took[worst]}" 1000000)" ms
 	fi
+	timed write /dev/mapper/v 600000 4 $place v commit start top 1
+	show_beside $base cowstack $((96 * MiB)) $idle
 	must wait_for_job v
 	down
 done
+
+# Where users write is merged last, as what was written last goes first.
+# merge_beside BASE BYTES
+merge_beside()
+{
+	local line="0 $((size * 2048)) snapshot%s /dev/$1 /dev/ssd P 128"
+
+	must dd if=/dev/zero of=/dev/ssd bs=4k count=1 oflag=direct
+	must dmsetup create snap --table "$(printf "$line" '')"
+	must stopwatch scatter /dev/mapper/snap $place 65536
+	timed write /dev/mapper/snap 20000 4 $place
+	idle=$((took[ns] / took[count]))
+	must stopwatch scatter /dev/mapper/snap 0 "$2" 65536
+	must dmsetup remove snap
+	must dmsetup create snap --notable
+	must dmsetup load snap --table "$(printf "$line" -merge)"
+	must dmsetup mknodes snap
+	timed write /dev/mapper/snap 600000 4 $place snap merge
+	show_beside "$1" snapshot-merge $(($2 + 32 * MiB)) $idle
+	must dmsetup remove snap
+}
+
+if [ -z "$quick$waits" ]; then
+	merge_beside hdd $((16 * MiB))
+	merge_beside sdd $((96 * MiB))
+fi
 
 # --- flushes beside other work of the store ---
 
@@ -83,6 +119,11 @@ remove_disk tib
 remove_disk ssd
 make_fast ssd 320 irqmode=2 completion_nsec=100000
 up sdd $size
+must stopwatch scatter /dev/mapper/v $place 65536
+must sync /dev/mapper/v
+steps=$(status_value st steps)
+must dmsetup message v 0 snapshot
+result snapshot.steps cowstack $(($(status_value st steps) - steps)) steps
 must stopwatch scatter /dev/mapper/v $place 65536
 must sync /dev/mapper/v
 timed snapshot /dev/mapper/v v $place 32

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # part: a look at contention on 2 processors: no figure
 # look: 2
-# guest: --memory 1536
+# guest: --memory 2048
 # not quick
 . measure.sh
 . look.sh

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # part: a look at contention on 4 processors: no figure
 # look: 4
-# guest: --memory 1536
+# guest: --memory 2048
 # not quick
 . measure.sh
 . look.sh

@@ -1,31 +1,55 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# part: what a write and a read cost by the volume's size, its layers, the store's stacks
+# part: what I/O costs by the volume's size, its layers, the stacks of its store
 # guest: --memory 2048 --add build/tests/stopwatch --add tests/benchmark/lib/jobs.sh
+# not quick
 . measure.sh
 . jobs.sh
 begin_part "$@"
 
 make_fast ssd 512
-make_fast base 64
 
-# cost FIGURE: what a rewrite at depth 1 of v1 takes, to what it took when this was last
-# asked with FIGURE ending in .1
+declare -A small
+# cost FIGURE COUNT: of v1, in the place that is set: reads of the base anywhere, first
+# writes, rewrites. The first COUNT of a FIGURE is what the others are compared with.
 cost()
 {
-	timed write /dev/mapper/v1 5000 1 0 $((32 * MiB))
-	if [[ $1 == *.1 ]]; then
-		least=${took[ns]}
-		result "$1" cowstack $((took[ns] / took[count])) ns
-	else
-		result "$1" cowstack "$(ratio "${took[ns]}" "$least")" x
-	fi
+	local work
+
+	for work in read first rewrite; do
+		case $work in
+		read) fio_ns 2000 1 /dev/mapper/v1 --rw=randread --bs=4k ;;
+		first)
+			fio_ns 600 1 /dev/mapper/v1 --rw=randwrite --bs=4k --blockalign=64k \
+				"--offset=$offset" --size=768m
+			;;
+		rewrite)
+			fio_ns 2000 1 /dev/mapper/v1 --rw=randwrite --bs=4k \
+				"--offset=$((offset + 768 * MiB))" --size=32m
+			;;
+		esac || {
+			fail "$1-$work.$2"
+			continue
+		}
+		if [ -z "${small[$1-$work]:-}" ]; then
+			small[$1-$work]=$ns
+		else
+			result "$1-$work.$2" small "${small[$1-$work]}" ns
+			result "$1-$work.$2" cowstack "$ns" ns
+		fi
+	done
 }
 
+# new_store SIZE: with the stack v1 of that many MiB over a base that large, whose last
+# GiB is the place
 new_store()
 {
 	must dmcommit format /dev/ssd --force --name st
 	must attach_store st /dev/ssd
+	make_disk base "$1" irqmode=0 submit_queues=1 memory_backed=0 discard=0 blocksize=4096
+	offset=$((($1 - 1024) * MiB))
+	new_stack 1 $(($1 * 2048))
+	write_place
 }
 
 # new_stack ID SECTORS
@@ -35,40 +59,45 @@ new_stack()
 	must dmsetup create "v$1" --table "$(stack_line "$1" "$2" /dev/base st read_only_base 1)"
 }
 
-for gib in 1 1024 16384; do
-	new_store
-	new_stack 1 $((gib << 21))
-	must stopwatch scatter /dev/mapper/v1 0 $((32 * MiB)) 65536
+# write_place: what will be rewritten, in the top layer
+write_place()
+{
+	must stopwatch scatter /dev/mapper/v1 $((offset + 768 * MiB)) $((32 * MiB)) 65536
 	must sync /dev/mapper/v1
-	cost scale-size.$gib
+}
+
+end_store()
+{
 	must dmsetup remove v1
 	must dmsetup remove st
+	remove_disk base
+}
+
+for gib in 1 1024 16384; do
+	new_store $((gib << 10))
+	cost scale-size $gib
+	end_store
 done
 
-new_store
-new_stack 1 $((64 * 2048))
-for depth in 1 64; do
-	while [ "$(dmsetup message v1 0 layers | wc -l)" -lt $depth ]; do
-		must dmsetup message v1 0 snapshot
-	done
-	must stopwatch scatter /dev/mapper/v1 0 $((32 * MiB)) 65536
-	must sync /dev/mapper/v1
-	cost scale-layers.$depth
+new_store 1024
+cost scale-layers 1
+for ((i = 1; i < 64; i++)); do
+	must dmsetup message v1 0 snapshot
 done
-must dmsetup remove v1
-must dmsetup remove st
+write_place
+cost scale-layers 64
+end_store
 
-new_store
-new_stack 1 $((64 * 2048))
-must stopwatch scatter /dev/mapper/v1 0 $((32 * MiB)) 65536
-must sync /dev/mapper/v1
-cost scale-stacks.1
+new_store 1024
+cost scale-stacks 1
 for ((i = 2; i <= 256; i++)); do
 	new_stack $i $((64 * 2048))
 done
-cost scale-stacks.256
-for ((i = 1; i <= 256; i++)); do
+must dmsetup message v1 0 snapshot
+write_place
+cost scale-stacks 256
+for ((i = 2; i <= 256; i++)); do
 	must dmsetup remove v$i
 done
-must dmsetup remove st
+end_store
 end_part

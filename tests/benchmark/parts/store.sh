@@ -19,28 +19,37 @@ remove_disk ssd
 
 # --- 64 volumes with fdatasync at once ---
 
-make_fast ssd 512 irqmode=2 completion_nsec=100000
+# share FIGURE NSEC: on a disk that takes so long for a request
+share()
+{
+	local steps flushes i devices=()
+
+	make_fast ssd 512 irqmode=2 completion_nsec="$2"
+	must dmcommit format /dev/ssd --name st
+	must attach_store st /dev/ssd
+	for ((i = 1; i <= 64; i++)); do
+		must dmsetup message st 0 create_volume $i $((16 * 2048)) v$i
+		must dmsetup create v$i --table \
+			"$(stack_line $i $((16 * 2048)) /dev/base st read_only_base 1)"
+		devices+=(/dev/mapper/v$i)
+	done
+	steps=$(status_value st steps)
+	flushes=$(status_value st flushes_served)
+	timed share 40 0 $((16 * MiB)) "${devices[@]}"
+	steps=$(($(status_value st steps) - steps))
+	flushes=$(($(status_value st flushes_served) - flushes))
+	result "$1.flushes" cowstack "$(ratio $flushes $steps)" flushes/step
+	result "$1.busy" cowstack "$((took[busy] * 100 / took[ns]))" %
+	for ((i = 1; i <= 64; i++)); do
+		must dmsetup remove v$i
+	done
+	must dmsetup remove st
+	remove_disk ssd
+}
+
 make_fast base 16
-must dmcommit format /dev/ssd --name st
-must attach_store st /dev/ssd
-devices=()
-for ((i = 1; i <= 64; i++)); do
-	must dmsetup message st 0 create_volume $i $((16 * 2048)) v$i
-	must dmsetup create v$i --table \
-		"$(stack_line $i $((16 * 2048)) /dev/base st read_only_base 1)"
-	devices+=(/dev/mapper/v$i)
-done
-steps=$(status_value st steps)
-flushes=$(status_value st flushes_served)
-timed share 40 0 $((16 * MiB)) "${devices[@]}"
-steps=$(($(status_value st steps) - steps))
-flushes=$(($(status_value st flushes_served) - flushes))
-result share-64.flushes cowstack "$(ratio $flushes $steps)" flushes/step
-for ((i = 1; i <= 64; i++)); do
-	must dmsetup remove v$i
-done
-must dmsetup remove st
-remove_disk ssd
+share share-64 100000
+[ -n "$quick" ] || share share-64-slow 1000000
 
 # --- memory ---
 
@@ -64,8 +73,97 @@ result memory.gib cowstack \
 must dmsetup remove v
 must dmsetup remove st
 
+# --- memory by what the machine has less of: ours again, by regions, and peers ---
+
+# free_kib: what is free, caches aside, once nothing more comes back
+free_kib()
+{
+	local i free last=0
+
+	for ((i = 0; i < 10; i++)); do
+		sync
+		echo 3 >/proc/sys/vm/drop_caches
+		sleep 1
+		free=$(awk '/^MemFree:/ { print $2 }' /proc/meminfo)
+		[ $((free - last)) -gt 32 ] || break
+		last=$free
+	done
+	echo "$free"
+}
+
+# begin_free, show_free FIGURE DEVICE TIMES: what is less free since, times TIMES
+begin_free()
+{
+	free_before=$(free_kib)
+}
+
+show_free()
+{
+	result "$1" "$2" "$(ratio $(((free_before - $(free_kib)) * $3)) 1024)" MiB
+}
+
+# Disks that keep nothing, so that what they hold does not count; a store has to be kept,
+# on a disk that has all its pages already.
+measure_free()
+{
+	local size
+
+	remove_disk ssd
+	make_fast ssd 640
+	warm ssd 640
+	make_disk plain 1024 irqmode=0 memory_backed=0 discard=0 blocksize=4096
+	make_disk cow 320 irqmode=0 memory_backed=0 discard=0 blocksize=4096
+	must dmcommit format /dev/ssd --force --name st
+	must attach_store st /dev/ssd
+	must dmsetup message st 0 create_volume 1 $huge v
+	must dmsetup create v --table "$(stack_line 1 $huge /dev/plain st)"
+	begin_free
+	must run_fio --filename=/dev/mapper/v --ioengine=psync --bs=4k --rw=write:32764k \
+		--number_ios=2048
+	free_now=$(free_kib)
+	result memory-free.region cowstack \
+		"$(ratio $((free_before - free_now)) 2048)" KiB
+	must dmsetup remove v
+	must dmsetup remove st
+	modprobe -a dm-snapshot dm-writecache
+	for size in 4 64; do
+		begin_free
+		must dmsetup create peer --table \
+			"0 $((256 * 2048)) snapshot /dev/plain /dev/cow P $((size * 2))"
+		must dd if=/dev/zero of=/dev/mapper/peer bs=1M count=256 oflag=direct
+		show_free memory.gib snapshot-${size}k 4
+		must dmsetup remove peer
+	done
+	# Its memory is there from the beginning, for as much as the cache can hold.
+	must dd if=/dev/zero of=/dev/ssd bs=4k count=1 oflag=direct
+	begin_free
+	must dmsetup create peer --table \
+		"0 $((1024 * 2048)) writecache s /dev/plain /dev/ssd 4096 0"
+	show_free memory.gib writecache "8 / 5"
+	must dmsetup remove peer
+	remove_disk plain
+	remove_disk cow
+}
+
+if [ -z "$quick" ]; then
+	measure_free
+	remove_disk ssd
+	make_fast ssd 4096
+fi
+
 # --- load of 16 million words ---
 
+# load FIGURE: the store comes up; its reads are in /tmp/requests
+load()
+{
+	begin_trace
+	timed run dmsetup create st --table "0 $(sectors_of /dev/ssd) cowstore /dev/ssd"
+	[ "${took[status]}" = 0 ] || fail "the store does not come up"
+	end_trace ssd
+	result "$1.cpu" cowstack "$(ratio "${took[busy]}" 1000000000)" s
+}
+
+# Over a base as large as that, so that each chunk that is discarded is a word.
 tib=$((1 << 31))
 [ -z "$quick" ] || tib=$((1 << 27))
 must dmcommit format /dev/ssd --force --name st
@@ -79,17 +177,38 @@ must blkdiscard /dev/mapper/v
 must sync /dev/mapper/v
 must dmsetup remove v
 must dmsetup remove st
-pages=$((tib / 128 / 512))
-take_counts ssd
-begin_trace
-timed run dmsetup create st --table "0 $(sectors_of /dev/ssd) cowstore /dev/ssd"
-end_trace ssd
-result load.cpu cowstack "$(ratio "${took[busy]}" 1000000000)" s
-result load.pages cowstack "$(awk -v pages=$pages '
-	$1 == "ssd" && $2 ~ /R/ { n += $4 }
-	END { printf "%.2f", n / 8 / pages }' /tmp/requests)" x
-result load.requests cowstack "$(awk -v pages=$pages '
-	$1 == "ssd" && $2 ~ /R/ { n++ }
-	END { printf "%.1f", pages / n }' /tmp/requests)" pages/request
+load load
+
+# A ring that is half used makes a checkpoint, which writes the pages to their homes.
+must dmsetup message st 0 create_volume 2 $((64 * 2048)) w
+must dmsetup create w --table "$(stack_line 2 $((64 * 2048)) /dev/base st)"
+timed sync /dev/mapper/w $(($(status_value st journal_blocks) * 3 / 4)) 0 $((64 * MiB))
+must dmsetup remove w
+must dmsetup message st 0 delete_volume 2
+for ((i = 0; i < 30; i++)); do
+	[ "$(status_value st checkpoints)" = 0 ] || break
+	sleep 1
+done
+[ $i -lt 30 ] || fail "no checkpoint was made"
+mapped=$(status_value st map_pages)
+ring_end=$(((32 + $(status_value st journal_blocks)) * 8))
+must dmsetup remove st
+load load-pages
+result load-pages.mapped cowstack "$(ratio $((mapped * 512)) 1000000)" M
+# What lies behind the ring: pages, and the index that leads to them.
+read -r blocks reads again < <(awk -v ring_end=$ring_end '
+	$1 == "ssd" && $2 ~ /R/ && $3 >= ring_end {
+		reads++
+		for (i = 0; i < $4; i += 8) {
+			blocks++
+			if (seen[$3 + i]++)
+				again++
+		}
+	}
+	END { print blocks + 0, reads + 0, again + 0 }' /tmp/requests)
+[ "$blocks" -ge "$mapped" ] || fail "$blocks blocks read of $mapped pages"
+result load-pages.times cowstack "$(ratio "$blocks" "$mapped")" x
+result load-pages.again cowstack "$again" blocks
+result load-pages.each cowstack "$(ratio "$blocks" "$reads")" pages/read
 must dmsetup remove st
 end_part

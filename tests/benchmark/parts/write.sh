@@ -27,6 +27,11 @@ measure first-write:linear $firsts /dev/mapper/linear "${first[@]}"
 remove_devices linear
 make_linear linear /dev/cached
 measure_one "first-write-sync:linear" $firsts /dev/mapper/linear "${first[@]}" --fdatasync=1
+# The two blocks that have to be at the disk for it, and the flush, from a program.
+writes_each=2
+measure_one "first-write-sync:two-blocks" $((firsts * 2)) /dev/mapper/linear "${first[@]}" \
+	--fdatasync=2
+writes_each=1
 must dd if=/dev/zero of=/dev/cached bs=1M count=16 oflag=direct conv=fsync
 measure_one "rewrite-sync:linear" $firsts /dev/mapper/linear "${write[@]}" --size=16m --fdatasync=1
 remove_devices linear

@@ -12,15 +12,17 @@
  *   run COMMAND WORD…		a program until it ends: "ns", "busy", "status"
  *   write DEVICE COUNT DEPTH OFFSET BYTES [NAME WORD…]
  *	random writes of 4 KiB, each place at most once in turn, and each result: "count",
- *	"ns", "p50", "p99", "worst". With NAME: sends it the message first, stops
- *	when its job stands; "left" says how many were then still to do
+ *	"ns", "p50", "p99", "worst"; for the last two also when they began and ended
+ *	("p99_from", "p99_to" …; CLOCK_MONOTONIC). With NAME: sends it the message first,
+ *	stops when its job stands; "left" says how many were then still to do. The word
+ *	"merge" is no message: NAME, a snapshot-merge, is resumed, until nothing is left
  *   sync DEVICE COUNT OFFSET BYTES [NAME WORD…]
  *	the same, one at a time, each with fdatasync: the times are those of both
  *   share COUNT OFFSET BYTES DEVICE…
  *	one thread for each device, COUNT times a write and fdatasync: "ns"
  *   snapshot DEVICE NAME OFFSET BYTES DEPTH
  *	a snapshot under writes: "message", "in_flight" (the slowest write under way when
- *	it was sent), "stall" (the slowest that began before it returned)
+ *	it was sent), "stall" (the slowest that began before it returned), with its times
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -212,13 +214,37 @@ static bool is_running(const char *status)
 	return strstr(status, " running ") || strstr(status, " queued ");
 }
 
-static bool job_stands(const char *name)
+/* Of a snapshot-merge: is there nothing left but its own metadata? */
+static bool is_merged(const char *name, const char *status)
+{
+	unsigned long long held, all, metadata;
+
+	if (sscanf(status, "%llu/%llu %llu", &held, &all, &metadata) != 3)
+		errx(2, "%s: %s", name, status);
+	return held == metadata;
+}
+
+static bool is_merge(const char *word)
+{
+	return !strcmp(word, "merge");
+}
+
+/* Begins what @words say, see the head. */
+static void begin_job(const char *name, char **words)
+{
+	if (is_merge(*words))
+		resume(name);
+	else
+		send_message(name, words);
+}
+
+static bool job_stands(const char *name, const char *word)
 {
 	char status[1024];
 	uint32_t event;
 
 	read_status(name, status, sizeof(status), &event);
-	return !is_running(status);
+	return is_merge(word) ? is_merged(name, status) : !is_running(status);
 }
 
 /* --- commands that time one thing --- */
@@ -268,20 +294,10 @@ static int time_job(char **words)
 /* Nobody says when a merge has ended: one looks. */
 static int time_merge(char **words)
 {
-	unsigned long long held, all, metadata;
-	char status[1024];
-	uint32_t event;
-
 	begin_time();
 	resume(words[0]);
-	for (;;) {
-		read_status(words[0], status, sizeof(status), &event);
-		if (sscanf(status, "%llu/%llu %llu", &held, &all, &metadata) != 3)
-			errx(2, "%s: %s", words[0], status);
-		if (held == metadata)
-			break;
+	while (!job_stands(words[0], "merge"))
 		sleep_ns(1000000);
-	}
 	end_time();
 	return 0;
 }
@@ -324,23 +340,50 @@ static int scatter(int count, char **words)
 	return 0;
 }
 
-static int compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+struct span {
+	uint64_t ns, from;
+};
 
-	return x < y ? -1 : x > y;
+struct times {
+	struct span *spans;
+	uint64_t count;
+};
+
+static void note_time(void *argument, uint64_t from, uint64_t to)
+{
+	struct times *t = argument;
+
+	t->spans[t->count++] = (struct span){ .ns = to - from, .from = from };
 }
 
-static void print_times(uint64_t *times, uint64_t count, uint64_t ns)
+static int compare(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+
+	return x->ns < y->ns ? -1 : x->ns > y->ns;
+}
+
+static void print_span(const char *key, const struct span *span)
+{
+	char text[32];
+
+	print(key, span->ns);
+	snprintf(text, sizeof(text), "%s_from", key);
+	print(text, span->from);
+	snprintf(text, sizeof(text), "%s_to", key);
+	print(text, span->from + span->ns);
+}
+
+static void print_times(struct times *t, uint64_t count, uint64_t ns)
 {
 	print("count", count);
 	print("ns", ns);
 	if (!count)
 		return;
-	qsort(times, count, sizeof(*times), compare);
-	print("p50", times[count / 2]);
-	print("p99", times[count - 1 - count / 100]);
-	print("worst", times[count - 1]);
+	qsort(t->spans, count, sizeof(*t->spans), compare);
+	print("p50", t->spans[count / 2].ns);
+	print_span("p99", &t->spans[count - 1 - count / 100]);
+	print_span("worst", &t->spans[count - 1]);
 }
 
 /* Random writes, as many at once as it is deep. */
@@ -412,42 +455,31 @@ static void reap(struct load *l,
 	}
 }
 
-struct times {
-	uint64_t *ns;
-	uint64_t count;
-};
-
-static void note_time(void *argument, uint64_t from, uint64_t to)
-{
-	struct times *t = argument;
-
-	t->ns[t->count++] = to - from;
-}
-
 /* Has the job ended?  Asked every now and then. */
-static bool is_over(const char *name, uint64_t *looked)
+static bool is_over(const char *name, char **words, uint64_t *looked)
 {
 	if (!name || now_ns() - *looked < LOOK_NS)
 		return false;
 	*looked = now_ns();
-	return job_stands(name);
+	return job_stands(name, *words);
 }
 
 static int time_writes(int words_count, char **words)
 {
 	uint64_t count = strtoull(words[1], NULL, 0);
 	const char *name = words_count > 5 ? words[5] : NULL;
-	struct times t = { .ns = malloc((count + MOST_DEPTH) * sizeof(uint64_t)) };
+	struct times t = { .spans = malloc((count + MOST_DEPTH) *
+					   sizeof(struct span)) };
 	uint64_t start, looked;
 	static struct load l;
 
 	open_load(&l, words[0], strtoul(words[2], NULL, 0),
 		  strtoull(words[3], NULL, 0), strtoull(words[4], NULL, 0));
 	if (name)
-		send_message(name, words + 6);
+		begin_job(name, words + 6);
 	start = now_ns();
 	looked = start;
-	while (t.count < count && !is_over(name, &looked)) {
+	while (t.count < count && !is_over(name, words + 6, &looked)) {
 		while (l.free_count)
 			submit(&l);
 		reap(&l, note_time, &t);
@@ -455,7 +487,7 @@ static int time_writes(int words_count, char **words)
 	start = now_ns() - start;
 	while (l.free_count < l.depth)
 		reap(&l, note_time, &t);
-	print_times(t.ns, t.count < count ? t.count : count, start);
+	print_times(&t, t.count < count ? t.count : count, start);
 	print("left", t.count < count ? count - t.count : 0);
 	return 0;
 }
@@ -466,17 +498,17 @@ static int time_syncs(int words_count, char **words)
 	uint64_t offset = strtoull(words[2], NULL, 0);
 	uint64_t places = strtoull(words[3], NULL, 0) / BLOCK;
 	const char *name = words_count > 4 ? words[4] : NULL;
-	struct times t = { .ns = malloc(count * sizeof(uint64_t)) };
+	struct times t = { .spans = malloc(count * sizeof(struct span)) };
 	uint64_t *order = shuffled(places, 3);
 	char *buffer = new_buffer(BLOCK);
 	int fd = open_device(words[0]);
 	uint64_t start, from, looked;
 
 	if (name)
-		send_message(name, words + 5);
+		begin_job(name, words + 5);
 	start = now_ns();
 	looked = start;
-	while (t.count < count && !is_over(name, &looked)) {
+	while (t.count < count && !is_over(name, words + 5, &looked)) {
 		from = now_ns();
 		if (pwrite(fd, buffer, BLOCK, offset +
 			   order[t.count % places] * BLOCK) != BLOCK ||
@@ -484,7 +516,7 @@ static int time_syncs(int words_count, char **words)
 			err(2, "%s", words[0]);
 		note_time(&t, from, now_ns());
 	}
-	print_times(t.ns, t.count, now_ns() - start);
+	print_times(&t, t.count, now_ns() - start);
 	print("left", count - t.count);
 	return 0;
 }
@@ -541,7 +573,8 @@ static int share(int words_count, char **words)
 struct snapshot {
 	char *name;
 	uint64_t sent, returned;	/* ns; 0: not yet */
-	uint64_t in_flight, stall;
+	uint64_t in_flight;
+	struct span stall;
 };
 
 static void *take_snapshot(void *argument)
@@ -568,8 +601,8 @@ static void note_stall(void *argument, uint64_t from, uint64_t to)
 		if (to - from > s->in_flight)
 			s->in_flight = to - from;
 	} else if (!returned || from < returned) {
-		if (to - from > s->stall)
-			s->stall = to - from;
+		if (to - from > s->stall.ns)
+			s->stall = (struct span){ .ns = to - from, .from = from };
 	}
 }
 
@@ -601,7 +634,7 @@ static int time_snapshot(char **words)
 	pthread_join(thread, NULL);
 	print("message", s.returned - s.sent);
 	print("in_flight", s.in_flight);
-	print("stall", s.stall);
+	print_span("stall", &s.stall);
 	return 0;
 }
 
