@@ -67,6 +67,15 @@ check "the base alone is the volume" cmp /dev/base /dev/mapper/v
 fill 300 300 >/tmp/queued &
 writer=$!
 is "$(wait_for_value st parked 1)" 1 "a write waits again"
+# One that has to flush waits for the write; who is killed while it does leaves all as it was.
+dmsetup suspend v &
+suspend=$!
+sleep 0.5
+check "a flushing suspend waits for it" kill -0 $suspend
+kill $suspend
+wait $suspend 2>/dev/null
+is "$(dmsetup info -c --noheadings -o suspended v)" Active "one that is killed suspends nothing"
+check "a read goes on" dd if=/dev/mapper/v of=/dev/null bs=64K count=1 iflag=direct
 check "a stack suspends without flushing while it does" dmsetup suspend --noflush v
 check "and resumes" dmsetup resume v
 dmsetup suspend st
