@@ -22,23 +22,31 @@ static int write_run(struct store *store, mblock_t first, const void *buffer,
 			(void *)buffer, blocks * COWSTACK_BLOCK_SIZE);
 }
 
-static int take_images(struct store *store, struct batch *batch)
+/* One at a time under the lock, for which users' steps wait. */
+static int take_image(struct store *store, struct batch *batch)
 {
-	u8 *image = store->checkpoint_buffer;
-	int r = 1;
+	u8 *image = store->checkpoint_buffer +
+		    batch->count * COWSTACK_BLOCK_SIZE;
+	int r;
 
 	mutex_lock(&store->metadata_lock);
-	batch->count = 0;
-	while (batch->count < BATCH_BLOCKS) {
-		r = cowstack_checkpoint_next_page(&store->metadata,
-						  &store->checkpoint, image,
-						  &batch->block[batch->count]);
-		if (r <= 0)
-			break;
-		image += COWSTACK_BLOCK_SIZE;
-		batch->count++;
-	}
+	r = cowstack_checkpoint_next_page(&store->metadata, &store->checkpoint,
+					  image, &batch->block[batch->count]);
 	mutex_unlock(&store->metadata_lock);
+	if (r > 0)
+		batch->count++;
+	return r;
+}
+
+static int take_images(struct store *store, struct batch *batch)
+{
+	int r = 1;
+
+	batch->count = 0;
+	while (r > 0 && batch->count < BATCH_BLOCKS) {
+		r = take_image(store, batch);
+		cond_resched();
+	}
 	return r < 0 ? r : 0;
 }
 
