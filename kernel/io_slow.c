@@ -3,7 +3,11 @@
  * The work that map() cannot do: completing a partial sixteenth from what lies
  * below, discards, write-zeroes.
  */
+#include "pace.h"
 #include "stack.h"
+
+/* Whole chunks that a discard takes as one piece: the smallest are many. */
+enum { MOST_CHUNKS = 32 };
 
 /* --- pieces --- */
 
@@ -298,6 +302,17 @@ static int zero_region(struct cowstack_io *io, u64 sector, u64 end)
 	return error;
 }
 
+/* The end of what is taken as one, from @sector on: of one region, and not long. */
+static u64 piece_end(struct stack *stack, u64 sector, u64 end)
+{
+	const struct cowstack_geometry *g = store_geometry(stack->store);
+	u64 chunk = sector >> g->chunk_shift;
+	u64 most = min(chunk + MOST_CHUNKS,
+		       range_lock_region_end(&stack->ranges, chunk));
+
+	return min(end, most << g->chunk_shift);
+}
+
 /*
  * A discard makes whole chunks zero and leaves the edges as they are; it is
  * advice, so one that finds no room is done all the same.  Write-zeroes are
@@ -312,23 +327,26 @@ void io_zero_range(struct cowstack_io *io)
 	struct bio *bio = io_bio(io);
 	u64 sector = bio->bi_iter.bi_sector;
 	u64 end = sector + bio_sectors(bio);
+	struct pace pace;
 	int error = 0;
 
+	pace_begin(&pace);
 	while (sector < end && !error) {
-		u64 chunk = sector >> g->chunk_shift;
-		u64 stop = min(end, range_lock_region_end(&stack->ranges, chunk)
-					    << g->chunk_shift);
+		u64 stop = piece_end(stack, sector, end);
 		struct zero_lock zl;
 
 		error = enter_all(io);
 		if (error)
 			break;
-		lock_chunks(stack, &zl, chunk, (stop - 1) >> g->chunk_shift);
+		lock_chunks(stack, &zl, sector >> g->chunk_shift,
+			    (stop - 1) >> g->chunk_shift);
 		error = zero_region(io, sector, stop);
 		range_lock_release(&stack->ranges, &zl.lock);
 		io_leave(io);
 		sector = stop;
 		cond_resched();
+		if (sector < end && !READ_ONCE(stack->hurried))
+			pace_give_way(store, &pace);
 	}
 	if (error == -ENOSPC && bio_op(bio) == REQ_OP_DISCARD)
 		error = 0;

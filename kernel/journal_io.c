@@ -291,6 +291,7 @@ void journal_wait(struct store *store, struct step_waiter *waiter)
 	unsigned long flags;
 	bool failed;
 
+	WRITE_ONCE(store->asked_at, jiffies);
 	spin_lock_irqsave(&store->step_lock, flags);
 	failed = READ_ONCE(store->mode) == STORE_FAIL;
 	if (!failed) {
@@ -474,6 +475,7 @@ int journal_init(struct store *store)
 	INIT_WORK(&store->step_work, step_work_fn);
 	INIT_DELAYED_WORK(&store->step_timer, step_timer_fn);
 	store->step_stopped = true;
+	store->asked_at = jiffies - HZ;
 	store->journal_wq = alloc_workqueue("cowstack_journal",
 					    WQ_MEM_RECLAIM | WQ_HIGHPRI |
 					    WQ_PERCPU, 2);

@@ -9,6 +9,7 @@
  * all.  Only then is the chunk discarded, and only after that is it free.
  */
 #include "core/fault.h"
+#include "pace.h"
 #include "store.h"
 
 enum {
@@ -17,7 +18,7 @@ enum {
 };
 
 /* Frees some of what gone layers hold; is there more? */
-static bool free_zombies(struct store *store)
+static bool free_zombies(struct store *store, struct pace *pace)
 {
 	unsigned int parts;
 	bool more = true;
@@ -27,6 +28,7 @@ static bool free_zombies(struct store *store)
 		more = cowstack_zombies_free_chunks(&store->metadata);
 		mutex_unlock(&store->metadata_lock);
 		cond_resched();
+		pace_give_way(store, pace);
 	}
 	/* A step that finds nothing to do considers a checkpoint. */
 	if (!more && (parts > 1 || store->freeing_zombies))
@@ -55,7 +57,8 @@ static u64 discard_step(struct store *store)
 }
 
 /* Users' I/O waits behind a discard, on the device and for the processor. */
-static void discard_run(struct store *store, const struct chunk_run *run)
+static void discard_run(struct store *store, const struct chunk_run *run,
+			struct pace *pace)
 {
 	const struct cowstack_geometry *g = store_geometry(store);
 	u64 sector = cowstack_chunk_sector(g, run->first);
@@ -75,25 +78,30 @@ static void discard_run(struct store *store, const struct chunk_run *run)
 						     next - sector, GFP_NOIO);
 		sector = next;
 		cond_resched();
+		pace_give_way(store, pace);
 	}
 	if (!error)
 		atomic64_add(run->count, &store->discarded);
 }
 
-static void discard_runs(struct store *store, const struct list_head *runs)
+static void discard_runs(struct store *store, const struct list_head *runs,
+			 struct pace *pace)
 {
 	const struct chunk_run *run;
 
 	list_for_each_entry(run, runs, list)
-		discard_run(store, run);
+		discard_run(store, run, pace);
 }
 
 static void reclaim_work_fn(struct work_struct *work)
 {
 	struct store *store = container_of(work, struct store, reclaim_work);
 	LIST_HEAD(runs);
-	bool more = free_zombies(store);
+	struct pace pace;
+	bool more;
 
+	pace_begin(&pace);
+	more = free_zombies(store, &pace);
 	cowstack_allocator_take_durable(&store->metadata.allocator, &runs);
 	if (list_empty(&runs)) {
 		if (more)
@@ -101,7 +109,7 @@ static void reclaim_work_fn(struct work_struct *work)
 		return;
 	}
 	drain(store);
-	discard_runs(store, &runs);
+	discard_runs(store, &runs, &pace);
 	cowstack_allocator_release(&store->metadata.allocator, &runs);
 	defer_admit_parked(store);
 	reclaim_kick(store);

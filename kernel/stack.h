@@ -26,6 +26,7 @@ struct stack {
 	struct dm_table *newest;	/* the table that was built last */
 	bool suspended;			/* message_mutex */
 	bool pushing_back;		/* a noflush suspend: nothing is parked */
+	bool hurried;			/* a suspend waits for all bios */
 
 	/*
 	 * Set at resume, while no bio is in flight; NULL without a live table.

@@ -355,6 +355,7 @@ static void stack_presuspend(struct dm_target *ti)
 {
 	struct stack_table *table = ti->private;
 
+	WRITE_ONCE(table->stack->hurried, true);
 	if (dm_noflush_suspending(ti)) {
 		WRITE_ONCE(table->stack->pushing_back, true);
 		defer_push_back(table->stack);
@@ -366,6 +367,7 @@ static void stack_presuspend_undo(struct dm_target *ti)
 	struct stack_table *table = ti->private;
 
 	WRITE_ONCE(table->stack->pushing_back, false);
+	WRITE_ONCE(table->stack->hurried, false);
 }
 
 /* False: it is not the live table, or has been here before. */
@@ -566,6 +568,7 @@ static void stack_resume(struct dm_target *ti)
 	unsigned int noio;
 
 	WRITE_ONCE(stack->pushing_back, false);
+	WRITE_ONCE(stack->hurried, false);
 	/* dm still holds bios back: memory must not wait for any of them. */
 	noio = memalloc_noio_save();
 	mutex_lock(&stack->store->message_mutex);

@@ -23,7 +23,7 @@
  *   discard     users' discards and write-zeroes
  *   reclaim     chunks on their way to be free: drain, discard
  *
- * and a thread per running job (commit.c).
+ * and a thread per running job (commit.c).  Discard and reclaim give way (pace.h).
  */
 #ifndef COWSTACK_STORE_H
 #define COWSTACK_STORE_H
@@ -124,6 +124,10 @@ struct store {
 	unsigned long room_made_at;	/* jiffies */
 	struct delayed_work postponed_timer;
 	mempool_t piece_buffers;
+
+	/* pace.c */
+	atomic_t resting;		/* threads */
+	unsigned long asked_at;		/* jiffies: a user, for a step */
 
 	/* reclaim.c */
 	struct workqueue_struct *reclaim_wq;

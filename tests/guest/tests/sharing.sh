@@ -3,7 +3,7 @@
 # guest: --memory 1024 --cpus 2 --timeout 300 --add tests/crash/build/direct_io
 # Several volumes share the store's durable steps: what is flushed while a step is under way
 # is flushed by the next one, whosever it is. And a flush that finds nothing changed writes
-# nothing.
+# nothing. What gives way to others ends all the same.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 
@@ -163,6 +163,30 @@ is "$(direct_io /dev/mapper/v1 ssd -- s = w:0:4096 s = | tail -n 1)" \
 direct_io /dev/mapper/v1 -- w:$(((mebibytes - 1) << 20)):4096
 is "$(direct_io /dev/mapper/v2 ssd -- s = s = | tail -n 1)" "$plain" \
 	"behind a flush of another volume, which made all durable, it is too"
+
+# --- discards, and what brings chunks back, give way, and end all the same ---
+wide=$((16 << 21))		# 16 GiB, 262144 words
+make_disk wide $((16 << 10)) irqmode=0 memory_backed=0 discard=0
+dmsetup message st 0 create_volume 20 $wide wide
+dmsetup create wide --table "$(stack_line 20 $wide /dev/wide st read_only_base 1)"
+hogs=()
+for ((i = 0; i < 4; i++)); do
+	while :; do :; done &
+	hogs+=($!)
+done
+next=$((next - syncs))
+start_writers 4 1 old_words
+check "a discard of 16 GiB ends while others want both processors" \
+	timeout 300 blkdiscard /dev/mapper/wide
+dd if=/dev/zero of=/dev/mapper/wide bs=1M count=16 oflag=direct status=none
+dmsetup remove wide
+used=$(status_field st 3)
+check "its volume is deleted" dmsetup message st 0 delete_volume 20
+is "$(wait_for_value st freeing 0)" 0 "what it held comes free"
+check "the others want them still" kill -0 "${hogs[@]}"
+diag "chunks used: $used, then $(status_field st 3)"
+kill "${hogs[@]}"
+end_writers
 
 for ((i = 1; i <= volumes; i++)); do
 	dmsetup remove v$i

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Long work in the background that gives way to users' steps: their discards, which
+ * are millions of words where they are long, and what brings chunks back.
+ *
+ * On a disk that answers at once what a flush waits for is the processor.  So such
+ * work goes in pieces of some microseconds, with nothing held between them; and where
+ * users have asked for a step a moment ago, and somebody else wants the processor, it
+ * rests for a multiple of what the piece took, and of the number of those of its store
+ * that rest: together they have a seventeenth of the time then.  It is about as much at
+ * least too, so all of it ends, whatever others do.  Nobody rests while the store is
+ * without room, or is suspended.
+ *
+ * A low priority would do more, and is not for what gives room back (design.rst).
+ */
+#ifndef COWSTACK_PACE_H
+#define COWSTACK_PACE_H
+
+#include <linux/types.h>
+
+struct store;
+
+/* Of one thread: the piece of work that is under way. */
+struct pace {
+	u64 began;			/* ns */
+	unsigned long switches;		/* of the thread, until then */
+};
+
+void pace_begin(struct pace *pace);
+
+/* Between two pieces.  Process context; the caller holds nothing. */
+void pace_give_way(struct store *store, struct pace *pace);
+
+#endif /* COWSTACK_PACE_H */
