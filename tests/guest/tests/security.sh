@@ -151,7 +151,7 @@ is "$(wait_for_job w)" completed "it commits"
 check_fails "nor does its base" holds /dev/base2 "of the first volume"
 dmsetup remove w
 
-# --- a load that would take for ever can be killed ---
+# --- a load that would take for ever is refused ---
 # A discard of all of a large volume, said again and again in one step.
 dmsetup create large --table "0 $((16 << 21)) zero"
 make_disk ssd2 8
@@ -197,11 +197,20 @@ put_number /dev/ssd2 $((block * 4096 + 52)) 0 4
 put_number /dev/ssd2 $((block * 4096 + 56)) 1 4
 put_number /dev/ssd2 $((block * 4096 + 60)) "$(crc32 </tmp/runs)" 4
 seal /dev/ssd2 "$block" $((64 + used))
-dmsetup create st2 --table "0 $(sectors_of /dev/ssd2) cowstore /dev/ssd2" 2>/dev/null &
+table="0 $(sectors_of /dev/ssd2)"
+check_fails "it is refused at once" \
+	timeout 60 dmsetup create st2 --table "$table cowstore /dev/ssd2"
+like "$(dmesg)" "more map pages than the store has room for" "and it is said why"
+
+# --- a load that takes for ever can be killed ---
+dmsetup create late --table "$table linear /dev/ssd2 0"
+dmsetup suspend --noflush --nolockfs late
+dmsetup create st2 --table "$table cowstore /dev/mapper/late" 2>/dev/null &
 load=$!
-sleep 5
-check "a load goes on and on" kill -0 $load
+sleep 2
+check "a load waits for its disk" kill -0 $load
 kill -9 $load
+dmsetup resume late
 for ((i = 0; i < 100; i++)); do
 	kill -0 $load 2>/dev/null || break
 	sleep 0.1
@@ -211,6 +220,7 @@ like "$(dmesg)" "loading was interrupted" "and says so"
 wait $load 2>/dev/null
 is "$(dmsetup table st2)" "" "no store came of it"
 dmsetup remove st2
+dmsetup remove late
 dmsetup remove large
 dmsetup remove st
 nothing_left
