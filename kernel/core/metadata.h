@@ -192,8 +192,9 @@ void cowstack_layer_delete(struct cowstack_layer *layer);
  * A page's worth at most, and few runs of chunks: the metadata lock is held, and
  * users' steps wait for it.
  *
- * The steps that removed them are durable, and no lookup reaches them any more
- * (the caller let a grace period pass since).
+ * The steps that removed them are durable.  A lookup that began before may still have
+ * found a chunk there: before it is used anew the caller lets a grace period pass, and
+ * what reads it end (reclaim.c).
  *
  * Return: true while there is more.
  */
