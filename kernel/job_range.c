@@ -118,17 +118,33 @@ static int choose_given_top(struct stack *stack, struct job_options *options,
 	return 0;
 }
 
+/* Clean copies are committed already, and stay until make_empty. */
+static bool holds_nothing(const struct job_range *range)
+{
+	const struct cowstack_layer *layer;
+
+	for (layer = range->top; layer != range->destination;
+	     layer = layer->parent)
+		if (!cowstack_layer_is_clean(layer))
+			return false;
+	return true;
+}
+
 /*
- * Frozen layers that are there go first while writes wait for room.  Not those that a
- * cancelled stream has taken from: part of what they showed lies in the top.
+ * Frozen layers that are there go first while writes wait for room, as soon as they
+ * would give any.  Not those that a cancelled stream has taken from: part of what they
+ * showed lies in the top.
  */
 static bool frozen_go_first(struct stack *stack, const struct job_range *range)
 {
-	struct cowstack_layer *frozen = stack->volume->top->parent;
+	const struct job_range frozen = {
+		.top = stack->volume->top->parent,
+		.destination = range->destination,
+	};
 
-	return frozen != range->destination &&
+	return frozen.top != range->destination && !holds_nothing(&frozen) &&
 	       atomic64_read(&stack->store->parked_writes) &&
-	       cowstack_layer_is_whole(stack->volume, frozen);
+	       cowstack_layer_is_whole(stack->volume, frozen.top);
 }
 
 static bool wants_snapshot(struct stack *stack, const struct job_range *range)
@@ -148,18 +164,6 @@ static bool top_is_missing(struct stack *stack, const struct job_range *range)
 	return !range->snapshot && range->top != range->destination &&
 	       !cowstack_layer_is_empty(volume->top) &&
 	       !cowstack_layer_is_whole(volume, range->top);
-}
-
-/* Clean copies are committed already, and stay until make_empty. */
-static bool holds_nothing(const struct job_range *range)
-{
-	const struct cowstack_layer *layer;
-
-	for (layer = range->top; layer != range->destination;
-	     layer = layer->parent)
-		if (!cowstack_layer_is_clean(layer))
-			return false;
-	return true;
 }
 
 /*
@@ -202,8 +206,10 @@ static int choose_own_top(struct stack *stack, struct job_options *options,
 		return job_refuse(stack, options, -EBUSY,
 				  "layer %u shows no point in time, and no snapshot can be taken",
 				  from_layer_id(range->top->id));
-	range->nothing = !range->snapshot && holds_nothing(range) &&
-			 !has_mark(stack, range);
+	/* With no room for another layer, empty ones have to leave the chain first. */
+	range->nothing = range->top == range->destination ||
+			 (!range->snapshot && cowstack_layer_is_empty(top) &&
+			  holds_nothing(range) && !has_mark(stack, range));
 	return 0;
 }
 

@@ -238,7 +238,8 @@ static bool has_nothing_to_do(const struct offline_job *job)
 
 	if (job->top == job->destination)
 		return true;
-	if (job->snapshot ||
+	/* A top that cannot be frozen wants empty layers to leave the chain. */
+	if (job->snapshot || !cowstack_layer_is_empty(job->volume->top) ||
 	    (job->destination ?
 	     job->destination->flags & COWSTACK_LAYER_MIXED :
 	     job->volume->info.mixed_top != COWSTACK_BASE_LAYER))

@@ -48,6 +48,8 @@ dmsetup remove st
 
 # --- on_full queue: the commit makes room ---
 make_v no_space_timeout 0
+# A frozen layer that holds nothing gives no room: it does not go first.
+dmsetup message v 0 snapshot
 fill 300 0 >/tmp/queued &
 writer=$!
 is "$(wait_for_value st parked 1)" 1 "a write waits for room"
