@@ -30,7 +30,7 @@ void store_status(struct store *store, char *result, unsigned int maxlen)
 	       store_geometry(store)->chunk_sectors, used_chunks(store),
 	       md->allocator.chunks, cowstack_metadata_clean(md), volumes,
 	       store->out_of_space);
-	STATISTIC("freeing", md->allocator.limbo);
+	STATISTIC("freeing", cowstack_metadata_freeing(md));
 	STATISTIC("metadata_chunks", md->allocator.metadata_chunks);
 	STATISTIC("map_pages", md->allocator.pages);
 	STATISTIC("memory_bytes", cowstack_metadata_memory(md));

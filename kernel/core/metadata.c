@@ -304,7 +304,7 @@ static unsigned int free_page_chunks(struct cowstack_metadata *md,
 		atomic64_dec(&layer->map.used);
 		if (map_word_is_clean(word))
 			atomic64_dec(&layer->map.clean);
-		page->words[slot] = MAP_WORD_NONE;
+		map_page_store_clean(page, slot, MAP_WORD_NONE);
 	}
 	free_run(md, &run);
 	return slot;
@@ -338,6 +338,16 @@ bool cowstack_zombies_free_chunks(struct cowstack_metadata *md)
 		layer->reclaimed = true;
 	}
 	return false;
+}
+
+u64 cowstack_metadata_freeing(const struct cowstack_metadata *md)
+{
+	const struct cowstack_layer *layer;
+	u64 chunks = md->allocator.limbo;
+
+	list_for_each_entry(layer, &md->zombies, list)
+		chunks += atomic64_read(&layer->map.used);
+	return chunks;
 }
 
 struct cowstack_volume *cowstack_volume_new(void)

@@ -200,6 +200,9 @@ void cowstack_layer_delete(struct cowstack_layer *layer);
  */
 bool cowstack_zombies_free_chunks(struct cowstack_metadata *md);
 
+/* Chunks that are let go of, or held by gone layers, and not free yet. */
+u64 cowstack_metadata_freeing(const struct cowstack_metadata *md);
+
 struct cowstack_volume *cowstack_volume_new(void);
 void cowstack_volume_add(struct cowstack_metadata *md,
 			 struct cowstack_volume *volume,
