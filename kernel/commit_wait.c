@@ -277,7 +277,8 @@ int commit_wait(struct job *job)
 	commit_stand_still(job);
 	while (!commit_must_end(job) && !error) {
 		error = wait_once(job);
-		if (!is_late(job))
+		/* One that was late left the queue; another end moves it back there. */
+		if (!is_late(job) && job_turn_is_mine(&job->turn))
 			break;
 	}
 	return commit_must_end(job) ? -EINTR : error;
