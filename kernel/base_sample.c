@@ -3,16 +3,14 @@
 
 #include "base_sample.h"
 #include "commit.h"
+#include "core/base_places.h"
 #include "core/crc_join.h"
 
 enum {
-	SAMPLE_HEAD = 2 << 20,		/* bytes from the start */
-	SAMPLE_TAIL = 1 << 20,		/* and from the end */
-	SAMPLE_PLACES = 64,
 	SAMPLE_STEP = 1 << 20,		/* read at a time */
 	SAMPLE_BLOCK = COWSTACK_BLOCK_SIZE,
-	MOST_BLOCKS = (SAMPLE_HEAD + SAMPLE_TAIL) / SAMPLE_BLOCK +
-		      SAMPLE_PLACES,
+	MOST_BLOCKS = (COWSTACK_BASE_HEAD + COWSTACK_BASE_TAIL) / SAMPLE_BLOCK +
+		      COWSTACK_BASE_PLACES,
 };
 
 /* Blocks in a row on the base. */
@@ -26,7 +24,7 @@ struct base_sample {
 	u64 seed;
 	u64 bytes;			/* of the base */
 	u32 part_count;
-	struct part part[2 + SAMPLE_PLACES];
+	struct part part[2 + COWSTACK_BASE_PLACES];
 	struct crc_join join;		/* with a whole block */
 	u32 crc[MOST_BLOCKS];
 	DECLARE_BITMAP(known, MOST_BLOCKS);
@@ -53,22 +51,11 @@ static void add_part(struct base_sample *sample, u64 byte, u64 bytes)
 	sample->part_count++;
 }
 
-/* Place @i of the sample: the same for the same seed and size. */
-static u64 sample_place(u64 seed, u64 bytes, u32 i)
-{
-	u64 n = (seed + i) * 0x9e3779b97f4a7c15ULL;
-	u64 place;
-
-	n ^= n >> 29;
-	div64_u64_rem(n, bytes / SAMPLE_BLOCK, &place);
-	return place * SAMPLE_BLOCK;
-}
-
 struct base_sample *base_sample_new(struct block_device *bdev, u64 seed)
 {
 	struct base_sample *sample = kvzalloc(sizeof(*sample), GFP_KERNEL);
 	u64 bytes = bdev_nr_sectors(bdev) << SECTOR_SHIFT;
-	u64 tail = min_t(u64, bytes, SAMPLE_TAIL);
+	u64 tail = min_t(u64, bytes, COWSTACK_BASE_TAIL);
 	u32 i;
 
 	if (!sample)
@@ -76,10 +63,11 @@ struct base_sample *base_sample_new(struct block_device *bdev, u64 seed)
 	sample->seed = seed;
 	sample->bytes = bytes;
 	crc_join_init(&sample->join, SAMPLE_BLOCK);
-	add_part(sample, 0, min_t(u64, bytes, SAMPLE_HEAD));
+	add_part(sample, 0, min_t(u64, bytes, COWSTACK_BASE_HEAD));
 	add_part(sample, bytes - tail, tail);
-	for (i = 0; i < SAMPLE_PLACES && bytes >= SAMPLE_BLOCK; i++)
-		add_part(sample, sample_place(seed, bytes, i), SAMPLE_BLOCK);
+	for (i = 0; i < COWSTACK_BASE_PLACES && bytes >= SAMPLE_BLOCK; i++)
+		add_part(sample, cowstack_base_place(seed, bytes, i),
+			 SAMPLE_BLOCK);
 	return sample;
 }
 

@@ -8,14 +8,9 @@
 #include <linux/fs.h>
 
 #include "base_file.h"
-#include "core/types.h"
+#include "core/base_places.h"
 
-enum {
-	SAMPLE_HEAD = 2 << 20,		/* as kernel/base.c has them */
-	SAMPLE_TAIL = 1 << 20,
-	SAMPLE_PLACES = 64,
-	ZERO_BYTES = 1 << 20,
-};
+enum { ZERO_BYTES = 1 << 20 };
 
 enum exit_code base_file_open(struct base_file *base, const char *path)
 {
@@ -58,22 +53,14 @@ static int add_to_sample(struct base_file *base, void *buffer, u64 offset,
 	return error;
 }
 
-static u64 sample_place(u64 seed, u64 bytes, u32 i)
-{
-	u64 n = (seed + i) * 0x9e3779b97f4a7c15ULL;
-
-	n ^= n >> 29;
-	return n % (bytes / COWSTACK_BLOCK_SIZE) * COWSTACK_BLOCK_SIZE;
-}
-
 int base_file_sample(struct base_file *base, u64 seed, u32 *crc)
 {
 	u64 bytes = base->sectors << COWSTACK_SECTOR_SHIFT;
-	u64 head = min_t(u64, bytes, SAMPLE_HEAD);
-	u64 tail = min_t(u64, bytes, SAMPLE_TAIL);
-	void *buffer = malloc(SAMPLE_HEAD);
+	u64 head = min_t(u64, bytes, COWSTACK_BASE_HEAD);
+	u64 tail = min_t(u64, bytes, COWSTACK_BASE_TAIL);
+	void *buffer = malloc(COWSTACK_BASE_HEAD);
+	u32 i, places = COWSTACK_BASE_PLACES;
 	int error;
-	u32 i;
 
 	if (!buffer)
 		return -ENOMEM;
@@ -81,9 +68,11 @@ int base_file_sample(struct base_file *base, u64 seed, u32 *crc)
 	error = add_to_sample(base, buffer, 0, head, crc);
 	if (!error)
 		error = add_to_sample(base, buffer, bytes - tail, tail, crc);
-	for (i = 0; i < SAMPLE_PLACES && bytes >= COWSTACK_BLOCK_SIZE && !error;
-	     i++)
-		error = add_to_sample(base, buffer, sample_place(seed, bytes, i),
+	if (bytes < COWSTACK_BLOCK_SIZE)
+		places = 0;
+	for (i = 0; i < places && !error; i++)
+		error = add_to_sample(base, buffer,
+				      cowstack_base_place(seed, bytes, i),
 				      COWSTACK_BLOCK_SIZE, crc);
 	free(buffer);
 	return error;
