@@ -279,7 +279,7 @@ static int count_map(const struct message *m, struct counter *c)
 
 /*
  * <chunks> <chunks of a part>, then of each part that is not empty <number> <used>
- * <clean> <zero> <hidden>
+ * <clean> <zero> <hidden> <pieces>
  */
 static int show_map(struct message *m)
 {
@@ -299,8 +299,9 @@ static int show_map(struct message *m)
 	for (i = 0; i < c->count.parts && !error; i++) {
 		part = &c->count.part[i];
 		if (part->used || part->zero)
-			DMEMIT("%u %llu %llu %llu %llu\n", i, part->used,
-			       part->clean, part->zero, part->hidden);
+			DMEMIT("%u %llu %llu %llu %llu %llu\n", i, part->used,
+			       part->clean, part->zero, part->hidden,
+			       part->pieces);
 	}
 	kvfree(c);
 	return error ? error : 1;

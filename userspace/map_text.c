@@ -77,6 +77,24 @@ static void print_row(const struct volume_map *map, const struct map_row *row,
 	printf("| %*s\n", FIGURE - 2, size_print(bytes, size));
 }
 
+/* What of the room that the layers take is data: the rest was never written. */
+static void print_room(const struct volume_map *map)
+{
+	char data[SIZE_TEXT], room[SIZE_TEXT];
+	u64 pieces = 0, used = 0;
+	size_t i;
+
+	for (i = 0; i < map->count; i++) {
+		if (map_row_is_base(&map->rows[i]))
+			continue;
+		pieces += map->rows[i].pieces;
+		used += map->rows[i].used;
+	}
+	printf("%-*s%s of data, in chunks of %s.\n", LABEL - 1, "the layers",
+	       size_print(volume_map_data(map, pieces), data),
+	       size_print(used * map->chunk_bytes, room));
+}
+
 void map_text_print(const struct volume_map *map)
 {
 	const char *const *signs = terminal_has_blocks() ? blocks : letters;
@@ -94,4 +112,5 @@ void map_text_print(const struct volume_map *map)
 	       terminal_has_colours() ? "; \033[36mclean copies\033[0m" : "");
 	printf("%-*swhat it shows, as no layer hides it.\n", LABEL - 1,
 	       "the base");
+	print_room(map);
 }

@@ -269,6 +269,7 @@ int part_line_parse(const char *text, struct map_part *part)
 	part->clean = take_number(&line, U64_MAX);
 	part->zero = take_number(&line, U64_MAX);
 	part->hidden = take_number(&line, U64_MAX);
+	part->pieces = take_number(&line, U64_MAX);
 	return line_result(&line);
 }
 

@@ -118,6 +118,7 @@ struct map_part {
 	u64 clean;
 	u64 zero;
 	u64 hidden;
+	u64 pieces;			/* that lie in the used ones */
 };
 
 /* A line of the reply to "errors". */

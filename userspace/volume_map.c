@@ -39,6 +39,18 @@ unsigned int volume_map_level(const struct volume_map *map,
 	return DIV_ROUND_UP(volume_map_held(map, row, part) * MAP_LEVELS, size);
 }
 
+/* A piece is a sixteenth of a chunk, and a sector at least. */
+static u64 piece_bytes(const struct volume_map *map)
+{
+	return max_t(u64, map->chunk_bytes / COWSTACK_MAX_PIECES,
+		     1 << COWSTACK_SECTOR_SHIFT);
+}
+
+u64 volume_map_data(const struct volume_map *map, u64 pieces)
+{
+	return pieces * piece_bytes(map);
+}
+
 /* --- what the kernel says --- */
 
 static bool part_is_possible(const struct volume_map *map,
@@ -54,7 +66,9 @@ static bool part_is_possible(const struct volume_map *map,
 	return part->hidden <= size &&
 	       (map_row_is_base(row) ||
 		(part->used <= size && part->zero <= size)) &&
-	       part->clean <= part->used;
+	       part->clean <= part->used &&
+	       (!part->pieces ||
+		(part->pieces - 1) / COWSTACK_MAX_PIECES < part->used);
 }
 
 static int take_header(const char *reply, struct volume_map *map)
@@ -100,6 +114,7 @@ int volume_map_parse(const char *reply, struct volume_map *map,
 	for (i = 0; i < map->parts; i++) {
 		row->used += row->parts[i].used;
 		row->clean += row->parts[i].clean;
+		row->pieces += row->parts[i].pieces;
 		row->shown += map_row_is_base(row) ?
 			      volume_map_held(map, row, i) : 0;
 	}

@@ -18,6 +18,7 @@ struct map_row {
 	struct map_part *parts;
 	u64 used;			/* sums of all parts, chunks */
 	u64 clean;
+	u64 pieces;
 	u64 shown;			/* of the base: chunks that it shows */
 };
 
@@ -51,6 +52,9 @@ u64 volume_map_held(const struct volume_map *map, const struct map_row *row,
 /* The same as 0 (nothing) to MAP_LEVELS (all); something is never 0. */
 unsigned int volume_map_level(const struct volume_map *map,
 			      const struct map_row *row, unsigned int part);
+
+/* Bytes of data that @pieces of a part or row are. */
+u64 volume_map_data(const struct volume_map *map, u64 pieces);
 
 bool map_row_is_base(const struct map_row *row);
 

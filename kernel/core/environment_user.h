@@ -79,6 +79,11 @@ static inline bool is_power_of_2(unsigned long n)
 	return n && !(n & (n - 1));
 }
 
+static inline unsigned int hweight16(u16 n)
+{
+	return __builtin_popcount(n);
+}
+
 static inline int ilog2(u64 n)
 {
 	return 63 - __builtin_clzll(n);

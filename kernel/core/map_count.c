@@ -20,6 +20,7 @@ static void count_word(struct cowstack_map_part *part, map_word_t word)
 {
 	if (map_word_has_chunk(word)) {
 		part->used++;
+		part->pieces += hweight16(map_word_mask(word));
 		part->clean += map_word_is_clean(word);
 	} else {
 		part->zero += map_word_is_zero(word);

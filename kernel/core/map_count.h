@@ -3,7 +3,7 @@
  * What a layer holds, in numbers: the volume is cut into parts of one length, and of
  * each it is counted how many chunks the layer has there.  For a picture of it.
  *
- * Counting takes no lock of its own and goes by pieces, between which others may
+ * Counting takes no lock of its own and goes by slices, between which others may
  * change what is counted: a picture of what is written is never quite of one moment.
  */
 #ifndef COWSTACK_CORE_MAP_COUNT_H
@@ -15,7 +15,8 @@ enum { COWSTACK_MAP_PARTS = 512 };
 
 struct cowstack_map_part {
 	u64 used;			/* chunks with room in the store */
-	u64 clean;			/* of these, those with a clean word */
+	u64 pieces;			/* that lie in these: what else they have is waste */
+	u64 clean;			/* of these chunks, those with a clean word */
 	u64 zero;			/* chunks of zeroes alone, without room */
 	u64 hidden;			/* chunks nothing of which shows from below */
 };
@@ -36,8 +37,8 @@ void cowstack_map_count_begin(struct cowstack_map_count *count,
 
 /**
  * cowstack_map_count_pages() - some pages more.
- * @layers: of the chain, as it is now; the newest first.  .used, .clean and .zero
- *          are those of all of them together
+ * @layers: of the chain, as it is now; the newest first.  .used, .pieces, .clean and
+ *          .zero are those of all of them together
  *
  * The metadata lock is held, so that no layer goes meanwhile; it may be let go of
  * between two calls.

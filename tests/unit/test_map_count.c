@@ -78,6 +78,22 @@ TEST_F(map, kinds_of_words)
 	EXPECT_TRUE(part_is(self, 0, 0, 0, 0, 0));
 }
 
+/* What of its chunks a layer has: a chunk of its own for each piece of one. */
+TEST_F(map, pieces)
+{
+	chain_give(&self->s, 1, 0, FULL, false);
+	chain_give(&self->s, 1, 1, 1, false);
+	chain_give(&self->s, 1, 2, 0x81, true);
+	chain_give(&self->s, 1, 3, 0, false);
+	chain_give_zeroes(&self->s, 1, 4);
+	chain_give(&self->s, 3, 0, 2, false);
+	count_parts(self, 1, 16);
+	EXPECT_EQ(hweight16(FULL) + 1 + 2, self->count.part[0].pieces);
+	EXPECT_EQ(0, self->count.part[1].pieces);
+	count_parts(self, EVERY_LAYER, 16);
+	EXPECT_EQ(hweight16(FULL) + 1 + 2 + 1, self->count.part[0].pieces);
+}
+
 /* Two halves of a chunk in two layers hide it together. */
 TEST_F(map, layers_hide_together)
 {

@@ -103,6 +103,7 @@ test_map()
 	is "$(value parts) $(value size_bytes)" "256 $((32 << 20))" "its parts, its size"
 	is "$(sum used_bytes) $(sum zero_bytes)" "$((5 << 20)) $((4 << 20))" \
 		"what the layers hold, to the byte"
+	is "$(sum data_bytes)" $((5 << 20)) "all of it data"
 	is "$(sum shown_bytes)" $((23 << 20)) "and what the base shows"
 	silent "map --svg" map vm --svg /tmp/map.svg
 	is "$(head -c 5 /tmp/map.svg) $(tail -n 1 /tmp/map.svg)" "<?xml </svg>" "wrote a picture"
@@ -119,6 +120,12 @@ test_map()
 	dmcommit wait vm >/dev/null
 	json "map of clean copies" map vm --json
 	is "$(sum clean_bytes)" "$(sum used_bytes)" "all is clean"
+	data=$(sum data_bytes)
+	used=$(sum used_bytes)
+	dd if=/dev/urandom of=/dev/mapper/vm bs=4k count=1 seek=2048 oflag=direct status=none
+	json "map of a small write" map vm --json
+	is "$(($(sum data_bytes) - data)) $(($(sum used_bytes) - used))" "4096 65536" \
+		"4 KiB of data take a chunk"
 }
 
 test_message()

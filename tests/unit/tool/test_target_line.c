@@ -136,14 +136,15 @@ TEST(map)
 	EXPECT_EQ(1000, chunks);
 	EXPECT_EQ(13, part_chunks);
 	EXPECT_EQ(-EPROTO, map_line_parse("1000\n5", &chunks, &part_chunks));
-	ASSERT_EQ(0, part_line_parse("4 13 2 1 9\n", &part));
+	ASSERT_EQ(0, part_line_parse("4 13 2 1 9 99\n", &part));
 	EXPECT_EQ(4, part.number);
 	EXPECT_EQ(13, part.used);
 	EXPECT_EQ(2, part.clean);
 	EXPECT_EQ(1, part.zero);
 	EXPECT_EQ(9, part.hidden);
-	EXPECT_EQ(-EPROTO, part_line_parse("4 13 2 1\n", &part));
-	EXPECT_EQ(-EPROTO, part_line_parse("-4 13 2 1 9\n", &part));
+	EXPECT_EQ(99, part.pieces);
+	EXPECT_EQ(-EPROTO, part_line_parse("4 13 2 1 9\n", &part));
+	EXPECT_EQ(-EPROTO, part_line_parse("-4 13 2 1 9 99\n", &part));
 }
 
 /* A later module may say more, and say it in words. */

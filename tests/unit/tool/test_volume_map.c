@@ -65,9 +65,10 @@ FIXTURE(map) {
 FIXTURE_SETUP(map)
 {
 	memset(map_error, 0, sizeof(map_error));
-	map_reply[0] = "1000 100\n0 100 0 0 100\n3 50 0 2 40\n5 0 0 7 7\n";
-	map_reply[1] = "1000 100\n0 1 0 0 0\n9 20 20 0 20\n";
-	map_reply[2] = "1000 100\n0 101 0 0 100\n3 50 0 2 40\n5 0 0 7 7\n9 20 20 0 20\n";
+	map_reply[0] = "1000 100\n0 100 0 0 100 1600\n3 50 0 2 40 640\n5 0 0 7 7 0\n";
+	map_reply[1] = "1000 100\n0 1 0 0 0 3\n9 20 20 0 20 320\n";
+	map_reply[2] = "1000 100\n0 101 0 0 100 1603\n3 50 0 2 40 640\n5 0 0 7 7 0\n"
+		       "9 20 20 0 20 320\n";
 	memset(self, 0, sizeof(*self));
 	self->volume.store = &self->store;
 	self->volume.line.id = 3;
@@ -106,6 +107,8 @@ TEST_F(map, what_the_kernel_says)
 	EXPECT_EQ(10, self->map.parts);
 	EXPECT_EQ(150, self->map.rows[0].used);
 	EXPECT_EQ(20, self->map.rows[1].clean);
+	EXPECT_EQ(323, self->map.rows[1].pieces);
+	EXPECT_EQ(323 * CHUNK / 16, volume_map_data(&self->map, 323));
 	EXPECT_TRUE(map_row_is_base(&self->map.rows[2]));
 	EXPECT_EQ(CHUNKS - 167, self->map.rows[2].shown);
 	EXPECT_EQ(0, volume_map_held(&self->map, &self->map.rows[2], 0));
@@ -128,9 +131,9 @@ TEST_F(map, a_last_part_that_is_shorter)
 {
 	int i;
 
-	map_reply[0] = "901 100\n9 1 0 0 1\n";
+	map_reply[0] = "901 100\n9 1 0 0 1 16\n";
 	map_reply[1] = "901 100\n";
-	map_reply[2] = "901 100\n9 1 0 0 1\n";
+	map_reply[2] = "901 100\n9 1 0 0 1 16\n";
 	ASSERT_EQ(EXIT_DONE, load(self));
 	EXPECT_EQ(1, volume_map_part_size(&self->map, 9));
 	EXPECT_EQ(8, volume_map_level(&self->map, &self->map.rows[0], 9));
@@ -146,13 +149,16 @@ TEST_F(map, bad_answers)
 		"", "\n", "1000\n", "0 1\n", "1000 0\n", "x y\n",
 		"1000 1\n",			/* more parts than were asked for */
 		"18446744073709551615 18446744073709551615\n",
-		"1000 100\n10 1 0 0 0\n",	/* no such part */
-		"1000 100\n4294967296 1 0 0 0\n",
-		"1000 100\n0 101 0 0 0\n",	/* more than it has chunks */
-		"1000 100\n0 1 2 0 0\n",	/* more clean than used */
-		"1000 100\n0 1 0 101 0\n",
-		"1000 100\n0 1 0 0 101\n",
-		"1000 100\n0 1 0\n",
+		"1000 100\n10 1 0 0 0 0\n",	/* no such part */
+		"1000 100\n4294967296 1 0 0 0 0\n",
+		"1000 100\n0 101 0 0 0 0\n",	/* more than it has chunks */
+		"1000 100\n0 1 2 0 0 0\n",	/* more clean than used */
+		"1000 100\n0 1 0 101 0 0\n",
+		"1000 100\n0 1 0 0 101 0\n",
+		"1000 100\n0 1 0 0 0 17\n",	/* more pieces than chunks have */
+		"1000 100\n0 0 0 1 0 1\n",
+		"1000 100\n0 0 0 1 0 18446744073709551615\n",
+		"1000 100\n0 1 0 0 0\n",
 	};
 	unsigned int i;
 
@@ -205,6 +211,7 @@ TEST_F(map, letters_where_there_are_no_blocks)
 	EXPECT_NE(NULL, strstr(text, "7 top               |#  = 0    |"));
 	EXPECT_NE(NULL, strstr(text, "4 monday            |.        :|"));
 	EXPECT_NE(NULL, strstr(text, "0 base              | ##+#####%|"));
+	EXPECT_NE(NULL, strstr(text, "\nthe layers           10M of data, in chunks of 10.7M.\n"));
 	for (i = 0; text[i]; i++)
 		EXPECT_EQ(0, text[i] & 0x80);
 	free(text);
@@ -279,6 +286,7 @@ TEST_F(map, json)
 	EXPECT_EQ(9, count(text, "\"shown_bytes\""));
 	EXPECT_EQ(1, count(text, "\"part_bytes\": 6553600,"));
 	EXPECT_EQ(1, count(text, "\"zero_bytes\": 458752,"));
+	EXPECT_EQ(1, count(text, "\"data_bytes\": 12288,"));
 	free(text);
 }
 
