@@ -183,11 +183,15 @@ static inline void cond_resched(void)
 {
 }
 
-/* Here a signal ends the process by itself. */
+/* Here a signal ends the process by itself; tests let one seem to have come. */
+#ifdef COWSTACK_FAILING_MEMORY
+bool environment_killed(void);
+#else
 static inline bool environment_killed(void)
 {
 	return false;
 }
+#endif
 
 /* Atomics; all of these are full barriers, as the kernel's are. */
 #define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)

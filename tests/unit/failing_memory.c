@@ -3,6 +3,8 @@
 
 static u64 countdown;
 static bool failed;
+static u64 pauses;
+static bool killed;
 
 void memory_fail_at(u64 n)
 {
@@ -16,6 +18,17 @@ bool memory_has_failed(void)
 	return failed;
 }
 
+void memory_kill_at(u64 n)
+{
+	pauses = n;
+	killed = false;
+}
+
+bool memory_has_killed(void)
+{
+	return killed;
+}
+
 #ifdef COWSTACK_FAILING_MEMORY
 bool environment_memory_fails(gfp_t flags)
 {
@@ -23,5 +36,12 @@ bool environment_memory_fails(gfp_t flags)
 		return false;
 	failed = !--countdown;
 	return failed;
+}
+
+bool environment_killed(void)
+{
+	if (pauses && !--pauses)
+		killed = true;
+	return killed;
 }
 #endif

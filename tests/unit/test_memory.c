@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The n-th allocation fails, n = 1, 2, … until there are no more: what is done
- * says ENOMEM, changes nothing, leaks nothing, and passes the next time.
+ * says ENOMEM, changes nothing, leaks nothing, and passes the next time.  So does
+ * what finds no room in a step, and a load that is interrupted.
  */
 #include <stdio.h>
 
@@ -143,6 +144,122 @@ TEST_F(memory, growing)
 	EXPECT_EQ(1, prepare_until_it_passes(&self->s, prepare_grow));
 }
 
+static int prepare_delete(struct chain_store *s, struct cowstack_change *c)
+{
+	cowstack_volume_take_down(s->volume);
+	return cowstack_change_delete_volume(c, &s->md, s->volume);
+}
+
+static int prepare_pull(struct chain_store *s, struct cowstack_change *c)
+{
+	return cowstack_change_pull(c, &s->md, s->volume, s->layer[4],
+				    s->layer[0], NULL, NULL);
+}
+
+static int prepare_drop_clean(struct chain_store *s, struct cowstack_change *c)
+{
+	return cowstack_change_drop_clean(c, &s->md, s->volume);
+}
+
+static int prepare_mix(struct chain_store *s, struct cowstack_change *c)
+{
+	return cowstack_change_mix(c, &s->md, s->volume, s->layer[0],
+				   s->layer[3], NULL, NULL);
+}
+
+static int prepare_pin(struct chain_store *s, struct cowstack_change *c)
+{
+	return cowstack_change_pin(c, &s->md, s->layer[2], true);
+}
+
+static int prepare_info(struct chain_store *s, struct cowstack_change *c)
+{
+	return cowstack_change_info(c, &s->md, s->volume, NULL, NULL);
+}
+
+/* Bytes of records. */
+enum {
+	VOLUME = sizeof(struct disk_volume_record),
+	LAYER = sizeof(struct disk_layer_record),
+	GONE = sizeof(struct disk_record),
+	RUN = sizeof(struct disk_run_record),
+	WORD = sizeof(struct disk_words_record) + sizeof(__le64),
+	STORE = sizeof(struct disk_store_record),
+};
+
+/*
+ * To a step that has @room bytes left.  1: there was room enough; 0: there was not,
+ * and nothing has changed; -1: something has.
+ */
+static int add_to_step(struct chain_store *s, struct cowstack_change *c, u32 room)
+{
+	const u32 all = sizeof(s->image.blocks[0]->records);
+	struct cowstack_transaction *t = &c->transaction;
+	struct cowstack_step step;
+	struct list_head applied;
+	u32 last;
+
+	INIT_LIST_HEAD(&applied);
+	INIT_LIST_HEAD(&t->list);
+	cowstack_step_begin(&s->md, &step, s->image.blocks);
+	cowstack_step_collect(&s->md, &step);
+	step.writer.count = step.writer.max_blocks;
+	last = step.writer.count - 1;
+	step.writer.used[last] = all - room;
+	if (cowstack_step_add(&step, t)) {
+		cowstack_step_finish(&s->md, &step, &applied);
+		list_del_init(&t->list);
+		return 1;
+	}
+	if (list_empty(&t->list) && step.writer.used[last] == all - room &&
+	    !s->volume->changing && !s->md.reshaping)
+		return 0;
+	return -1;
+}
+
+/* Each takes the room of its records, and no more than that. */
+TEST(what_does_not_fit_a_step_waits)
+{
+	static const struct {
+		prepare_fn prepare;
+		u32 bytes;
+	} kinds[] = {
+		{ prepare_create, STORE + LAYER + VOLUME },
+		{ prepare_clone, STORE + LAYER + VOLUME },
+		{ prepare_snapshot, STORE + 2 * LAYER + VOLUME },
+		{ prepare_empty, RUN },
+		{ prepare_remove, LAYER + GONE + VOLUME },
+		{ prepare_grow, STORE },
+		{ prepare_let_go, 2 * RUN + 2 * WORD },
+		{ prepare_delete, GONE + 5 * GONE },
+		{ prepare_pull, LAYER + 3 * GONE + VOLUME },
+		{ prepare_drop_clean, GONE },
+		{ prepare_mix, 3 * LAYER + VOLUME },
+		{ prepare_pin, LAYER },
+		{ prepare_info, VOLUME },
+	};
+	static struct chain_store s;
+	struct cowstack_change c;
+	u32 i, room;
+	int added;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		chain_open(&s);
+		chain_give(&s, 3, 1, CHAIN_FULL_MASK, true);
+		chain_give(&s, 2, 700, 1, false);
+		chain_settle(&s);
+		ASSERT_EQ(0, kinds[i].prepare(&s, &c));
+		for (room = 0, added = 0; !added; room += 8)
+			added = add_to_step(&s, &c, room);
+		EXPECT_EQ(1, added);
+		EXPECT_EQ(kinds[i].bytes, room - 8)
+			TH_LOG("kind %u", i);
+		EXPECT_TRUE(chain_chunks_have_owners(&s.md));
+		cowstack_change_free(&c);
+		chain_close(&s);
+	}
+}
+
 /* Layer ids are never used twice, so at last there are none. */
 TEST_F(memory, layer_ids_end)
 {
@@ -171,11 +288,9 @@ TEST_F(memory, bringing_up)
 }
 
 /* An index of several blocks, pages in and behind it, all kinds of records. */
-TEST_F(memory, loading)
+static void fill(struct chain_store *s)
 {
-	struct chain_store *s = &self->s;
-	int error = -ENOMEM;
-	u64 n, i;
+	u64 i;
 
 	for (i = 0; i < 2000; i++)
 		if (i % 512 == 9)
@@ -185,13 +300,48 @@ TEST_F(memory, loading)
 		chain_snapshot(s, NULL);
 	image_checkpoint(&s->image, &s->md);
 	chain_give(s, 0, 9000, 1, false);
+	chain_give_zeroes(s, 0, 9100);
 	chain_settle(s);
 	chain_snapshot(s, NULL);
+}
+
+TEST_F(memory, loading)
+{
+	struct chain_store *s = &self->s;
+	int error = -ENOMEM;
+	u64 n;
+
+	fill(s);
 	for (n = 1; n < MOST && error; n++) {
 		memory_fail_at(n);
 		error = image_load(&s->image, &s->copy);
 		EXPECT_EQ(memory_has_failed() ? -ENOMEM : 0, error);
 	}
+	EXPECT_LT(60, n);
+	EXPECT_TRUE(image_maps_are_equal(&s->md, &s->copy));
+	cowstack_metadata_exit(&s->copy);
+}
+
+/* Who waits for a load is killed: at each place where it looks. */
+TEST_F(memory, loading_is_interrupted)
+{
+	struct chain_store *s = &self->s;
+	struct cowstack_change c;
+	int error = -EINTR;
+	u64 n;
+
+	fill(s);
+	ASSERT_EQ(0, cowstack_change_drop_clean(&c, &s->md, s->volume));
+	chain_run(s, &c);
+	for (n = 1; n < MOST && error; n++) {
+		memory_kill_at(n);
+		error = image_load(&s->image, &s->copy);
+		EXPECT_EQ(memory_has_killed() ? -EINTR : 0, error);
+		if (error)
+			EXPECT_STREQ("loading was interrupted",
+				     s->image.report.why);
+	}
+	memory_kill_at(0);
 	EXPECT_LT(60, n);
 	EXPECT_TRUE(image_maps_are_equal(&s->md, &s->copy));
 	cowstack_metadata_exit(&s->copy);
