@@ -11,18 +11,15 @@ last_index_block(struct cowstack_checkpoint *cp)
 	return list_last_entry(&cp->index, struct cowstack_index_block, list);
 }
 
-static int add_index_block(struct cowstack_checkpoint *cp)
+static void add_index_block(struct cowstack_checkpoint *cp)
 {
 	/* Half of a checkpoint is no checkpoint: better late than never. */
 	struct cowstack_index_block *b = kzalloc(sizeof(*b),
 						 GFP_NOIO | __GFP_NOFAIL);
 
-	if (!b)
-		return -ENOMEM;
 	list_add_tail(&b->list, &cp->index);
 	cp->index_count++;
 	cp->used = 0;
-	return 0;
 }
 
 /* A writer that goes on in the last index block. */
@@ -61,55 +58,43 @@ static bool write_item(struct record_writer *w, const struct index_item *item)
 				 item->page->crc);
 }
 
-static int add_item(struct cowstack_checkpoint *cp,
-		    const struct index_item *item)
+static void add_item(struct cowstack_checkpoint *cp,
+		     const struct index_item *item)
 {
 	struct disk_record_block *block;
 	struct record_writer w;
-	int error;
 
 	open_writer(cp, &w, &block);
 	if (!write_item(&w, item)) {
-		error = add_index_block(cp);
-		if (error)
-			return error;
+		/* Any record fits an empty block. */
+		add_index_block(cp);
 		open_writer(cp, &w, &block);
-		if (!write_item(&w, item))
-			return -EINVAL;
+		write_item(&w, item);
 	}
 	cp->used = w.used[0];
 	block->used = cpu_to_le32(cp->used);
-	return 0;
 }
 
 /* Volumes and layers as of now: what replay starts from. */
-static int add_objects(struct cowstack_metadata *md,
-		       struct cowstack_checkpoint *cp)
+static void add_objects(struct cowstack_metadata *md,
+			struct cowstack_checkpoint *cp)
 {
 	struct cowstack_volume *volume;
 	struct cowstack_layer *layer;
 	struct disk_record_block *block;
 	struct record_writer w;
-	int error = add_index_block(cp);
 
-	if (error)
-		return error;
+	add_index_block(cp);
 	open_writer(cp, &w, &block);
 	record_write_store(&w, md->next_layer, cowstack_geometry(md)->chunks);
 	cp->used = w.used[0];
 	block->used = cpu_to_le32(cp->used);
 	list_for_each_entry(layer, &md->layers, list) {
-		error = add_item(cp, &(struct index_item){ .layer = layer });
-		if (error)
-			return error;
+		add_item(cp, &(struct index_item){ .layer = layer });
 		cp->layers[cp->layer_count++] = layer;
 	}
-	list_for_each_entry(volume, &md->volumes, list) {
-		error = add_item(cp, &(struct index_item){ .volume = volume });
-		if (error)
-			return error;
-	}
-	return 0;
+	list_for_each_entry(volume, &md->volumes, list)
+		add_item(cp, &(struct index_item){ .volume = volume });
 }
 
 static u64 count_layers(struct cowstack_metadata *md)
@@ -143,20 +128,17 @@ static void take_home_dirty(struct cowstack_metadata *md,
 int cowstack_checkpoint_begin(struct cowstack_metadata *md,
 			      struct cowstack_checkpoint *cp)
 {
-	int error = -ENOMEM;
-
 	memset(cp, 0, sizeof(*cp));
 	INIT_LIST_HEAD(&cp->index);
 	cp->pages = kvcalloc(md->home_dirty_count + 1, sizeof(*cp->pages),
 			     GFP_NOIO);
 	cp->layers = kvcalloc(count_layers(md) + 1, sizeof(*cp->layers),
 			      GFP_NOIO);
-	if (cp->pages && cp->layers)
-		error = add_objects(md, cp);
-	if (error) {
+	if (!cp->pages || !cp->layers) {
 		cowstack_checkpoint_free(cp);
-		return error;
+		return -ENOMEM;
 	}
+	add_objects(md, cp);
 	cp->tail_step = md->next_step;
 	cp->tail = md->head;
 	take_home_dirty(md, cp);
@@ -193,12 +175,11 @@ int cowstack_checkpoint_next_page(struct cowstack_metadata *md,
 	return 1;
 }
 
-static int add_layer_pages(struct cowstack_checkpoint *cp,
-			   struct cowstack_layer *layer)
+static void add_layer_pages(struct cowstack_checkpoint *cp,
+			    struct cowstack_layer *layer)
 {
 	struct map_page *page;
 	u64 number;
-	int error;
 
 	for (number = 0;
 	     (page = sparse_table_next(&layer->map.pages, &number)); number++) {
@@ -206,11 +187,8 @@ static int add_layer_pages(struct cowstack_checkpoint *cp,
 		if (page->home == COWSTACK_NO_BLOCK &&
 		    page->new_home == COWSTACK_NO_BLOCK)
 			continue;
-		error = add_item(cp, &(struct index_item){ .page = page });
-		if (error)
-			return error;
+		add_item(cp, &(struct index_item){ .page = page });
 	}
-	return 0;
 }
 
 static int place_index(struct cowstack_metadata *md,
@@ -242,7 +220,6 @@ static int place_index(struct cowstack_metadata *md,
 int cowstack_checkpoint_make_index(struct cowstack_metadata *md,
 				   struct cowstack_checkpoint *cp)
 {
-	int error;
 	u64 i;
 
 	if (cowstack_fault(FAULT_CHECKPOINT_LIVE_PAGE)) {
@@ -250,11 +227,8 @@ int cowstack_checkpoint_make_index(struct cowstack_metadata *md,
 		cp->tail_step = md->next_step;
 		cp->tail = md->head;
 	}
-	for (i = 0; i < cp->layer_count; i++) {
-		error = add_layer_pages(cp, cp->layers[i]);
-		if (error)
-			return error;
-	}
+	for (i = 0; i < cp->layer_count; i++)
+		add_layer_pages(cp, cp->layers[i]);
 	return place_index(md, cp);
 }
 

@@ -71,7 +71,7 @@ int cowstack_checkpoint_next_page(struct cowstack_metadata *md,
  * cowstack_checkpoint_make_index() - cp->index is ready to be written.
  *
  * Metadata lock held; every image has been written.
- * 0, -ENOMEM, -ENOSPC (a bug).
+ * 0 or -ENOSPC (a bug).
  */
 int cowstack_checkpoint_make_index(struct cowstack_metadata *md,
 				   struct cowstack_checkpoint *cp);
