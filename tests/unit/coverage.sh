@@ -3,7 +3,8 @@
 # usage: coverage.sh OBJECTS PROGRAMS CORE TEST…
 #
 # Runs the programs, which were built with --coverage, and prints which part of the
-# lines of each file of CORE they have run, and which lines they have not.
+# lines of each file of CORE they have run, and which lines they have not. Fails where
+# that is less than 95 percent, of all or of a file.
 set -euo pipefail
 
 objects=$1
@@ -70,8 +71,20 @@ sort -k2,2 -k3,3n coverage.list | awk -F'\t' '
 		}
 		to = $3
 	}
-	$1 == "file" { files[++n] = $2; done[$2] = $3; all[$2] = $4 }
-	$1 == "total" { total = sprintf("%9d %5d %4.1f%%  all", $2, $3, 100 * $2 / $3) }
+	function is_little(run, of) { return run < 0.95 * of }
+	$1 == "file" {
+		files[++n] = $2
+		done[$2] = $3
+		all[$2] = $4
+		if (is_little($3, $4))
+			few = few " " $2
+	}
+	$1 == "total" {
+		total = sprintf("%9d %5d %4.1f%%  all", $2, $3, 100 * $2 / $3)
+		numbers = sprintf("# totals: lines=%d lines-run=%d", $3, $2)
+		if (is_little($2, $3))
+			few = few " all"
+	}
 	END {
 		close_run()
 		for (i = 1; i <= n; i++)
@@ -79,4 +92,9 @@ sort -k2,2 -k3,3n coverage.list | awk -F'\t' '
 				100 * done[files[i]] / all[files[i]], files[i],
 				missed[files[i]] ? ":" missed[files[i]] : ""
 		print total
+		print numbers
+		if (few) {
+			print "less than 95 percent of:" few > "/dev/stderr"
+			exit 1
+		}
 	}'
