@@ -119,6 +119,31 @@ TEST(superblock_round_trip)
 	}
 }
 
+/* Whoever knows none of these bits has to find them in the same places. */
+TEST(feature_bits_on_disk)
+{
+	static const u8 bytes[] = { 8, 7, 6, 5, 4, 3, 2, 1 };
+	struct cowstack_superblock sb, back;
+	struct disk_superblock block;
+	const char *why;
+
+	make_superblock(&sb, GIB, 128);
+	sb.compat = 0x0102030405060708ULL;
+	sb.ro_compat = sb.compat;
+	sb.incompat = sb.compat;
+	cowstack_superblock_encode(&sb, 0, &block);
+	EXPECT_EQ(0, memcmp(&block.compat, bytes, sizeof(bytes)));
+	EXPECT_EQ(0, memcmp(&block.ro_compat, bytes, sizeof(bytes)));
+	EXPECT_EQ(0, memcmp(&block.incompat, bytes, sizeof(bytes)));
+	EXPECT_EQ(-EOPNOTSUPP, cowstack_superblock_decode(&back, &block, 0, GIB,
+							  &why));
+	sb.incompat = 0;
+	cowstack_superblock_encode(&sb, 0, &block);
+	ASSERT_EQ(0, cowstack_superblock_decode(&back, &block, 0, GIB, &why));
+	EXPECT_EQ(sb.compat, back.compat);
+	EXPECT_EQ(sb.ro_compat, back.ro_compat);
+}
+
 TEST(superblock_checksum_covers_every_byte)
 {
 	struct cowstack_superblock sb, back;
