@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base_alone.h"
+#include "bring_up.h"
 #include "commands.h"
 #include "json.h"
 #include "repair.h"
@@ -213,12 +214,17 @@ static enum exit_code check_store(struct store_file *file,
 enum exit_code command_check(const struct options *options)
 {
 	struct store_file *file;
-	enum exit_code code;
+	enum exit_code code = EXIT_DONE;
 	bool nothing = true;
 
-	if (!options->repair && (options->yes || options->backup))
+	if (!options->repair && (options->yes || options->backup || options->name))
 		return fail(EXIT_USAGE, "--%s is for --repair",
-			    options->yes ? "yes" : "backup");
+			    options->yes ? "yes" :
+			    options->backup ? "backup" : "name");
+	if (options->name)
+		code = name_check("store", options->name);
+	if (code)
+		return code;
 	code = store_file_open(&file, options->arguments[0],
 			       options->repair ? DEVICE_WRITE : DEVICE_READ);
 	if (code)

@@ -163,7 +163,8 @@ const struct command command_table[] = {
 	{ "monitor", GROUP_STATUS, "", ALLOWED(JSON) | ALLOWED(EXEC), 0, 0,
 	  command_monitor, "print each change, until it is ended" },
 	{ "check", GROUP_METADATA, "DEV",
-	  ALLOWED(REPAIR) | ALLOWED(YES) | ALLOWED(BACKUP) | ALLOWED(JSON), 0, 0,
+	  ALLOWED(REPAIR) | ALLOWED(YES) | ALLOWED(BACKUP) | ALLOWED(NAME) |
+	  ALLOWED(JSON), 0, 0,
 	  command_check, "check a store's metadata; mend it with --repair" },
 	{ "dump", GROUP_METADATA, "DEV", ALLOWED(OUTPUT) | ALLOWED(COMPRESS), 0, 0,
 	  command_dump, "print all of a store's metadata as text" },

@@ -25,6 +25,7 @@ struct repair {
 	struct block_list list;		/* superblocks last, from .home_count on */
 	size_t home_count;
 	char backup[256];
+	bool named;			/* by --name */
 	bool written;
 };
 
@@ -184,8 +185,10 @@ static void print_text(struct repair *r)
 		       llu(s->damage_block), s->damage);
 	else if (s->damage[0])
 		printf("%s: damaged: %s\n", r->path, s->damage);
-	else
+	else if (!r->named)
 		printf("%s: one of the superblocks is bad or old\n", r->path);
+	else
+		printf("%s: the store has no name\n", r->path);
 	for (i = 0; i < s->finding_count; i++)
 		printf("  %s\n", s->findings[i]);
 	for (i = 0; i < s->affected_count; i++) {
@@ -345,6 +348,11 @@ static enum exit_code fail_to_salvage(const struct repair *r, int error)
 			    r->path, s->damage[0] ? s->damage :
 				     s->report.why ? s->report.why :
 						     "nothing is left of it");
+	case -ENXIO:
+		return fail(EXIT_DAMAGED,
+			    "%s cannot be repaired: it has %llu sectors, and its store %llu; give it that size again, or copy it to a device that has it; nothing was written",
+			    r->path, llu(store_file_sectors(r->store)),
+			    llu(s->needed_sectors));
 	case -E2BIG:
 		return fail(EXIT_DAMAGED,
 			    "%s cannot be repaired: a chain has more than 250 layers; nothing was written",
@@ -375,6 +383,27 @@ static enum exit_code check_signature(const struct repair *r)
 	return EXIT_DONE;
 }
 
+/* Of a store that has none: its name went with its superblocks. */
+static enum exit_code give_name(struct repair *r)
+{
+	char *known = r->salvage.md.superblock.name;
+	const char *name = r->options->name;
+
+	if (!name || !strcmp(known, name))
+		return EXIT_DONE;
+	if (known[0])
+		return fail(EXIT_REFUSED,
+			    "%s: the store's name is %s; --name is for one whose name is lost; nothing was written",
+			    r->path, known);
+	snprintf(known, COWSTACK_NAME_SIZE, "%s", name);
+	/* As it is on disk, for where all but that is kept. */
+	memcpy(r->salvage.superblock.name, known, COWSTACK_NAME_SIZE);
+	r->salvage.rewrite_both = true;
+	r->named = true;
+	salvage_note(&r->salvage, "the store, which has no name, is called %s", name);
+	return EXIT_DONE;
+}
+
 static enum exit_code run(struct repair *r, bool *nothing)
 {
 	enum exit_code code = EXIT_DONE;
@@ -386,8 +415,12 @@ static enum exit_code run(struct repair *r, bool *nothing)
 			return code;
 		error = salvage_superblock(&r->salvage);
 	}
-	if (!error)
+	if (!error) {
+		code = give_name(r);
+		if (code)
+			return code;
 		error = plan_writes(r);
+	}
 	*nothing = !error && !r->list.count;
 	if (!error && !*nothing && r->salvage.md.superblock.ro_compat &
 					   ~COWSTACK_FEATURES_RO_COMPAT) {

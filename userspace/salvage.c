@@ -342,6 +342,19 @@ static int decode_anyway(struct cowstack_superblock *sb,
 					  &why);
 }
 
+/* One that is right, but for a device that is larger. */
+static void note_needed(struct salvage *s, const struct disk_superblock *block,
+			u64 place)
+{
+	struct cowstack_superblock sb;
+	const struct cowstack_geometry *g = &sb.geometry;
+	const char *why;
+
+	if (!cowstack_superblock_decode(&sb, block, place, U64_MAX / 2, &why))
+		s->needed_sectors = max(s->needed_sectors, g->data_start +
+					(g->chunks << g->chunk_shift));
+}
+
 /* The right ones first, of these the newer; 0, or why there is none. */
 static int find_candidates(struct salvage *s, struct candidates *c)
 {
@@ -373,6 +386,8 @@ static int find_candidates(struct salvage *s, struct candidates *c)
 		if (!error[i])
 			s->greatest_sequence = max(s->greatest_sequence,
 						   sb[i].sequence);
+		else
+			note_needed(s, &blocks[i], places[i]);
 	}
 	if (!error[0] && !error[1] && sb[1].sequence > sb[0].sequence) {
 		swap = sb[0];
@@ -386,6 +401,9 @@ static int find_candidates(struct salvage *s, struct candidates *c)
 		if (error[i] && !decode_anyway(&sb[i], &blocks[i], places[i],
 					       reader->device_sectors))
 			add_candidate(c, &sb[i], true);
+	/* The other one may be older; what it leads to may be overwritten by now. */
+	if (s->needed_sectors)
+		return -ENXIO;
 	if (c->count && !c->repaired[0])
 		s->damage[0] = '\0';
 	if (c->count)

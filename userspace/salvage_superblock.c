@@ -389,7 +389,10 @@ static int try_head(struct search *f, const struct seen_block *head)
 	bool journal;
 	int error;
 
-	if (!make_superblock(f, head, &sb))
+	if (!make_superblock(f, head, &sb) && f->chunks)
+		return give_up(f,
+			       "no superblock is of use, and the store's chunks do not go with the device's size, which may have changed");
+	if (!f->chunks)
 		return give_up(f,
 			       "no superblock is of use, and the size of a chunk is not known");
 	journal = find_tail(f, &sb);

@@ -135,6 +135,72 @@ check "… by python's opinion, too" python3 -m json.tool <<<"$json"
 is "$("$tool" check "$work/store" --yes 2>&1)" "dmcommit: --yes is for --repair" \
 	"what asks is --repair"
 
+# --- a device of another size ---
+# resized IMAGE BYTES: before, with so many more
+resized()
+{
+	cp "$work/$1.store" "$work/store"
+	truncate -s $(($(stat -c %s "$work/store") + $2)) "$work/store"
+	cp "$work/store" "$work/before"
+}
+# repair OPTION…: status and words
+repair()
+{
+	local output status=0
+
+	output=$(cd "$work" && "$tool" check store --repair --yes "$@" 2>&1) || status=$?
+	echo "$status $output"
+}
+for less in 65536 1048576 7340032 8380416; do
+	resized chain -$less
+	is "$(cd "$work" && "$tool" check store 2>&1 | sed 's/.*damaged: \([^;]*\);.*/\1/')" \
+		"$( ((less <= 7340032)) && echo "device is smaller than its superblock says" ||
+			echo "data area overlaps the metadata or the device's end")" \
+		"$less bytes less: check says that it is smaller"
+	is "$(repair)" "5 dmcommit: store cannot be repaired: it has $((16384 - less / 512)) sectors, and its store 16384; give it that size again, or copy it to a device that has it; nothing was written" \
+		"… and so does --repair, with the sizes"
+	cmp -s "$work/before" "$work/store" || not_ok "… something was written"
+done
+resized chain 1048576
+like "$(repair)" '^0 store: store chain, .*: clean' "a device that has grown needs no repair"
+cmp -s "$work/before" "$work/store" || not_ok "… something was written"
+for more in 1048576 -65536; do
+	resized chain $more
+	"$edit" "$work/store" raw:wipe:0.count=1 raw:wipe:16.count=1
+	cp "$work/store" "$work/before"
+	is "$(repair)" "5 dmcommit: store cannot be repaired: no superblock is of use, and the store's chunks do not go with the device's size, which may have changed; nothing was written; dmcommit restore writes its metadata from a dump" \
+		"superblocks gone, and another size, $more bytes"
+	cmp -s "$work/before" "$work/store" || not_ok "… something was written"
+done
+
+# --- a name ---
+rm -f "$work/named"
+cp "$work/chain.store" "$work/store"
+is "$(repair --name other)" "4 dmcommit: store: the store's name is chain; --name is for one whose name is lost; nothing was written" \
+	"a store that has a name keeps it"
+cmp -s "$work/chain.store" "$work/store" || not_ok "… something was written"
+like "$(repair --name chain)" '^0 store: store chain, .*: clean' "its own is no other"
+is "$(repair --name 'a b' | cut -c 1-2)" "2 " "what is no name is refused"
+is "$("$tool" check "$work/store" --name x 2>&1)" "dmcommit: --name is for --repair" "a name is for --repair"
+"$edit" "$work/store" raw:wipe:0.count=1 raw:wipe:16.count=1
+like "$(repair --name again --backup named)" '
+  the store, which has no name, is called again
+' "a store whose name went with its superblocks gets one"
+like "$(repair)" '^0 store: store again, ' "… which is its name then"
+"$edit" "$work/store" raw:wipe:0.count=1 raw:wipe:16.count=1
+rm -f "$work/named"
+repair --backup named >/dev/null
+like "$(repair)" '^0 store: store -, ' "without one it has none"
+cp "$work/store" "$work/before"
+rm -f "$work/named"
+like "$(repair --name later --backup named)" '^0 store: the store has no name
+  the store, which has no name, is called later
+to be written: 0 blocks of pages and index, 2 superblocks
+' "a sound one without a name can be given one later"
+like "$(repair)" '^0 store: store later, ' "… which is its name then"
+(cd "$work" && "$tool" restore store --from named) || not_ok "… the backup is not put back"
+cmp -s "$work/before" "$work/store" || not_ok "… the backup brings back something else"
+
 # --- what another has written over the superblocks ---
 cp "$work/chain.store" "$work/store"
 "$edit" "$work/store" raw:wipe:0.count=17
