@@ -6,6 +6,7 @@
 #include "job_request.h"
 #include "message.h"
 #include "offline_commit.h"
+#include "offline_list.h"
 
 static enum exit_code send_message(const struct volume *volume,
 				   const struct options *options,
@@ -43,13 +44,19 @@ static enum exit_code start(struct inventory *inventory,
 static enum exit_code start_offline(const struct options *options,
 				    const struct job_request *request)
 {
-	if (!options->store)
-		return fail(EXIT_USAGE,
-			    "start --offline needs --store: the store's device");
+	enum exit_code code = EXIT_DONE;
+	struct options complete = *options;
+	struct stacks_conf conf = { };
+
 	if (options->freeze)
 		return fail(EXIT_USAGE,
 			    "--freeze holds a mounted file system, and a volume that is not up has none; leave it out");
-	return offline_commit(options, request);
+	if (!options->store)
+		code = offline_list_look_up(&conf, &complete);
+	if (!code)
+		code = offline_commit(&complete, request);
+	stacks_conf_free(&conf);
+	return code;
 }
 
 enum exit_code command_start(const struct options *options)
@@ -58,8 +65,12 @@ enum exit_code command_start(const struct options *options)
 	struct job_request request;
 	enum exit_code code;
 
-	if (options->store && !options->offline)
-		return fail(EXIT_USAGE, "start: --store is for --offline");
+	if ((options->store || options->config) && !options->offline)
+		return fail(EXIT_USAGE, "start: --%s is for --offline",
+			    options->store ? "store" : "config");
+	if (options->store && options->config)
+		return fail(EXIT_USAGE,
+			    "start: with --store nothing is taken from --config");
 	code = job_request_parse(&request, options);
 	if (!code && options->offline)
 		return start_offline(options, &request);

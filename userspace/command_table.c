@@ -9,6 +9,7 @@
 		       ALLOWED(NO_YIELD) | ALLOWED(ON_ERROR) | \
 		       ALLOWED(FREEZE) | ALLOWED(WAIT) | \
 		       ALLOWED(DRY_RUN) | ALLOWED(OFFLINE) | ALLOWED(STORE) | \
+		       ALLOWED(CONFIG) | \
 		       ALLOWED(JSON))
 #define STREAM_OPTIONS (ALLOWED(STREAM_TOP) | ALLOWED(STREAM_BASE) | \
 			ALLOWED(SPEED) | ALLOWED(NO_YIELD) | \
@@ -79,7 +80,7 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	VALUE(BACKUP, "backup", "FILE", backup,
 	      "where what is changed is kept (default: a new file here)"),
 	FLAG(OFFLINE, "offline", offline,
-	     "of a volume that is not up; --store is a device then, --base one or a layer"),
+	     "of a volume that is not up; --store is a device then (default: as stacks.conf says), --base one or a layer"),
 	FLAG(JSON, "json", json, "for programs"),
 	[OPTION_HELP] = { "help", NULL, 0, "this text" },
 	[OPTION_VERSION] = { "version", NULL, 0, "the tool's version" },

@@ -192,8 +192,9 @@ printf x | dd of="$work/grown.base" bs=1 seek=5000 conv=notrunc status=none
 refuses 4 "base is not the recorded base grownbase: its content differs" grown vm
 cp "$work/kept" "$work/grown.base"
 take grown
-is "$("$tool" start vm --offline 2>&1)" "dmcommit: start --offline needs --store: the store's device" \
-	"the store must be given"
+is "$("$tool" start nobodys-vm --offline 2>&1)" \
+	"dmcommit: start --offline needs --store, the store's device, and --base, the base's: no stack nobodys-vm stands in /etc/dmcommit/stacks.conf" \
+	"the store must be given, where no list names the volume"
 is "$(start vm 2>&1)" \
 	"dmcommit: start --offline needs --base: the base's device, or a layer to commit into" \
 	"so must where it goes"
@@ -203,6 +204,50 @@ is "$(start vm --base 0 2>&1)" \
 is "$(start vm --base nothing 2>&1)" \
 	"dmcommit: volume vm has no layer nothing, and there is no device of that name" \
 	"what is neither is neither"
+
+# --- by the list of stacks ---
+list=$work/stacks.conf
+{
+	printf 'store grown %s/store\nstack vm grown %s/base\n' "$work" "$work"
+	printf 'stack there grown %s/base read-only-base\n' "$work"
+	printf 'stack upper grown /dev/mapper/nobodys-vm\nstack nobodys-vm grown %s/base\n' "$work"
+	printf 'stack bad grown\n'
+} >"$list"
+chmod 644 "$list"
+# listed VOLUME OPTION…
+listed()
+{
+	"$tool" start "$1" --offline --config "$list" "${@:2}"
+}
+# says_of_list STATUS MESSAGE TEXT VOLUME OPTION…
+says_of_list()
+{
+	local output status=0
+
+	output=$(listed "${@:4}" 2>&1 | tail -n 1; exit "${PIPESTATUS[0]}") || status=$?
+	is "$status ${output//"$work/"/}" "$1 dmcommit: $2" "$3"
+}
+if [ "$(id -u)" -ne 0 ]; then
+	not_ok "the list of stacks: run this as root, whose list it has to be"
+fi
+says_of_list 2 "start --offline needs --store, the store's device, and --base, the base's: no stack nothing stands in stacks.conf" \
+	"a volume that the list does not name" nothing
+says_of_list 2 "start --offline needs --store, the store's device, and --base, the base's: no stack grown stands in stacks.conf" \
+	"a store is no volume" grown
+says_of_list 4 "stacks.conf:3 has read-only-base for there; --base commits into it all the same" \
+	"a base that is not to be written to" there
+says_of_list 3 "upper lies on the stack nobodys-vm, which is not up; dmcommit up nobodys-vm" \
+	"a base that is a stack, which is not up" upper
+says_of_list 2 "start: with --store nothing is taken from --config" "a store, and a list" vm --store "$work/store"
+is "$("$tool" start vm --config "$list" 2>&1)" "dmcommit: start: --config is for --offline" \
+	"a list is for --offline"
+sed -i '/ bad /d; /^stack vm/s/$/ commit_base=9/' "$list"
+says_of_list 3 "volume vm has no layer 9, and there is no device of that name" \
+	"its commit_base counts" vm
+sed -i '/^stack vm/s/ commit_base=9//' "$list"
+wanted=$(content)
+check "a volume of the list is committed, and nothing but its name is said" listed vm
+is "$(content) $(state 1 mixed_top) $(state 1 state)" "$wanted 0 completed" "… and shows the same"
 
 # --- power cuts: each operation of a small one, each second of others ---
 for image in 'grown 1 1' 'commit 3 2' 'clean 1 2' 'clean-gone 1 2'; do
