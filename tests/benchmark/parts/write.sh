@@ -32,6 +32,9 @@ writes_each=2
 measure_one "first-write-sync:two-blocks" $((firsts * 2)) /dev/mapper/linear "${first[@]}" \
 	--fdatasync=2
 writes_each=1
+# And what it would be if the word had a place beside the data: one block of both.
+measure_one "first-write-sync:one-block" $firsts /dev/mapper/linear --rw=randwrite --bs=8k \
+	--blockalign=64k --fdatasync=1
 must dd if=/dev/zero of=/dev/cached bs=1M count=16 oflag=direct conv=fsync
 measure_one "rewrite-sync:linear" $firsts /dev/mapper/linear "${write[@]}" --size=16m --fdatasync=1
 remove_devices linear
