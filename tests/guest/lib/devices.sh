@@ -52,14 +52,53 @@ status_value()
 	dmsetup status "$1" | tr ' ' '\n' | grep -A1 -x "$2" | tail -n 1
 }
 
+# Waits look often and give up late: a machine may be slow, or have others to serve.
+
+# await COMMAND…: until it succeeds; fails if it does not for minutes
+await()
+{
+	local end=$((SECONDS + 180))
+
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+
+# at_rest COMMAND…: waits until it prints the same for one and a half seconds, which is
+# longer than the timer waits that makes durable what nobody has flushed; prints that
+at_rest()
+{
+	local end=$((SECONDS + 180)) before now
+
+	now=$("$@")
+	while [ $SECONDS -lt $end ]; do
+		before=$now
+		sleep 1.5
+		now=$("$@")
+		[ "$now" != "$before" ] || break
+	done
+	echo "$now"
+}
+
+# requests_of DISK…: all that has come to them so far
+requests_of()
+{
+	local disk
+
+	for disk; do
+		cat "/sys/block/$disk/stat"
+	done
+}
+
 # wait_for_value DEVICE KEY VALUE: until the statistic is that; prints what it is
 wait_for_value()
 {
-	local i value
+	local end=$((SECONDS + 180)) value
 
-	for ((i = 0; i < 300; i++)); do
+	while :; do
 		value=$(status_value "$1" "$2")
-		[ "$value" != "$3" ] || break
+		[ "$value" != "$3" ] && [ $SECONDS -lt $end ] || break
 		sleep 0.2
 	done
 	echo "$value"
@@ -68,11 +107,12 @@ wait_for_value()
 # wait_for_job DEVICE: until it is not running; prints the state
 wait_for_job()
 {
-	local i state
+	local end=$((SECONDS + 300)) state
 
-	for ((i = 0; i < 600; i++)); do
+	while :; do
 		state=$(status_field "$1" 7)
 		[ "$state" = running ] || [ "$state" = queued ] || break
+		[ $SECONDS -lt $end ] || break
 		sleep 0.2
 	done
 	echo "$state"

@@ -42,7 +42,7 @@ events_of()
 # event_after DEVICE NUMBER: waits until there was one after event NUMBER
 event_after()
 {
-	timeout 30 dmsetup wait "$1" "$2"
+	timeout 180 dmsetup wait "$1" "$2"
 }
 
 # status_after DEVICE NUMBER FIELD: that word of the status as of an event after
