@@ -111,20 +111,21 @@ test_bash()
 }
 
 # in_zsh LINE: what zsh, on a terminal of its own, offers when TAB is hit; sorted. What
-# it adds it shows in brackets.
+# it adds it shows in brackets. What is typed when the first is there is read when all are;
+# as it is typed it does not hold what it prints.
 in_zsh()
 {
 	# shellcheck disable=SC2016
-	timeout 20 zsh -f -c '
+	timeout 300 zsh -f -c '
 		zmodload zsh/zpty
 		zpty shell zsh -f -i
 		zpty -w shell "PROMPT= ; fpath=($1 \$fpath); autoload -Uz compinit; compinit -u -d $2"
 		zpty -w shell "compadd() { local -a found; builtin compadd -O found \"\$@\"; print -l -- \"<\"\${^found}\">\"; builtin compadd \"\$@\"; }"
 		zpty -n -w shell "$3"$'"'\\t'"'
 		zpty -r -m shell text "*<[a-z0-9-]*>*"
-		sleep 1
-		while zpty -r -t shell more; do text+=$more; done
-		print -r -- "$text"
+		zpty -n -w shell $'"'\\C-u'"'"print -r -- END-\"\"OF-IT"$'"'\\n'"'
+		zpty -r -m shell more "*END-OF-IT*"
+		print -r -- "$text$more"
 		zpty -d shell' zsh "$tree/userspace/completion" "$work/dump" "$1" 2>/dev/null |
 		grep -oE '<[^<>"]+>' | tr -d '<>' | LC_ALL=C sort -u | paste -sd' '
 }
