@@ -228,6 +228,39 @@ void base_note_sharing(struct stack *stack)
 	}
 }
 
+/* All tables of stacks, live or not; stores_mutex. */
+static LIST_HEAD(stack_tables);
+
+void base_watch(struct stack_table *table)
+{
+	list_add_tail(&table->list, &stack_tables);
+}
+
+void base_unwatch(struct stack_table *table)
+{
+	mutex_lock(&stores_mutex);
+	list_del(&table->list);
+	mutex_unlock(&stores_mutex);
+}
+
+/*
+ * Tables that were loaded have checked a base which @writer changes now. Where their
+ * stack is live over it all the same, it has been said that they share it.
+ */
+static void note_writer(const struct stack *writer)
+{
+	dev_t base = writer->base->bd_dev;
+	struct stack_table *table;
+
+	list_for_each_entry(table, &stack_tables, list) {
+		const struct stack *stack = table->stack;
+
+		if (stack != writer && table->base->bdev->bd_dev == base &&
+		    !(stack->base && stack->base->bd_dev == base))
+			table->base_written = true;
+	}
+}
+
 bool base_claim(struct stack *stack, bool records, char *name, size_t size)
 {
 	/* Who shares knows that its content changes; copies must not lie. */
@@ -242,6 +275,7 @@ bool base_claim(struct stack *stack, bool records, char *name, size_t size)
 		strscpy(name, other->name, size);
 	} else {
 		WRITE_ONCE(stack->job_active, true);
+		note_writer(stack);
 		base_note_sharing(stack);
 	}
 	mutex_unlock(&stores_mutex);

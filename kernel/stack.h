@@ -61,6 +61,8 @@ struct stack {
 
 /* One table of a stack. */
 struct stack_table {
+	struct list_head list;		/* of all that have a base; stores_mutex */
+	bool base_written;		/* by another since it was read; stores_mutex */
 	struct stack *stack;
 	struct dm_dev *base;
 	struct dm_dev *store_dev;
@@ -200,11 +202,18 @@ int base_check(struct stack_table *table, struct store *store,
  */
 void base_name(struct block_device *bdev, char name[COWSTACK_NAME_SIZE]);
 /*
- * Claims @stack's base for writing, until base_release(): no other stack over it
- * goes live meanwhile.  False: another live stack uses it, or, with @records,
- * another volume of the store that is down and holds data has it, as far as
- * records tell; its name goes to @name.  message_mutex held, stores_mutex
- * and metadata_lock not.
+ * @table's base is about to be checked, and the table may go live later: whether
+ * another stack has claimed the base by then is in base_written. stores_mutex held.
+ */
+void base_watch(struct stack_table *table);
+/* stores_mutex not held. */
+void base_unwatch(struct stack_table *table);
+/*
+ * Claims @stack's base for writing, until base_release(): no other stack over it goes
+ * live meanwhile, nor later by a table that was there before.  False: another live
+ * stack uses it, or, with @records, another volume of the store that is down and holds
+ * data has it, as far as records tell; its name goes to @name.  message_mutex held,
+ * stores_mutex and metadata_lock not.
  */
 bool base_claim(struct stack *stack, bool records, char *name, size_t size);
 void base_release(struct stack *stack);

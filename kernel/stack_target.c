@@ -88,6 +88,8 @@ static int check_base_device(struct dm_target *ti, struct stack_table *table,
 	}
 	mutex_lock(&stores_mutex);
 	error = check_registry(ti, table, path);
+	if (!error)
+		base_watch(table);
 	mutex_unlock(&stores_mutex);
 	return error;
 }
@@ -154,12 +156,16 @@ static int get_base(struct dm_target *ti, struct stack_table *table,
 		return error;
 	}
 	error = check_base_device(ti, table, path);
-	if (!error)
-		error = check_blocks(ti, table, path);
+	if (error)
+		goto put_base;
+	error = check_blocks(ti, table, path);
 	if (!error)
 		error = base_check(table, table->stack->store, &ti->error);
-	if (error)
-		dm_put_device(ti, table->base);
+	if (!error)
+		return 0;
+	base_unwatch(table);
+put_base:
+	dm_put_device(ti, table->base);
 	return error;
 }
 
@@ -293,7 +299,8 @@ static int stack_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 
 /*
  * @ti is the stack's live table from now on; NULL: there is none.  -EBUSY: its
- * base has come to other use since the table was built.
+ * base has come to other use since the table was built; -ESTALE: what was read of it
+ * then is no longer so.
  */
 static int set_live_table(struct stack *stack, struct dm_target *ti)
 {
@@ -304,6 +311,10 @@ static int set_live_table(struct stack *stack, struct dm_target *ti)
 		      store_find_device(table->base->bdev->bd_dev))) {
 		mutex_unlock(&stores_mutex);
 		return -EBUSY;
+	}
+	if (table && table->base_written) {
+		mutex_unlock(&stores_mutex);
+		return -ESTALE;
 	}
 	stack->target = ti;
 	stack->base = table ? table->base->bdev : NULL;
@@ -327,6 +338,7 @@ static void stack_dtr(struct dm_target *ti)
 		set_live_table(stack, NULL);
 	mutex_unlock(&stack->store->message_mutex);
 	leave_table(ti, stack);
+	base_unwatch(table);
 	stack_put(stack);
 	dm_put_device(ti, table->base);
 	dm_put_device(ti, table->store_dev);
@@ -526,8 +538,9 @@ static int go_live(struct dm_target *ti, struct stack_table *table)
 	check_parked_job(stack, table);
 	error = set_live_table(stack, ti);
 	if (error) {
-		pr_err("cowstack %s: the base is a store by now, or is being committed into by another stack\n",
-		       stack->name);
+		pr_err("cowstack %s: %s\n", stack->name, error == -ESTALE ?
+		       "another stack has committed into the base since the table was loaded: load it again" :
+		       "the base is a store by now, or is being committed into by another stack");
 		return error;
 	}
 	if (!table->base_changed) {

@@ -175,6 +175,26 @@ test_changed_under()
 	dmsetup remove a
 }
 
+# A table has looked at a base that another stack writes to before it goes live.
+test_written_since()
+{
+	up a 1 $size /dev/base st
+	check "a table is loaded" dmsetup create --notable c
+	check "over the base as it is" dmsetup load c --table \
+		"$(stack_line 1 $size /dev/base st2 accept_base 1)"
+	put a 1
+	commit a
+	refused "another stack has committed into the base since the table was loaded" \
+		dmsetup resume c
+	check "it is loaded again" dmsetup load c --table \
+		"$(stack_line 1 $size /dev/base st2 accept_base 1)"
+	check "and goes live" dmsetup resume c
+	dmsetup remove c
+	up c 1 $size /dev/base st2
+	dmsetup remove c
+	dmsetup remove a
+}
+
 # --- the wrong one ---
 
 # Nothing is written by a table that is refused, nor before the first resume.
@@ -256,6 +276,7 @@ test_live
 test_records
 test_shared
 test_changed_under
+test_written_since
 test_wrong
 test_read_only
 test_short
