@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * usage: press_memory MEBIBYTES PASSES
+ * usage: press_memory MEBIBYTES PASSES [LOCKED-MEBIBYTES]
  *
  * Takes so much memory, writes all of it in each pass, and looks in the next
  * whether every page holds what was written.  With more than there is, it shows
- * whether swap works.
+ * whether swap works.  What is locked besides is taken from everybody for as long:
+ * that much less is there to be had.
  */
 #define _GNU_SOURCE
 #include <stdint.h>
@@ -41,15 +42,27 @@ static int holds(const uint64_t *words, uint64_t seed)
 	return 1;
 }
 
+static int lock(uint64_t mebibytes)
+{
+	return mebibytes && mmap(NULL, mebibytes << 20, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED |
+					 MAP_POPULATE, -1, 0) == MAP_FAILED;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t pages, page, wrong = 0;
 	unsigned int pass, passes;
 	uint64_t *memory;
 
-	if (argc != 3) {
-		fputs("usage: press_memory MEBIBYTES PASSES\n", stderr);
+	if (argc != 3 && argc != 4) {
+		fputs("usage: press_memory MEBIBYTES PASSES [LOCKED-MEBIBYTES]\n",
+		      stderr);
 		return 2;
+	}
+	if (argc == 4 && lock(strtoull(argv[3], NULL, 10))) {
+		perror("mmap");
+		return 1;
 	}
 	pages = strtoull(argv[1], NULL, 10) << 20 >> 12;
 	passes = strtoul(argv[2], NULL, 10);
