@@ -10,6 +10,8 @@
 #include "job_parts.h"
 #include "job_range.h"
 
+enum { END_SECONDS = 10 };
+
 void job_init_stack(struct stack *stack)
 {
 	mutex_init(&stack->chain_mutex);
@@ -509,14 +511,19 @@ static void pause_untaken(struct stack *stack)
 
 /*
  * Ends the thread of an earlier job.  Not one that has I/O under way: that may take
- * long on a slow disk, and the store's messages wait for us.
+ * long on a slow disk, and the store's messages wait for us.  Where only its end is
+ * left to be told, and whoever starts another may have seen it already, it is waited
+ * for as long as a busy machine may take for that.
  */
 static int end_old_thread(struct stack *stack, struct job_options *options)
 {
 	struct job *job = stack->job;
+	long most = max(HZ / 10, 1);
 
+	if (job && READ_ONCE(job->ending))
+		most = END_SECONDS * HZ;
 	if (job && !wait_event_timeout(job->wait, READ_ONCE(job->finished),
-				       max(HZ / 10, 1)))
+				       most))
 		return job_refuse(stack, options, -EBUSY,
 				  "the job before is coming to its end: try again");
 	job_end_thread(stack);

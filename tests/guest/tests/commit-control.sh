@@ -325,6 +325,31 @@ same "a slow disk"
 commits "with the disk as it was a commit completes"
 base_is_volume "a slow disk"
 
+# --- who starts another job when the one before comes to its end waits for that ---
+begin_anew 4
+start speed 64K
+exchange hdd /dev/slow $((24 * 128)) 128 error
+dmsetup suspend ssd
+echo "0 $(sectors_of /dev/fast) delay /dev/fast 0 0 /dev/fast 0 500" | dmsetup load ssd
+dmsetup resume ssd
+job speed 0
+answer=
+forget_log
+while [ -z "$answer" ]; do
+	if start 2>/dev/null; then
+		answer=taken
+	elif [ "$(lines_with "commit start: a job is running")" -eq 0 ]; then
+		answer=$(dmesg)
+	fi
+	forget_log
+done
+is "$answer" taken "a start that meets the end of the job before is taken"
+exchange hdd /dev/slow
+exchange ssd /dev/fast
+wait_for_job v >/dev/null
+commits "with the disks as they were a commit completes"
+base_is_volume "the end of a job"
+
 # --- endless load ---
 
 # load THREADS: users of the last 8 MiB that never rest
