@@ -72,7 +72,30 @@ apt_get_as_root()
 
 	[ "$(id -u)" -eq 0 ] || as_root=(sudo)
 	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes \
-		apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@"
+		apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
+		-o Acquire::Retries=5 "$@"
+}
+
+# try_again COMMAND…: up to five times. Networks and mirrors fail for a moment, and lists
+# are locked while somebody else renews them. Nothing in COMMAND may rely on "set -e".
+try_again()
+{
+	local pause
+
+	for pause in 5 10 20 40; do
+		! "$@" || return 0
+		say "once more in $pause s: $1"
+		sleep "$pause"
+	done
+	"$@"
+}
+
+# install_packages PACKAGE…: by lists that are new, as old ones name what the archive has
+# no more
+install_packages()
+{
+	apt_get_as_root update
+	apt_get_as_root install --yes --no-install-recommends "$@" >/dev/null
 }
 
 # download_package DIRECTORY PACKAGE. As root apt wants to download as a user who may
@@ -80,4 +103,16 @@ apt_get_as_root()
 download_package()
 {
 	(cd "$1" && apt-get -qq -o APT::Sandbox::User=root download "$2" >&2)
+}
+
+download_by_new_lists()
+{
+	! can_be_root || apt_get_as_root update
+	download_package "$@"
+}
+
+# fetch_package DIRECTORY PACKAGE: by the lists that are there, or else by new ones
+fetch_package()
+{
+	download_package "$@" 2>/dev/null || try_again download_by_new_lists "$@"
 }

@@ -15,7 +15,7 @@ other_apt()
 		-o Dir::Etc::sourcelist="$other_state/sources.list" \
 		-o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
 		-o APT::Sandbox::User=root -o APT::Architectures=amd64 \
-		-o Acquire::Languages=none "$@"
+		-o Acquire::Languages=none -o Acquire::Retries=5 "$@"
 }
 
 # open_other_debian DIRECTORY SUITE…: the archive's suites, looked at from DIRECTORY
@@ -33,5 +33,6 @@ open_other_debian()
 		echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
 			"http://deb.debian.org/$archive $suite main"
 	done >"$other_state/sources.list"
-	other_apt apt-get -qq update >&2
+	# One list that does not come would be a warning only.
+	try_again other_apt apt-get -qq -o APT::Update::Error-Mode=any update >&2
 }
