@@ -527,6 +527,16 @@ static void hand_over_sample(struct stack *stack, struct stack_table *table,
 	table->sample = NULL;
 }
 
+static void say_why_not_live(const struct stack *stack, int error)
+{
+	if (error == -ESTALE)
+		pr_err("cowstack %s: another stack has committed into the base since the table was loaded: load it again\n",
+		       stack->name);
+	else
+		pr_err("cowstack %s: the base is a store by now, or is being committed into by another stack\n",
+		       stack->name);
+}
+
 static int go_live(struct dm_target *ti, struct stack_table *table)
 {
 	struct stack *stack = table->stack;
@@ -538,9 +548,7 @@ static int go_live(struct dm_target *ti, struct stack_table *table)
 	check_parked_job(stack, table);
 	error = set_live_table(stack, ti);
 	if (error) {
-		pr_err("cowstack %s: %s\n", stack->name, error == -ESTALE ?
-		       "another stack has committed into the base since the table was loaded: load it again" :
-		       "the base is a store by now, or is being committed into by another stack");
+		say_why_not_live(stack, error);
 		return error;
 	}
 	if (!table->base_changed) {
