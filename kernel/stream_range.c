@@ -150,6 +150,16 @@ int stream_range_find(struct stack *stack, const struct cowstack_job *record,
 	return error;
 }
 
+/*
+ * To where the base is pulled up: whole blocks of the store's device, over a base of
+ * smaller ones too, as pieces that are less could be neither written nor loaded again.
+ */
+static u64 base_end(const struct stack *stack)
+{
+	return round_up(min(stack->base_sectors, stack->volume->info.sectors),
+			stack->store->logical_block >> SECTOR_SHIFT);
+}
+
 void stream_range_fill(struct stack *stack, const struct job_range *range,
 		       bool with_base, struct cowstack_stream *stream)
 {
@@ -159,8 +169,7 @@ void stream_range_fill(struct stack *stack, const struct job_range *range,
 	stream->own = 1;
 	for (; layer; layer = layer == range->bottom ? NULL : layer->parent)
 		stream->own++;
-	stream->base_sectors = with_base ? min(stack->base_sectors,
-					       stack->volume->info.sectors) : 0;
+	stream->base_sectors = with_base ? base_end(stack) : 0;
 }
 
 int stream_range_check_room(struct stack *stack, struct job_options *options,

@@ -55,15 +55,13 @@ static u64 buffer_place(const struct job *job, const struct pull_entry *entry,
 static void read_base(struct job *job, struct pull_batch *batch, u64 sector,
 		      u64 at, u64 bytes)
 {
-	u64 has = job->stack->base_sectors - sector;
+	u64 end = max(job->stack->base_sectors, sector);
+	u64 has = min(bytes, (end - sector) << SECTOR_SHIFT);
 
-	if (bytes >> SECTOR_SHIFT > has) {
-		copy_batch_clear(batch->io, at + (has << SECTOR_SHIFT),
-				 bytes - (has << SECTOR_SHIFT));
-		bytes = has << SECTOR_SHIFT;
-	}
+	/* Behind its end it shows zeroes. */
+	copy_batch_clear(batch->io, at + has, bytes - has);
 	copy_batch_transfer(batch->io, job->stack->base, REQ_OP_READ, sector,
-			    at, bytes);
+			    at, has);
 }
 
 static void gather_copies(struct job *job, struct pull_batch *batch,

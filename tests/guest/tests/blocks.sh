@@ -55,6 +55,26 @@ check_fails "a volume that ends within a block does not come up" \
 	dmsetup create v --table "$(stack_line 1 8191 /dev/small st)"
 dmsetup remove st
 
+# A stream of all of a base that ends within a block of the store's, as the volume does: what
+# goes up is whole blocks, and the stack comes up on it again.
+dmcommit format /dev/large --name st --chunk-size 16K --force >/dev/null
+attach_store st /dev/large
+dd if=/dev/urandom of=/dev/small bs=64k count=32 oflag=direct 2>/dev/null
+dmsetup create cut --table "0 4089 linear /dev/small 0"
+dmsetup message st 0 create_volume 1 4089 v
+dmsetup create v --table "$(stack_line 1 4088 /dev/mapper/cut st)"
+dd if=/dev/urandom of=/dev/mapper/v bs=4k count=1 seek=2 oflag=direct 2>/dev/null
+before=$(xxhsum </dev/mapper/v)
+dmsetup message v 0 stream start base none
+is "$(wait_for_job v)" completed "a stream of a base that ends within a block"
+dmsetup remove v
+check "… comes up again" dmsetup create v --table "$(stack_line 1 4088 /dev/mapper/cut st)"
+is "$(xxhsum </dev/mapper/v)" "$before" "… with the same content"
+dmsetup remove v
+dmsetup remove st
+dmsetup remove cut
+check "… metadata is sound" dmcommit check /dev/large
+
 # Pieces of 512 bytes, written over disks of such blocks; then base, store or both are
 # copied to disks of 4096. The module refuses what it would have to ask of those; the
 # tool commits, by whole blocks, and then there is nothing left to refuse.
