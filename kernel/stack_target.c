@@ -86,6 +86,12 @@ static int check_base_device(struct dm_target *ti, struct stack_table *table,
 		ti->error = error_text_make("base %s is zoned", path);
 		return -EINVAL;
 	}
+	/* A chunk may be no more than that. */
+	if (bdev_logical_block_size(table->base->bdev) > COWSTACK_BLOCK_SIZE) {
+		ti->error = error_text_make("base %s has logical blocks of more than %u bytes",
+					    path, COWSTACK_BLOCK_SIZE);
+		return -EINVAL;
+	}
 	mutex_lock(&stores_mutex);
 	error = check_registry(ti, table, path);
 	if (!error)

@@ -101,6 +101,12 @@ static int get_store_device(struct dm_target *ti, const char *path,
 	} else if (bdev_is_zoned(table->dev->bdev)) {
 		ti->error = error_text_make("store device %s is zoned", path);
 		error = -EINVAL;
+	} else if (bdev_logical_block_size(table->dev->bdev) >
+		   COWSTACK_BLOCK_SIZE) {
+		/* Its metadata is written in blocks of that size. */
+		ti->error = error_text_make("store device %s has logical blocks of more than %u bytes",
+					    path, COWSTACK_BLOCK_SIZE);
+		error = -EINVAL;
 	} else if (ti->begin ||
 		   ti->len > bdev_nr_sectors(table->dev->bdev)) {
 		ti->error = error_text_make("table must start at 0 and be no longer than %s",

@@ -70,6 +70,10 @@ static enum exit_code cut_up(struct cowstack_geometry *geometry,
 		return fail(EXIT_FAILED,
 			    "%s is zoned, and a store is written in any order; use another device",
 			    path);
+	if (device->logical_block > COWSTACK_BLOCK_SIZE)
+		return fail(EXIT_FAILED,
+			    "%s has logical blocks of %u bytes, and a store is written in blocks of %u; use another device",
+			    path, device->logical_block, COWSTACK_BLOCK_SIZE);
 	if (error == -ENOSPC)
 		return fail(EXIT_FAILED,
 			    "%s is too small: %s, and a store with such chunks needs %s",

@@ -20,7 +20,7 @@ static enum exit_code read_properties(struct device_file *file)
 {
 	struct stat st;
 	u32 zone_sectors = 0;
-	int read_only = 0;
+	int read_only = 0, logical_block = 0;
 
 	if (fstat(file->fd, &st))
 		return fail_errno(-errno, NULL, "%s", file->path);
@@ -34,9 +34,11 @@ static enum exit_code read_properties(struct device_file *file)
 	file->major = major(st.st_rdev);
 	file->minor = minor(st.st_rdev);
 	if (ioctl(file->fd, BLKGETSIZE64, &file->bytes) ||
-	    ioctl(file->fd, BLKROGET, &read_only))
+	    ioctl(file->fd, BLKROGET, &read_only) ||
+	    ioctl(file->fd, BLKSSZGET, &logical_block))
 		return fail_errno(-errno, NULL, "%s", file->path);
 	file->read_only = read_only;
+	file->logical_block = logical_block;
 	/* A kernel without zones has no zoned devices. */
 	file->zoned = !ioctl(file->fd, BLKGETZONESZ, &zone_sectors) &&
 		      zone_sectors;

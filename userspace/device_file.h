@@ -17,6 +17,7 @@ struct device_file {
 	bool block;			/* else a regular file */
 	bool read_only;			/* the device itself */
 	bool zoned;			/* writes go to the end of zones only */
+	unsigned int logical_block;	/* bytes; of a regular file 0 */
 	unsigned int major, minor;
 	u64 bytes;
 };
