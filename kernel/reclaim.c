@@ -56,8 +56,11 @@ static u64 discard_step(struct store *store)
 	       granularity >> SECTOR_SHIFT;
 }
 
-/* Users' I/O waits behind a discard, on the device and for the processor. */
-static void discard_run(struct store *store, const struct chunk_run *run,
+/*
+ * Users' I/O waits behind a discard, on the device and for the processor.  False: the
+ * store is suspended meanwhile, which must not wait for a terabyte of advice.
+ */
+static bool discard_run(struct store *store, const struct chunk_run *run,
 			struct pace *pace)
 {
 	const struct cowstack_geometry *g = store_geometry(store);
@@ -68,11 +71,13 @@ static void discard_run(struct store *store, const struct chunk_run *run,
 
 	if (!store->features.discard_passdown ||
 	    !bdev_max_discard_sectors(store->bdev))
-		return;
+		return true;
 	while (sector < end) {
 		u64 next = min(end, (div64_u64(sector, step) + 1) * step);
 
-		/* Advice: a device that refuses it loses nothing. */
+		if (READ_ONCE(store->suspended))
+			return false;
+		/* A device that refuses it loses nothing. */
 		if (!error)
 			error = blkdev_issue_discard(store->bdev, sector,
 						     next - sector, GFP_NOIO);
@@ -82,35 +87,44 @@ static void discard_run(struct store *store, const struct chunk_run *run,
 	}
 	if (!error)
 		atomic64_add(run->count, &store->discarded);
+	return true;
 }
 
-static void discard_runs(struct store *store, const struct list_head *runs,
-			 struct pace *pace)
+/* Moves those that are discarded to @done. */
+static void discard_runs(struct store *store, struct list_head *runs,
+			 struct list_head *done, struct pace *pace)
 {
-	const struct chunk_run *run;
+	struct chunk_run *run, *next;
 
-	list_for_each_entry(run, runs, list)
-		discard_run(store, run, pace);
+	list_for_each_entry_safe(run, next, runs, list) {
+		if (!discard_run(store, run, pace))
+			break;
+		list_move_tail(&run->list, done);
+	}
 }
 
 static void reclaim_work_fn(struct work_struct *work)
 {
 	struct store *store = container_of(work, struct store, reclaim_work);
+	struct allocator *a = &store->metadata.allocator;
 	LIST_HEAD(runs);
+	LIST_HEAD(done);
 	struct pace pace;
 	bool more;
 
 	pace_begin(&pace);
 	more = free_zombies(store, &pace);
-	cowstack_allocator_take_durable(&store->metadata.allocator, &runs);
+	cowstack_allocator_take_durable(a, &runs);
 	if (list_empty(&runs)) {
 		if (more)
 			reclaim_kick(store);
 		return;
 	}
 	drain(store);
-	discard_runs(store, &runs, &pace);
-	cowstack_allocator_release(&store->metadata.allocator, &runs);
+	discard_runs(store, &runs, &done, &pace);
+	/* What is left is for when the store goes on; a load finds it free. */
+	cowstack_allocator_durable(a, &runs);
+	cowstack_allocator_release(a, &done);
 	defer_admit_parked(store);
 	reclaim_kick(store);
 }

@@ -176,6 +176,40 @@ dmsetup suspend st
 message_refused "snapshot: the store is suspended" v snapshot
 dmsetup resume st
 
+# --- a suspend of a store waits for no more than the discard that is under way ---
+discards_of()
+{
+	awk '{ print $12 }' "/sys/block/$1/stat"
+}
+
+# slowed MS: what the second store lies on takes so long for each write and discard
+slowed()
+{
+	dmsetup suspend --noflush slow
+	dmsetup load slow --table "0 $(sectors_of /dev/ssd2) delay /dev/ssd2 0 0 /dev/ssd2 0 $1"
+	dmsetup resume slow
+}
+
+dmsetup create slow --table "0 $(sectors_of /dev/ssd2) linear /dev/ssd2 0"
+attach_store st2 /dev/mapper/slow
+dmsetup message st2 0 create_volume 1 $((48 * 2048)) x
+dmsetup create x --table "$(stack_line 1 $((48 * 2048)) /dev/base2 st2)"
+dd if=/dev/zero of=/dev/mapper/x bs=1M oflag=direct 2>/dev/null
+dmsetup remove x
+slowed 500
+before=$(discards_of ssd2)
+dmsetup message st2 0 delete_volume 1
+dmsetup suspend st2
+within=$(($(discards_of ssd2) - before))
+slowed 0
+dmsetup resume st2
+is "$(wait_for_value st2 freeing 0)" 0 "what was deleted comes back"
+all=$(($(discards_of ssd2) - before))
+check "of $all discards a suspend has waited for $within" test "$within" -lt 12 -a "$all" -ge 12
+is "$(status_value st2 discarded)" 768 "and all of it was discarded"
+dmsetup remove st2
+dmsetup remove slow
+
 # --- what waits for a suspended store goes back to dm ---
 # given_back WHAT COMMAND…: it waits; the stack suspends all the same, and it ends later
 given_back()
