@@ -322,6 +322,8 @@ static int set_live_table(struct stack *stack, struct dm_target *ti)
 		mutex_unlock(&stores_mutex);
 		return -ESTALE;
 	}
+	if (table && READ_ONCE(stack->store->stable_writes))
+		compat_queue_stable_writes(dm_disk(stack->md)->queue);
 	stack->target = ti;
 	stack->base = table ? table->base->bdev : NULL;
 	stack->base_sectors = table ? bdev_nr_sectors(stack->base) : 0;
@@ -689,7 +691,7 @@ static void stack_io_hints(struct dm_target *ti, struct queue_limits *limits)
 			     << SECTOR_SHIFT;
 	unsigned int logical = store->logical_block;
 
-	/* The store's device is not ours to iterate: its sectors still count. */
+	/* The store's device is not ours to iterate: what it needs still counts. */
 	limits->logical_block_size = max(limits->logical_block_size, logical);
 	limits->physical_block_size = max(limits->physical_block_size,
 					  limits->logical_block_size);
@@ -698,6 +700,8 @@ static void stack_io_hints(struct dm_target *ti, struct queue_limits *limits)
 	/* 4 GiB: a bound on what one bio keeps a worker busy with. */
 	limits->max_discard_sectors = 1 << 23;
 	limits->max_hw_discard_sectors = 1 << 23;
+	if (READ_ONCE(store->stable_writes))
+		compat_limit_stable_writes(limits);
 }
 
 static struct target_type stack_target = {

@@ -69,6 +69,7 @@ struct store {
 	dev_t device;
 	struct block_device *bdev;	/* while @active */
 	unsigned int logical_block;	/* bytes, of the device */
+	bool stable_writes;		/* so is this: pages do not change on their way */
 	struct store_features features;
 	/* Changed under message_mutex and stores_mutex, read under either. */
 	struct list_head stacks;

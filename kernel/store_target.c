@@ -230,6 +230,7 @@ static int store_preresume(struct dm_target *ti)
 	copy_device_name(store->md, store->name);	/* it may be renamed */
 	store->bdev = table->dev->bdev;
 	store->device = table->dev->bdev->bd_dev;
+	WRITE_ONCE(store->stable_writes, bdev_stable_writes(store->bdev));
 	mutex_unlock(&stores_mutex);
 	error = store_mend_superblock(store);
 	if (error) {

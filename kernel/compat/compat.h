@@ -49,6 +49,30 @@ static inline void compat_srcu_up_read(struct srcu_struct *srcu, int index)
 }
 
 /*
+ * That what is written must not change on its way is one of a queue's limits since 6.11.
+ * Before it is a flag of the queue, which dm sets anew when tables are exchanged.
+ */
+#ifdef BLK_FEAT_STABLE_WRITES
+static inline void compat_limit_stable_writes(struct queue_limits *limits)
+{
+	limits->features |= BLK_FEAT_STABLE_WRITES;
+}
+
+static inline void compat_queue_stable_writes(struct request_queue *queue)
+{
+}
+#else
+static inline void compat_limit_stable_writes(struct queue_limits *limits)
+{
+}
+
+static inline void compat_queue_stable_writes(struct request_queue *queue)
+{
+	blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, queue);
+}
+#endif
+
+/*
  * The number of the device that dm_get_device() opens by this name, 0 if there
  * is none.  dm_get_dev_t() was that until 6.5; what is used here is in all.
  */

@@ -190,10 +190,19 @@ slowed()
 	dmsetup resume slow
 }
 
+# Such pages as must not change while they are written: that is the store's to say too.
+stable_writes_of()
+{
+	cat "/sys/dev/block/$(dmsetup info -c --noheadings -o major,minor "$1")/queue/stable_writes"
+}
+
+is "$(stable_writes_of v)" 0 "no device of v's needs stable pages"
+echo 1 >/sys/block/ssd2/queue/stable_writes
 dmsetup create slow --table "0 $(sectors_of /dev/ssd2) linear /dev/ssd2 0"
 attach_store st2 /dev/mapper/slow
 dmsetup message st2 0 create_volume 1 $((48 * 2048)) x
 dmsetup create x --table "$(stack_line 1 $((48 * 2048)) /dev/base2 st2)"
+is "$(stable_writes_of x)" 1 "the store of x does"
 dd if=/dev/zero of=/dev/mapper/x bs=1M oflag=direct 2>/dev/null
 dmsetup remove x
 slowed 500
