@@ -132,11 +132,12 @@ static int check_blocks(struct dm_target *ti, struct stack_table *table,
 					    path);
 		return -EINVAL;
 	}
-	mutex_lock(&store->metadata_lock);
+	/* All words of all layers: other volumes' steps must not wait for that. */
+	mutex_lock(&stack->chain_mutex);
 	aligned = live || cowstack_chain_is_aligned(store_geometry(store),
 						    stack->volume->top,
 						    block >> SECTOR_SHIFT);
-	mutex_unlock(&store->metadata_lock);
+	mutex_unlock(&stack->chain_mutex);
 	if (aligned)
 		return 0;
 	ti->error = error_text_make("layers hold less than whole %u-byte blocks: commit offline",

@@ -89,6 +89,8 @@ u8 *cowstack_index_add_page(struct cowstack_volume *volume, u64 number,
 	seen = sparse_table_insert(&volume->topmost, number, page, gfp);
 	if (seen != page)
 		kfree(page);
+	else
+		atomic64_inc(&volume->topmost_pages);
 	return seen;
 }
 
@@ -225,19 +227,15 @@ void cowstack_volume_take_down(struct cowstack_volume *volume)
 	     number++)
 		kfree(page);
 	sparse_table_exit(&volume->topmost);
+	atomic64_set(&volume->topmost_pages, 0);
 	cowstack_chain_free(volume->chain);
 	volume->chain = NULL;
 }
 
 u64 cowstack_volume_index_memory(const struct cowstack_volume *volume)
 {
-	u64 bytes = atomic64_read(&volume->topmost.nodes) *
-		    SPARSE_TABLE_NODE_BYTES;
-	u64 number;
-
-	for (number = 0; sparse_table_next(&volume->topmost, &number); number++)
-		bytes += COWSTACK_PAGE_CHUNKS;
-	return bytes;
+	return atomic64_read(&volume->topmost.nodes) * SPARSE_TABLE_NODE_BYTES +
+	       atomic64_read(&volume->topmost_pages) * COWSTACK_PAGE_CHUNKS;
 }
 
 /* Position of the highest layer that may know @chunk; -1: none does. */

@@ -90,7 +90,8 @@ u64 cowstack_range_held_behind(const struct cowstack_geometry *g,
 
 /*
  * Is what the layers from @top down hold whole in units of @sectors, a power of two?
- * Pieces are smaller than some disks' blocks where chunks are small.
+ * Pieces are smaller than some disks' blocks where chunks are small.  The chain does not
+ * change meanwhile.
  */
 bool cowstack_chain_is_aligned(const struct cowstack_geometry *g,
 			       struct cowstack_layer *top, u32 sectors);

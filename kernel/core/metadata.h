@@ -77,6 +77,7 @@ struct cowstack_volume {
 	/* Only while the volume is up (chain.h): */
 	struct cowstack_chain *chain;	/* read without lock; metadata lock */
 	struct sparse_table topmost;	/* page number -> u8[512], slots */
+	atomic64_t topmost_pages;
 };
 
 enum { COWSTACK_LAYER_BUCKETS = 1024 };
