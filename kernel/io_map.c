@@ -683,6 +683,15 @@ static void init_io(struct cowstack_io *io, struct stack *stack)
 	io->layer = NULL;
 }
 
+/* What all processors read is written once a jiffy. */
+static void note_use(struct store *store)
+{
+	unsigned long now = jiffies;
+
+	if (unlikely(READ_ONCE(store->used_at) != now))
+		WRITE_ONCE(store->used_at, now);
+}
+
 int io_map(struct stack *stack, struct bio *bio)
 {
 	struct cowstack_io *io = bio_io(bio);
@@ -695,6 +704,7 @@ int io_map(struct stack *stack, struct bio *bio)
 	bio->bi_opf &= ~REQ_POLLED;
 	if (unlikely(READ_ONCE(stack->store->mode) == STORE_FAIL))
 		return DM_MAPIO_KILL;
+	note_use(stack->store);
 	if (bio->bi_opf & REQ_PREFLUSH)
 		return map_flush(io, bio);
 	switch (bio_op(bio)) {

@@ -330,7 +330,7 @@ void io_zero_range(struct cowstack_io *io)
 	struct pace pace;
 	int error = 0;
 
-	pace_begin(&pace);
+	pace_begin(&pace, &store->asked_at);
 	while (sector < end && !error) {
 		u64 stop = piece_end(stack, sector, end);
 		struct zero_lock zl;

@@ -476,6 +476,7 @@ int journal_init(struct store *store)
 	INIT_DELAYED_WORK(&store->step_timer, step_timer_fn);
 	store->step_stopped = true;
 	store->asked_at = jiffies - HZ;
+	store->used_at = store->asked_at;
 	store->journal_wq = alloc_workqueue("cowstack_journal",
 					    WQ_MEM_RECLAIM | WQ_HIGHPRI |
 					    WQ_PERCPU, 2);

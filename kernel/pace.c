@@ -21,10 +21,16 @@ static unsigned long count_switches(void)
 	return current->nvcsw + current->nivcsw;
 }
 
-void pace_begin(struct pace *pace)
+static void begin_piece(struct pace *pace)
 {
 	pace->began = ktime_get_ns();
 	pace->switches = count_switches();
+}
+
+void pace_begin(struct pace *pace, const unsigned long *asked_at)
+{
+	pace->asked_at = asked_at;
+	begin_piece(pace);
 }
 
 /* Is there somebody who waits for what is done here? */
@@ -35,9 +41,9 @@ static bool is_urgent(struct store *store)
 }
 
 /* A thread of ours may be the one that wants the processor; where none asks, none rests. */
-static bool must_rest(struct store *store)
+static bool must_rest(struct store *store, const struct pace *pace)
 {
-	return time_before(jiffies, READ_ONCE(store->asked_at) + A_MOMENT) &&
+	return time_before(jiffies, READ_ONCE(*pace->asked_at) + A_MOMENT) &&
 	       !single_task_running() && !is_urgent(store);
 }
 
@@ -61,9 +67,9 @@ void pace_give_way(struct store *store, struct pace *pace)
 	/* Of what others took meanwhile nothing is made up for. */
 	if (count_switches() != pace->switches)
 		worked = PIECE_NS;
-	if (must_rest(store))
+	if (must_rest(store, pace))
 		rest(store, worked);
 	else
 		cond_resched();
-	pace_begin(pace);
+	begin_piece(pace);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Long work in the background that gives way to users' steps: their discards, which
- * are millions of words where they are long, and what brings chunks back.
+ * Long work in the background that gives way: users' discards, which are millions of
+ * words where they are long, to users' steps; what brings chunks back to all that users do.
  *
- * On a disk that answers at once what a flush waits for is the processor.  So such
- * work goes in pieces of some microseconds, with nothing held between them; and where
- * users have asked for a step a moment ago, and somebody else wants the processor, it
- * rests for a multiple of what the piece took, and of the number of those of its store
+ * On a disk that answers at once what they wait for is the processor.  So such work
+ * goes in pieces of some microseconds, with nothing held between them; and where users
+ * have asked for theirs a moment ago, and somebody else wants the processor, it rests
+ * for a multiple of what the piece took, and of the number of those of its store
  * that rest: together they have a seventeenth of the time then.  It is about as much at
  * least too, so all of it ends, whatever others do.  Nobody rests while the store is
  * without room, or is suspended.
@@ -24,9 +24,11 @@ struct store;
 struct pace {
 	u64 began;			/* ns */
 	unsigned long switches;		/* of the thread, until then */
+	const unsigned long *asked_at;	/* jiffies: for what it gives way to */
 };
 
-void pace_begin(struct pace *pace);
+/* @asked_at: of the store's, asked_at or used_at. */
+void pace_begin(struct pace *pace, const unsigned long *asked_at);
 
 /* Between two pieces.  Process context; the caller holds nothing. */
 void pace_give_way(struct store *store, struct pace *pace);

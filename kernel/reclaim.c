@@ -112,7 +112,7 @@ static void reclaim_work_fn(struct work_struct *work)
 	struct pace pace;
 	bool more;
 
-	pace_begin(&pace);
+	pace_begin(&pace, &store->used_at);
 	more = free_zombies(store, &pace);
 	cowstack_allocator_take_durable(a, &runs);
 	if (list_empty(&runs)) {

@@ -80,6 +80,7 @@ struct store {
 	u64 mend_place;
 	bool active;			/* a live table was resumed once */
 	bool suspended;			/* read by map() under drain */
+	unsigned long used_at;		/* jiffies: by a user's I/O; pace.h */
 
 	struct mutex message_mutex;	/* one message at a time; jobs */
 	struct mutex metadata_lock;	/* see core/metadata.h */
