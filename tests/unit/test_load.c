@@ -520,4 +520,131 @@ TEST_F(load, superblocks_of_two_stores)
 	EXPECT_STREQ("superblocks are of two stores", self->image.report.why);
 }
 
+/* --- what belongs together does not fit --- */
+
+static bool is_refused(load_data *self, const char *why)
+{
+	int error = image_load(&self->image, &self->copy);
+
+	if (!error)
+		cowstack_metadata_exit(&self->copy);
+	return error == -EUCLEAN && !strcmp(self->image.report.why, why);
+}
+
+static void change_info(load_data *self, struct cowstack_volume *volume,
+			cowstack_update_fn update)
+{
+	struct cowstack_change c;
+
+	cowstack_change_info(&c, &self->md, volume, update, NULL);
+	image_run_change(&self->image, &self->md, &c);
+}
+
+static void name_it(struct cowstack_volume_info *info, const void *argument)
+{
+	cowstack_name_copy(info->name, "one-name");
+}
+
+static void mix_it(struct cowstack_volume_info *info, const void *argument)
+{
+	info->mixed_top = to_layer_id(1000);
+}
+
+TEST_F(load, two_volumes_of_one_name)
+{
+	struct cowstack_volume *second = image_create_volume(&self->image,
+							     &self->md, 2, 800);
+
+	change_info(self, self->volume, name_it);
+	EXPECT_TRUE(load_is_right(self));
+	change_info(self, second, name_it);
+	EXPECT_TRUE(is_refused(self, "two volumes have one name"));
+}
+
+TEST_F(load, a_commit_of_no_layer)
+{
+	change_info(self, self->volume, mix_it);
+	EXPECT_TRUE(is_refused(self, "commit of a layer that never was"));
+}
+
+TEST_F(load, a_clean_copy_in_a_top)
+{
+	map_word_t word;
+
+	give(self, self->volume->top, 30);
+	word = chunk_map_get(&self->volume->top->map, to_vchunk(30));
+	image_set_word(&self->md, self->volume->top, 30,
+		       map_word_as_clean(word));
+	image_run_step(&self->image, &self->md);
+	EXPECT_TRUE(is_refused(self, "layer that is written holds a clean copy"));
+}
+
+TEST_F(load, clean_words_of_no_layer)
+{
+	struct records r = { };
+
+	add(&r, COWSTACK_RECORD_CLEAN_GONE, 24, FIELD_32, 0, 0);
+	image_write_raw_step(&self->image, &self->md, r.bytes, r.used);
+	EXPECT_TRUE(is_refused(self, "clean words of no layer"));
+}
+
+/* A snapshot that nobody refused. */
+struct one_more {
+	struct cowstack_transaction transaction;
+	struct cowstack_volume *volume;
+	struct cowstack_layer layer;
+};
+
+static bool encode_one_more(struct cowstack_transaction *t, struct record_writer *w)
+{
+	struct one_more *m = container_of(t, struct one_more, transaction);
+	struct cowstack_layer *top = m->volume->top;
+
+	return record_write_layer(w, top, top->parent->id, COWSTACK_LAYER_FROZEN,
+				  top->name) &&
+	       record_write_layer(w, &m->layer, top->id, 0, m->layer.name) &&
+	       record_write_volume(w, &m->volume->info, m->layer.id);
+}
+
+static void apply_nothing(struct cowstack_transaction *t)
+{
+}
+
+TEST_F(load, a_chain_that_is_too_long)
+{
+	static struct one_more m;
+
+	while (cowstack_volume_depth(self->volume) < COWSTACK_MAX_LAYERS) {
+		snapshot(self, NULL);
+		if (cowstack_ring_wants_checkpoint(&self->md))
+			image_checkpoint(&self->image, &self->md);
+	}
+	EXPECT_TRUE(load_is_right(self));
+	m.transaction.encode = encode_one_more;
+	m.transaction.apply = apply_nothing;
+	m.volume = self->volume;
+	m.layer.id = to_layer_id(self->md.next_layer);
+	list_add_tail(&m.transaction.list, &self->image.queue);
+	image_run_step(&self->image, &self->md);
+	EXPECT_TRUE(is_refused(self, "chain has more than 250 layers"));
+}
+
+/* Of the index's last block, which holds the pages' records. */
+TEST_F(load, a_page_that_is_named_twice)
+{
+	const u32 bytes = sizeof(struct disk_page_record);
+	struct disk_record_block *block;
+	u64 place;
+	u32 used;
+
+	image_checkpoint(&self->image, &self->md);
+	place = from_mblock(self->md.index[0]);
+	block = image_block(&self->image, place);
+	used = le32_to_cpu(block->used);
+	memcpy(block->records + used, block->records + used - bytes, bytes);
+	cowstack_block_seal(&self->md, block, COWSTACK_MAGIC_INDEX, to_mblock(place),
+			    self->md.superblock.tail_step, 0, used + bytes);
+	EXPECT_TRUE(is_refused(self, "map page is named twice"));
+}
+
 TEST_HARNESS_MAIN
