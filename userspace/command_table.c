@@ -80,7 +80,7 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	VALUE(BACKUP, "backup", "FILE", backup,
 	      "where what is changed is kept (default: a new file here)"),
 	FLAG(OFFLINE, "offline", offline,
-	     "of a volume that is not up; --store is a device then (default: as stacks.conf says), --base one or a layer"),
+	     "of a volume that is not up, by devices of stacks.conf or --store and --base"),
 	FLAG(JSON, "json", json, "for programs"),
 	[OPTION_HELP] = { "help", NULL, 0, "this text" },
 	[OPTION_VERSION] = { "version", NULL, 0, "the tool's version" },
