@@ -18,6 +18,8 @@ for file in /usr/bin/qemu-system-x86_64 /usr/share/seabios/bios-256k.bin \
 	/usr/lib/*/qemu/accel-tcg-x86_64.so; do
 	options+=(--add "$file")
 done
+make --silent all guest-programs KERNEL="$(tests/fetch-kernel-files --release)" >&2 ||
+	die "what the guest needs does not build"
 status=0
 tests/guest/run "${options[@]}" --add-kernel --timeout 1800 "$script" >"$work/output" ||
 	status=$?

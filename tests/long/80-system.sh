@@ -10,6 +10,7 @@ set -u
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
 seed=${COWSTACK_SEED:-1}
 cuts=$(((20 * ${COWSTACK_LONG_PERCENT:-100} + 99) / 100))
+make --silent all guest-programs KERNEL="$(tests/fetch-kernel-files --release)" >&2 || exit 1
 output=$(tests/system/run --cuts "$cuts" --seed "$seed") || true
 printf '%s\n' "$output" >&2
 passed=$(grep -c '^ok ' <<<"$output")
