@@ -43,9 +43,6 @@ enum exit_code base_open(struct backing *base,
 /* Is the name free for a mapped device?  Says so if not. */
 enum exit_code mapper_name_check(const char *name);
 
-/* A name that stores, volumes and layers may have; says so if not. */
-enum exit_code name_check(const char *what, const char *name);
-
 /* Says what is wrong with the features given, before anything is done. */
 enum exit_code stack_options_check(const struct options *options);
 

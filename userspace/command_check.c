@@ -2,9 +2,9 @@
 #include <stdio.h>
 
 #include "base_alone.h"
-#include "bring_up.h"
 #include "commands.h"
 #include "json.h"
+#include "name_check.h"
 #include "repair.h"
 #include "size.h"
 #include "store_file.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <stdio.h>
 
-#include "bring_up.h"
 #include "commands.h"
 #include "layer_list.h"
+#include "name_check.h"
 #include "volume_make.h"
 
 static enum exit_code choose_in(const struct layer_list *list,

@@ -3,6 +3,7 @@
 
 #include "bring_up.h"
 #include "commands.h"
+#include "name_check.h"
 #include "signals.h"
 #include "size.h"
 #include "volume_make.h"

@@ -3,11 +3,12 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "bring_up.h"
 #include "commands.h"
+#include "name_check.h"
 #include "signature.h"
 #include "size.h"
 #include "store_file.h"
+#include "target_line.h"
 
 static enum exit_code parse_chunk_size(const char *text, u32 *sectors)
 {

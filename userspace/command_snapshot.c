@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "bring_up.h"
 #include "commands.h"
 #include "freeze.h"
 #include "layer_list.h"
 #include "message.h"
+#include "name_check.h"
 
 static enum exit_code take_snapshot(const struct volume *volume,
 				    const struct options *options)
