@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --icount --memory 768 --add tests/benchmark/lib/measure.sh
+# guest: --icount --memory 768 --timeout 1200 --add tests/benchmark/lib/measure.sh
 # not on the debug kernel: its checkers' instructions would be counted
 # What I/O costs beside dm-linear, so that no figure of the benchmark is lost unseen. Time
 # counts instructions here: a ratio is the same on every machine, however busy.

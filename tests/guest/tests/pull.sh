@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --cpus 1 --timeout 600 --add tests/crash/build/crash_test
+# guest: --cpus 1 --timeout 1200 --add tests/crash/build/crash_test
 # debug: --pull 4 --full 2 --errors 6
 # Disks that are pulled in the midst of a commit and come back under another name, and
 # stores that are full, in work and in mid-commit, until room comes back; and single

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --cpus 1 --timeout 600 --add tests/crash/build/crash_test
+# guest: --cpus 1 --timeout 1200 --add tests/crash/build/crash_test
 # debug: --replay 40
 # A recorded run, replayed up to each flush and FUA write of any of three disks, each of
 # which loses its cache or keeps it, in all combinations: what is left comes up and holds

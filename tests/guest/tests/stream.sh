@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 1024 --cpus 2 --timeout 400 --add build/tests/mirror_io --add build/tests/fill
+# guest: --memory 1024 --cpus 2 --timeout 1200 --add build/tests/mirror_io --add build/tests/fill
 # debug: 256
 # Streams: what lies below comes up, into the top that is written or a frozen layer,
 # with the base too where asked. The content is compared with a model all along.
