@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 512 --cpus 2 --timeout 300
+# guest: --memory 512 --cpus 2 --timeout 1200
 # dmcommit monitor: each change of mode, job and room in a line or as JSON, the program
 # that it runs and for which of them, no event overlooked, its end; and what dmcommit
 # status --metrics says of the same things.
@@ -31,22 +31,24 @@ begin()
 	monitor=$!
 }
 
-# comes TEXT FILE PATTERN: a line of FILE, at once or within ten seconds; what was there
-# before is emptied by forget
+# comes TEXT FILE PATTERN: a line of FILE, now or in some time; what was there before is
+# emptied by forget
 comes()
 {
-	local i
+	if await grep -qE "$3" "$2"; then
+		ok "$1"
+	else
+		not_ok "$1"
+		diag "wanted: $3"
+		diag "$(cat "$2")"
+	fi
+}
 
-	for ((i = 0; i < 100; i++)); do
-		if grep -qE "$3" "$2"; then
-			ok "$1"
-			return
-		fi
-		sleep 0.1
-	done
-	not_ok "$1"
-	diag "wanted: $3"
-	diag "$(cat "$2")"
+# is_listening PROCESS: it has looked at what there is, and waits for events
+is_listening()
+{
+	ls -l "/proc/$1/fd" | grep -q 'mapper/control$' &&
+		[ "$(cut -d' ' -f3 "/proc/$1/stat")" = S ]
 }
 
 forget()
@@ -82,7 +84,8 @@ check_fails "a program without its path" dmcommit monitor --exec hook
 begin /tmp/lines
 people=$monitor
 begin /tmp/events --json --exec /tmp/hook
-sleep 1
+await is_listening "$people"
+await is_listening "$monitor"
 is "$(cat /tmp/lines /tmp/events)" "" "nothing is said of nothing"
 dmcommit attach /dev/ssd --set on_full=error
 comes "a store that is attached" /tmp/lines "store st: up rw$"
@@ -112,6 +115,8 @@ done </tmp/events
 is "$bad" 0 "each line is JSON ($(wc -l </tmp/events) of them)"
 
 # --- room ---
+# What was committed is on its way to be free, and would be room that comes by itself.
+wait_for_value st freeing 0 >/dev/null
 forget
 dd if=/dev/zero of=/dev/mapper/vm bs=64k oflag=direct 2>/dev/null
 comes "the store is full" /tmp/lines "store st: out_of_space 1, was 0$"
@@ -137,9 +142,9 @@ has_metrics "metrics of a job that has stopped" \
 	'cowstack_job_state{volume="vm",store="st",state="stopped"} 1' \
 	'cowstack_job_state{volume="vm",store="st",state="running"} 0' \
 	'cowstack_volume_base_alone{volume="vm",store="st",state="mixed"} 1'
+forget
 begin /tmp/late --exec /tmp/hook
 late=$monitor
-forget
 comes "one that begins later is told of it" /tmp/late "stack vm: job stopped: Input/output error$"
 is "$(wc -l </tmp/late)" 1 "and of nothing else"
 comes "and runs the program" /tmp/hooks "^3\|job\|vm\|stopped\|"
@@ -151,6 +156,11 @@ exchange disk /dev/hdd
 dmcommit start vm --wait
 
 # --- nothing falls between two looks ---
+last_is_completed()
+{
+	tail -n 1 /tmp/lines | grep -q "job completed"
+}
+
 forget
 lost=0
 for ((i = 0; i < 30; i++)); do
@@ -159,13 +169,7 @@ for ((i = 0; i < 30; i++)); do
 	dmsetup message vm 0 commit pause 2>/dev/null
 	dmsetup message vm 0 commit resume 2>/dev/null
 	dmcommit wait vm
-	for ((j = 0; j < 100; j++)); do
-		case $(tail -n 1 /tmp/lines) in
-		*"job completed"*) break ;;
-		esac
-		sleep 0.1
-	done
-	[ "$j" -lt 100 ] || lost=$((lost + 1))
+	await last_is_completed || lost=$((lost + 1))
 	: >/tmp/lines
 done
 is "$lost" 0 "the last state of each of $i jobs is told, unasked"
