@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 1024 --cpus 2 --timeout 400
+# guest: --memory 1024 --cpus 2 --timeout 1200
 # What raises a dm event: a job's beginning and end, out_of_space, the mode; on the store
 # and all its stacks, with the news in the status by then. And nothing else does. Jobs
 # that do not go on by themselves.
@@ -40,7 +40,7 @@ raises()
 
 	for device in $1; do
 		number=$(events_of "$device")
-		timeout 20 dmsetup wait "$device" "$number" >/dev/null &
+		timeout 180 dmsetup wait "$device" "$number" >/dev/null &
 		waiters+=($!)
 	done
 	sleep 0.3
@@ -95,6 +95,8 @@ dmsetup message v 0 commit cancel 2>/dev/null
 is "$(numbers)" "$numbers" "a cancel of none raises none"
 
 # --- room ---
+# What was committed is on its way to be free, and would be room that comes by itself.
+wait_for_value st freeing 0 >/dev/null
 raises "$everyone" "the store is full" \
 	dd if=/dev/zero of=/dev/mapper/w bs=64k oflag=direct
 is "$(status_field st 6)" 1 "the status says so"
@@ -112,10 +114,13 @@ put 0 64 /dev/mapper/v >/dev/null
 synchronize /dev/mapper/v >/dev/null
 content=$(content /dev/mapper/v)
 dmsetup message v 0 commit start speed 64K
-for ((i = 0; i < 100; i++)); do
-	[[ $(status_field v 11) == 0/* ]] || break
-	sleep 0.1
-done
+
+has_done_something()
+{
+	[[ $(status_field v 11) != 0/* ]]
+}
+
+await has_done_something
 top=$(status_field v 9)
 dmsetup remove v
 base=$(content /dev/slow)
