@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 1024 --cpus 2 --timeout 300 --add tests/crash/build/direct_io
+# guest: --memory 1024 --cpus 2 --timeout 1800 --add tests/crash/build/direct_io
 # Several volumes share the store's durable steps: what is flushed while a step is under way
 # is flushed by the next one, whosever it is. And a flush that finds nothing changed writes
 # nothing. What gives way to others ends all the same.
@@ -53,8 +53,18 @@ start_writers()
 			writers+=($!)
 		done
 	done
-	# Until all of them have begun.
-	sleep 2
+	await all_have_begun
+	sleep 0.5
+}
+
+# A shell with all that it is to do becomes the program that does it.
+all_have_begun()
+{
+	local process
+
+	for process in "${writers[@]}"; do
+		[ "$(cat "/proc/$process/comm")" = direct_io ] || return
+	done
 }
 
 # Are all of them still at it?
@@ -136,14 +146,15 @@ share 4 1 150
 
 # --- flushes that find nothing changed ---
 # What the timer would have made a step of is durable.
-sleep 2
+at_rest steps_and_flushes >/dev/null
 read -r -a before < <(steps_and_flushes)
 next=$((next - syncs))
 start_writers 4 1 old_words
 sleep 2
 check "rewriters write all the while" all_write
 end_writers
-sleep 1.5
+# No checkpoint either is under way behind them.
+at_rest requests_of ssd >/dev/null
 read -r -a after < <(steps_and_flushes)
 is "${after[0]}" "${before[0]}" "rewrites with a flush each, of four volumes, make no step"
 
@@ -177,7 +188,7 @@ done
 next=$((next - syncs))
 start_writers 4 1 old_words
 check "a discard of 16 GiB ends while others want both processors" \
-	timeout 300 blkdiscard /dev/mapper/wide
+	timeout 900 blkdiscard /dev/mapper/wide
 dd if=/dev/zero of=/dev/mapper/wide bs=1M count=16 oflag=direct status=none
 dmsetup remove wide
 used=$(status_field st 3)
