@@ -32,7 +32,8 @@ enum {
 	REST_US = 6000,			/* users', while a job is waited for */
 	WORK_SECONDS = 5,		/* at most, then the cut falls anywhere */
 	CHURN_SECONDS = 30,
-	HANG_SECONDS = 120,
+	WAIT_SECONDS = 90,		/* for a commit */
+	HANG_SECONDS = 240,
 };
 
 static struct random choices;
@@ -278,7 +279,7 @@ static void run_to_cut(bool after_cut)
 static bool wait_for_commit(unsigned int volume)
 {
 	struct stack_view view = { .running = true };
-	double end = spent_now() + 30;
+	double end = spent_now() + WAIT_SECONDS;
 
 	while (view.running && spent_now() < end && !oracle_finding()) {
 		usleep(5000);
@@ -292,7 +293,7 @@ static bool wait_for_commit(unsigned int volume)
 /* What has gone down goes on into the master. */
 static void commit_lower(void)
 {
-	double end = spent_now() + 30;
+	double end = spent_now() + WAIT_SECONDS;
 	unsigned int v;
 
 	for (v = 0; v < VOLUMES && !oracle_finding(); v++) {

@@ -165,7 +165,7 @@ static void wait_for_room(void)
 	struct room_view view;
 	unsigned int tries;
 
-	for (tries = 0; tries < 500; tries++) {
+	for (tries = 0; tries < PATIENCE_MS / 2; tries++) {
 		if (room_view(&view) || !view.freeing)
 			return;
 		usleep(2000);

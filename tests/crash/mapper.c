@@ -102,7 +102,7 @@ int mapper_remove(const char *name)
 {
 	int tries, error = 0;
 
-	for (tries = 0; tries < 100; tries++) {
+	for (tries = 0; tries < 1000; tries++) {
 		error = run_simple(DM_DEVICE_REMOVE, name);
 		if (error != -EBUSY)
 			break;

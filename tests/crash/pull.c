@@ -102,6 +102,12 @@ static bool commit_until_pulled(void)
 	return false;
 }
 
+/* It comes behind what it tells of. */
+static bool event_was_raised(void)
+{
+	return mapper_events(volume_name()) != pull.event;
+}
+
 /* Status and event say that the job has stopped, and with which error. */
 static bool is_told(bool of_store)
 {
@@ -124,10 +130,7 @@ static bool is_told(bool of_store)
 		oracle_report("pull: the status is silent", "volume %u: %s; commit start: %s",
 			      pull.volume + 1, text, strerror(-pull.start_error));
 	}
-	if (mapper_events(volume_name()) == pull.event)
-		oracle_report("pull: no event was raised", "volume %u",
-			      pull.volume + 1);
-	return !oracle_finding();
+	return wait_until(event_was_raised, "no event was raised");
 }
 
 /* The store and the other base are there: users go on, and are answered. */
