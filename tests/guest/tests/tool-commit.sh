@@ -33,7 +33,7 @@ wait_until()
 {
 	local i
 
-	for ((i = 0; i < 300; i++)); do
+	for ((i = 0; i < 1200; i++)); do
 		[ "$(status_field vm 7)" != "$1" ] || break
 		sleep 0.1
 	done
@@ -112,12 +112,9 @@ test_words()
 	works "status" status vm
 	like "$output" 'unknown: no finished commit' "a base that never was"
 	fill 4
-	silent "start" start vm --speed 256K
+	silent "start" start vm --speed 64K
 	# The base is marked before the first write, by the job's own thread.
-	for ((i = 0; i < 100; i++)); do
-		! dmcommit status vm | grep -q 'mixed: ' || break
-		sleep 0.1
-	done
+	check "a part of it is done" has_moved vm
 	works "status" status vm
 	like "$output" 'mixed: a commit into it is unfinished and goes on' \
 		"while a commit runs"
@@ -158,14 +155,12 @@ test_bar()
 	new_vm
 	fill 24
 	stty cols 80 2>/dev/null
-	TERM=vt100 script -qec 'dmcommit start vm --speed 8M --wait' /dev/null \
-		</dev/null >/tmp/terminal 2>&1
+	commit_on_terminal '[0-9]:[0-9][0-9] left'
 	is "$(bar_columns /tmp/terminal | wc -l)" 1 "the bar keeps its width"
 	like "$(tr '\r' '\n' </tmp/terminal)" '[0-9]+ % +[0-9.]+[KM] of +24M' \
 		"it has figures"
 	check_fails "never 0 of 0" grep -q ' 0 of *0 ' /tmp/terminal
-	like "$(tr '\r' '\n' </tmp/terminal)" '[0-9]:[0-9][0-9] left' \
-		"it says how long it will be"
+	check "it says how long it will be" grep -q '[0-9]:[0-9][0-9] left' /tmp/terminal
 	no_vm
 }
 
@@ -361,10 +356,11 @@ test_control()
 	fails 1 "pause without a job" "no job" pause vm
 	fails 1 "resume without a job" "no job" resume vm
 	fill 8
-	silent "start" start vm --speed 512K
+	silent "start" start vm --speed 64K
 	dmcommit wait vm >/tmp/waited 2>&1 &
 	waiter=$!
-	sleep 1
+	check "somebody waits for it" has_come_to_wait $waiter
+	check "a part of it is done" has_moved vm
 	silent "pause" pause vm
 	wait "$waiter"
 	is "$?" 7 "wait for a job that was paused"
@@ -405,7 +401,7 @@ test_queue()
 	fill 2
 	dd if=/dev/urandom of=/dev/mapper/other bs=1M count=2 oflag=direct \
 		2>/dev/null
-	silent "start of one" start other --speed 256K
+	silent "start of one" start other --speed 32K
 	silent "start of the other" start vm
 	works "status" status vm
 	like "$output" 'queued, .*another job on the same disk' \

@@ -141,6 +141,18 @@ on_terminal()
 	TERM=vt100 script -qec "$*" /dev/null </dev/null 2>&1
 }
 
+# watch_on_terminal COMMAND: of vm, interrupted when it has drawn; sets $output
+watch_on_terminal()
+{
+	rm -f /tmp/watched /tmp/watcher
+	# shellcheck disable=SC2016 # it is that shell's own number
+	on_terminal 'echo $$ >/tmp/watcher; exec' dmcommit "$1" vm --watch >/tmp/watched &
+	has_said 1 'vm: volume of' /tmp/watched
+	kill -INT "$(cat /tmp/watcher)"
+	wait $!
+	output=$(cat /tmp/watched)
+}
+
 escape=$'\033'
 
 test_terminal()
@@ -149,16 +161,18 @@ test_terminal()
 	is "$(NO_COLOR=1 on_terminal dmcommit list | grep -c "$escape")" 0 "none with NO_COLOR"
 	is "$(dmcommit list | grep -c "$escape")" 0 "none in a pipe"
 	is "$(on_terminal dmcommit list --json | grep -c "$escape")" 0 "none in JSON"
-	output=$(on_terminal timeout -s INT 3 dmcommit status vm --watch)
+	watch_on_terminal status
 	like "$output" "$escape\[\?1049h.*vm: volume of.*$escape\[\?1049l.*vm: volume of" \
 		"a watched status gives the terminal back, and leaves the last look"
-	output=$(on_terminal timeout -s INT 3 dmcommit map vm --watch)
+	watch_on_terminal map
 	like "$output" "$escape\[\?1049h.*vm: volume of.*$escape\[\?1049l.*vm: volume of" \
 		"so does a watched map"
 	fails 2 "a picture that is watched" "--svg or --watch" map vm --svg /tmp/x.svg --watch
-	output=$(timeout 3 dmcommit status vm --watch)
-	like "$output" 'vm: volume of.*vm: volume of' "in a pipe it is repeated"
-	is "$(grep -c "$escape" <<<"$output")" 0 "and nothing else"
+	dmcommit status vm --watch >/tmp/watched 2>&1 &
+	check "in a pipe it is repeated" has_said 2 'vm: volume of' /tmp/watched
+	kill $!
+	wait $! 2>/dev/null
+	is "$(grep -c "$escape" /tmp/watched)" 0 "and nothing else"
 }
 
 make_disk ssd 64

@@ -237,10 +237,10 @@ test_status()
 	works "status by path" status /dev/mapper/vm
 	works "status by store and name" status ssd/vm
 	works "status by id" status "ssd/#1"
-	run timeout 3 dmcommit status vm --watch --json
-	is "$status" 124 "--watch goes on"
-	is "$(grep -c '"base_alone"' <<<"$output" | tr -d '\n' | sed 's/[2-9]/n/')" n \
-		"and prints again"
+	dmcommit status vm --watch --json >/tmp/watched 2>&1 &
+	check "--watch prints again" has_said 2 '"base_alone"' /tmp/watched
+	check "and goes on" kill $!
+	wait $! 2>/dev/null
 }
 
 fill()
@@ -304,7 +304,7 @@ test_start()
 
 	fill 2
 	silent "start" start vm --speed 64K
-	run timeout --preserve-status -s INT 1 dmcommit wait vm
+	run_interrupted dmcommit wait vm
 	is "$status" 130 "an interrupted wait"
 	like "$error" 'goes on' "the job goes on"
 	like "$(dmsetup status vm)" 'running|completed' "and really does"
@@ -312,8 +312,7 @@ test_start()
 	works "wait" wait vm
 
 	fill 2
-	run timeout --preserve-status -s INT 2 \
-		dmcommit start vm --speed 64K --wait
+	run_interrupted dmcommit start vm --speed 64K --wait
 	is "$status" 130 "an interrupted start --wait"
 	like "$error" 'goes on' "the job goes on"
 	like "$(dmsetup status vm)" 'running' "and really does"
@@ -324,10 +323,9 @@ test_start()
 	pipe=$(TERM=vt100 dmcommit start vm --wait 2>&1 | tr -dc '\r\033#[' )
 	is "$pipe" "" "nothing of a progress bar in a pipe"
 	fill 8
-	TERM=vt100 script -qec 'dmcommit start vm --speed 4M --wait' /dev/null \
-		</dev/null >/tmp/terminal 2>&1
+	commit_on_terminal 'vm \['
 	like "$(tr '\r' '\n' </tmp/terminal)" 'vm \[#*\.*\] +[0-9]+ %' \
-		"a progress bar on a terminal"
+		"it is one"
 }
 
 test_cancel()
@@ -335,11 +333,13 @@ test_cancel()
 	local waiter
 
 	fill 8
-	silent "start at a limited speed" start vm --speed 1M
+	silent "start at a limited speed" start vm --speed 64K
 	fails 4 "start while a job runs" "job" start vm
 	dmcommit wait vm >/tmp/waited 2>&1 &
 	waiter=$!
-	sleep 1
+	check "somebody waits for it" has_come_to_wait $waiter
+	# The base is marked by the job's own thread.
+	check "a part of it is done" has_moved vm
 	silent "cancel" cancel vm
 	wait "$waiter"
 	is "$?" 7 "wait for a job that was cancelled"
