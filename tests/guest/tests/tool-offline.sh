@@ -5,6 +5,8 @@
 # offline commands refuse of devices in use; a store that was dumped and restored comes up.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
+. /lib/cowstack-tests/json.sh
+. /lib/cowstack-tests/tool.sh
 
 sum_of()
 {
@@ -44,15 +46,23 @@ is_refused "repair: the store is in use" dmcommit check /dev/ssd --repair --yes
 dmcommit down vm
 dmcommit detach st
 
+# kill_in_the_middle: of what was started last. When it comes to wait its job is recorded.
+kill_in_the_middle()
+{
+	check "it is at work" has_come_to_wait $!
+	sleep 1
+	kill -9 $!
+	wait $! 2>/dev/null
+}
+
 # Killed in the middle; the module goes on.
-"${offline[@]}" --speed 2M >/dev/null 2>&1 &
-sleep 2
-kill -9 $!
-wait $! 2>/dev/null
+"${offline[@]}" --speed 256K >/dev/null 2>&1 &
+kill_in_the_middle
 is "$(dmcommit dump /dev/ssd | sed -n 's/^job kind=commit state=\([a-z]*\) .*/\1/p')" running \
 	"an offline commit that was killed is recorded as running"
 check "up again" dmcommit up vm --base /dev/hdd --store /dev/ssd
 is "$(sum_of /dev/mapper/vm)" "$wanted" "the volume shows the same"
+check "it may go faster" dmcommit speed vm 0
 is "$(wait_for_job vm)" completed "the module takes it to its end"
 is "$(sum_of /dev/mapper/vm)" "$wanted" "and it shows the same"
 is "$(status_field vm 6)" valid "the base is valid"
@@ -61,13 +71,13 @@ is "$(sum_of /dev/hdd)" "$wanted" "and alone the same"
 # And the other way round.
 fill 250
 wanted=$(sum_of /dev/mapper/vm)
-dmcommit start vm --speed 1M
-sleep 1
+dmcommit start vm --speed 64K
+check "a part of it is done" has_moved vm
 is "$(status_field vm 7)" running "a commit runs"
 dmcommit down vm
 is_refused "offline: the store is attached" "${offline[@]}"
 dmcommit detach st
-check "offline it goes on" "${offline[@]}"
+check "offline it goes on" "${offline[@]}" --speed 0
 is "$(sum_of /dev/hdd)" "$wanted" "the base alone shows the same"
 check "dumped" dmcommit dump /dev/ssd --output /tmp/dump
 dd if=/dev/zero of=/dev/ssd bs=4096 count=17 oflag=direct 2>/dev/null
@@ -101,12 +111,11 @@ dmcommit detach st
 is "$(dmcommit start vm --offline --store /dev/ssd --top "$upper" --base "$lower" --dry-run --json |
 	sed -n 's/^ *"base": \([0-9]*\).*/\1/p')" "$lower" "offline, a layer into a layer: what it would do"
 check "it does it" dmcommit start vm --offline --store /dev/ssd --top "$upper" --base "$lower" --verify
-dmcommit start vm --offline --store /dev/ssd --base "$lower" --speed 1M >/dev/null 2>&1 &
-sleep 1
-kill -9 $!
-wait $! 2>/dev/null
+dmcommit start vm --offline --store /dev/ssd --base "$lower" --speed 256K >/dev/null 2>&1 &
+kill_in_the_middle
 check "up again" dmcommit up vm --base /dev/hdd --store /dev/ssd
 is "$(sum_of /dev/mapper/vm)" "$wanted" "the volume shows the same"
+check "it may go faster" dmcommit speed vm 0
 is "$(wait_for_job vm) $(status_field vm 10)" "completed $lower" "the module takes that into a layer to its end, too"
 is "$(sum_of /dev/mapper/vm)" "$wanted" "and it shows the same"
 is "$(dmsetup message vm 0 layers | wc -l)" "$((layers - 1))" "there are as many layers as there should be"
@@ -114,7 +123,8 @@ dmcommit down vm
 dmcommit detach st
 
 # Map pages that lie apart are read many at a time: the requests under way, on average.
-make_disk slow 24 irqmode=2 completion_nsec=2000000
+# Each takes much longer than a slow machine needs to ask for it.
+make_disk slow 24 irqmode=2 completion_nsec=8000000
 scattered()
 {
 	awk -v pages=1000 'BEGIN {
