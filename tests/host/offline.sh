@@ -7,6 +7,7 @@ set -u
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
 . tests/guest/lib/tap.sh
 . tests/golden/golden.sh
+. tests/guest/lib/tool.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tool=$PWD/userspace/dmcommit
@@ -402,9 +403,9 @@ kill_after()
 for ((i = 0; i < 6; i++)); do
 	kill_after "0.$((RANDOM % 40 + 10))"
 done
-"$tool" start 1 --offline --store "$work/store" --base "$work/base" --speed 2M \
+"$tool" start 1 --offline --store "$work/store" --base "$work/base" --speed 256K \
 	>"$work/output" 2>&1 &
-sleep 1
+check "a commit is at work" has_come_to_wait $!
 is "$(commit 1 2>&1)" "dmcommit: $work/store: it is in use; end its use or its job, then try again" \
 	"nobody else commits meanwhile"
 kill -TERM $!
@@ -412,7 +413,7 @@ wait $!
 is "$? $(<"$work/output")" "130 dmcommit: the commit of 1 was interrupted; it goes on with the next start, or when the volume is up" \
 	"an interrupt is one"
 is "$(state 1 state)" running "… the job is recorded as running"
-check "it goes on" commit 1
+check "it goes on" commit 1 --speed 0
 is "$(content) $(state 1 state)" "$wanted completed" "… to its end, and shows the same"
 
 # --- a base that lies about its flushes ---
