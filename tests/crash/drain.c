@@ -52,12 +52,12 @@ static void *slow_read(void *argument)
 	return NULL;
 }
 
-/* Up to some seconds until @wanted; what it waited for is said if it is not. */
+/* Up to two minutes until @wanted; what it waited for is said if it is not. */
 static bool wait_until(bool (*wanted)(void), const char *what)
 {
 	unsigned int tries;
 
-	for (tries = 0; tries < 10000; tries++) {
+	for (tries = 0; tries < 120000; tries++) {
 		if (wanted())
 			return true;
 		usleep(MILLISECOND);

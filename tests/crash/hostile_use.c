@@ -16,6 +16,7 @@ enum {
 	PLACE_SECTORS = 8,
 	SPREAD_SECTORS = 1 << 12,	/* where most of them lie */
 	JOB_TENTHS = 150,		/* before it is cancelled */
+	CANCEL_TENTHS = 1200,		/* for what hangs */
 };
 
 static const char store_name[] = "hostile";
@@ -224,9 +225,9 @@ static void end_job(void)
 		return;
 	used.cancelled++;
 	tell(stack_name, "commit cancel", 0, 0);
-	for (i = 0; i < JOB_TENTHS && job_is_under_way(); i++)
+	for (i = 0; i < CANCEL_TENTHS && job_is_under_way(); i++)
 		usleep(100000);
-	if (i == JOB_TENTHS)
+	if (i == CANCEL_TENTHS)
 		hostile_found("a job does not end when it is cancelled");
 }
 

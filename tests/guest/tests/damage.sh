@@ -84,7 +84,7 @@ done
 dmsetup remove v2
 # Layers that are gone are forgotten by a checkpoint.
 dmsetup message st 0 delete_volume 2
-for ((i = 0; i < 100; i++)); do
+for ((i = 0; i < 600; i++)); do
 	[ "$(status_value st checkpoints)" -eq 0 ] || break
 	sleep 0.1
 done

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --cpus 1 --timeout 120 --add tests/crash/build/crash_test
+# guest: --cpus 1 --timeout 600 --add tests/crash/build/crash_test
 # Reads that the disk answers late, in chunks that a commit lets go of meanwhile: the room
 # comes back when they have ended, and they return what was there.
 . /lib/cowstack-tests/tap.sh

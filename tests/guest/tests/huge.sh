@@ -119,7 +119,7 @@ finished()
 {
 	local i
 
-	for ((i = 0; i < 600; i++)); do
+	for ((i = 0; i < 1500; i++)); do
 		[[ $(dmsetup status t) == *" running "* ]] || break
 		sleep 0.2
 	done

@@ -241,7 +241,7 @@ losetup -d /dev/loop0
 
 modprobe scsi_debug dev_size_mb=$mebibytes lbpu=1 lbpws=1 lbprz=1 delay=0
 modprobe sd_mod
-for ((i = 0; i < 100; i++)); do
+for ((i = 0; i < 600; i++)); do
 	disk=$(echo /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/*)
 	[ ! -b "/dev/${disk##*/}" ] || break
 	sleep 0.1

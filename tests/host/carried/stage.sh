@@ -77,7 +77,7 @@ begin_a_job()
 	local i finished total
 
 	check "a commit starts" start speed 1M yield 0
-	for ((i = 0; i < 150; i++)); do
+	for ((i = 0; i < 1200; i++)); do
 		read -r finished total < <(done_of)
 		[ "$finished" -eq 0 ] || break
 		sleep 0.1
