@@ -54,11 +54,14 @@ dmsetup remove st
 # --- on_full queue: the commit makes room ---
 make_v no_space_timeout 0
 # A frozen layer that holds nothing gives no room: it does not go first.
-dmsetup message v 0 snapshot
+dmsetup message v 0 snapshot floor
 fill 300 0 >/tmp/queued &
 writer=$!
 is "$(wait_for_value st parked 1)" 1 "a write waits for room"
 check "writes wait, reads do not" dd if=/dev/mapper/v of=/dev/null bs=1M count=4 iflag=direct
+check "a commit starts" dmsetup message v 0 commit start
+is "$(wait_for_job v) $(dmsetup message v 0 layers | cut -d' ' -f1 | paste -s -d ' ')" \
+	"completed 3" "it takes the top, as what is below that is empty"
 while kill -0 $writer 2>/dev/null; do
 	dmsetup message v 0 commit start 2>/dev/null
 	sleep 0.5
