@@ -84,6 +84,12 @@ bool job_is_unfinished(const struct stack *stack)
 	return job_can_go_on(&stack->volume->info.job);
 }
 
+bool job_keeps_copies(const struct stack *stack)
+{
+	return job_is_unfinished(stack) &&
+	       stack->volume->info.job.flags & COWSTACK_JOB_RETAIN;
+}
+
 static int find_range(struct stack *stack, const struct cowstack_job *record,
 		      struct job_range *range)
 {
@@ -642,6 +648,8 @@ void job_take_up(struct stack *stack)
 	stack->job_shown = true;
 	if (!stack->features.resume_commit ||
 	    (into_base && (stack->features.read_only_base || stack->job_held ||
+			   (stack->features.allow_shared_base &&
+			    job_keeps_copies(stack)) ||
 			   /* Records were asked at the start, and can but guess now. */
 			   !claim_base(stack, "commit", false)))) {
 		pause_untaken(stack);

@@ -70,6 +70,8 @@ int job_set_speed(struct stack *stack, u64 speed);
 bool job_is_active(struct stack *stack);
 /* Is there a job that runs or could go on?  message_mutex held. */
 bool job_is_unfinished(const struct stack *stack);
+/* And one that leaves clean copies?  None may be of a base that others write to. */
+bool job_keeps_copies(const struct stack *stack);
 
 /*
  * Is there a job of @volume, running or not, or a thread that is still at work on

@@ -503,7 +503,8 @@ static void check_parked_job(struct stack *stack, struct stack_table *table)
 			  stack->last_base != table->base->bdev->bd_dev;
 
 	/* A base taken over drops clean copies, in layers that it knows. */
-	if (table->features.read_only_base || other_base || table->base_changed)
+	if (table->features.read_only_base || other_base || table->base_changed ||
+	    (table->features.allow_shared_base && job_keeps_copies(stack)))
 		job_end_thread(stack);
 	stack->job_held |= other_base;
 }
@@ -641,20 +642,38 @@ static void stack_target_status(struct dm_target *ti, status_type_t type,
 	}
 }
 
+/* Copies that a job makes of the base must stay true. */
+static int check_features(const struct stack *stack,
+			  const struct stack_features *features,
+			  struct refusal *refusal)
+{
+	if (!features->allow_shared_base || stack->features.allow_shared_base ||
+	    !job_keeps_copies(stack))
+		return 0;
+	return refusal_set(refusal, -EBUSY,
+			   "allow_shared_base 1: a commit with retain 1 is not finished");
+}
+
 static int set_feature(struct stack_table *table, const char *name,
 		       const char *value)
 {
+	struct stack_features features;
 	struct refusal refusal;
 	int error;
 
 	mutex_lock(&table->stack->store->message_mutex);
-	error = features_set(&stack_feature_table, &table->features, name,
-			     value, &refusal);
-	if (error)
+	features = table->features;
+	error = features_set(&stack_feature_table, &features, name, value,
+			     &refusal);
+	if (!error)
+		error = check_features(table->stack, &features, &refusal);
+	if (error) {
 		pr_err("cowstack %s: set: %s\n", table->stack->name,
 		       refusal.text);
-	else
-		table->stack->features = table->features;
+	} else {
+		table->features = features;
+		table->stack->features = features;
+	}
 	mutex_unlock(&table->stack->store->message_mutex);
 	return error;
 }

@@ -264,6 +264,34 @@ test_short()
 	dmsetup message st 0 delete_volume 4
 }
 
+# Of a base that others may write to no clean copies are made, by a job that has begun before
+# either: here one whose next chunk comes in a day.
+test_retain()
+{
+	local shared
+
+	shared=$(stack_line 1 $size /dev/base st2 allow_shared_base 1)
+	up c 1 $size /dev/base st2 accept_base 1
+	put c 1
+	check "a commit keeps copies" dmsetup message c 0 commit start retain 1 speed 1
+	refused "set: allow_shared_base 1: a commit with retain 1 is not finished" \
+		dmsetup message c 0 set allow_shared_base 1
+	is "$(dmsetup table c | wc -w) $(status_field c 7)" "6 running" "nothing has changed"
+	dmsetup load c --table "$shared"
+	dmsetup suspend c
+	dmsetup resume c
+	is "$(status_field c 7)" paused "a table that says so has it paused"
+	start_refused "retain 1: no clean copies of a base that others may write to" c
+	dmsetup remove c
+	up c 1 $size /dev/base st2
+	check "without it the commit goes on" dmsetup message c 0 commit resume
+	dmsetup remove c
+	check "it comes up, and may be shared" dmsetup create c --table "$shared"
+	is "$(status_field c 7)" paused "the commit that was cut off is paused"
+	commit c retain 0 speed 0
+	dmsetup remove c
+}
+
 [ -f /lib/cowstack/dm-cowstack.ko ] || skip_all "no module was built"
 modprobe dm-cowstack
 make_disk ssd 64 cache_size=4
@@ -280,6 +308,7 @@ test_written_since
 test_wrong
 test_read_only
 test_short
+test_retain
 dmsetup remove st
 dmsetup remove st2
 check "the store is sound" dmcommit check /dev/ssd
