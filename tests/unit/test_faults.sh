@@ -38,17 +38,29 @@ echo "1..$((10 + ${#streams[@]} + ${#cuts[@]} + 1))"
 pass=0
 fail=0
 
-# note_caught N WHAT FOUND: for tests/fault-table; a seed says how many sequences it took
+# by_what BUILD: the test that it is a build of
+by_what()
+{
+	case $1 in
+	cuts-*) echo unit/test_cuts ;;
+	errors-*) echo unit/test_errors ;;
+	10) echo unit/test_hostile ;;
+	*) echo unit/test_property ;;
+	esac
+}
+
+# note_caught BUILD WHAT FOUND: for tests/fault-table; a seed says how many sequences it took
 note_caught()
 {
-	local what=$3 after="at once" by=unit/test_hostile
+	local what=$3 after="at once"
 
 	if [[ $3 =~ ^'# seed '([0-9]+)': '(.*) ]]; then
 		what=${BASH_REMATCH[2]} after="${BASH_REMATCH[1]} sequences"
-		by=unit/test_property
+	elif [[ $3 =~ ^'# '(.*seed )([0-9]+)', '(.*) ]]; then
+		what=${BASH_REMATCH[3]} after="${BASH_REMATCH[2]} workloads"
 	fi
 	what=${what#not ok* - }
-	echo "# caught | $1 | $2 | core | $by | ${what//|/ } | $after"
+	echo "# caught | $1 | $2 | core | $(by_what "$1") | ${what//|/ } | $after"
 }
 
 # check N WHAT EVIDENCE
