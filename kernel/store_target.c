@@ -104,7 +104,7 @@ static int get_store_device(struct dm_target *ti, const char *path,
 	} else if (bdev_logical_block_size(table->dev->bdev) >
 		   COWSTACK_BLOCK_SIZE) {
 		/* Its metadata is written in blocks of that size. */
-		ti->error = error_text_make("store device %s has logical blocks of more than %u bytes",
+		ti->error = error_text_make("store device %s has blocks of more than %u bytes",
 					    path, COWSTACK_BLOCK_SIZE);
 		error = -EINVAL;
 	} else if (ti->begin ||
