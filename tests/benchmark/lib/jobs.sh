@@ -105,26 +105,62 @@ speed()
 	awk -v bytes="$1" -v ns="$2" 'BEGIN { printf "%.1f", bytes / 1048576 / (ns / 1e9) }'
 }
 
+# begin_trace [EVENT…]: requests as they are sent to disks, and more of the block layer's
 begin_trace()
 {
+	local event
+
+	traced=(block_rq_issue "$@")
+	echo mono >$tracing/trace_clock
 	echo 16384 >$tracing/buffer_size_kb
 	: >$tracing/trace
-	echo 1 >$tracing/events/block/block_rq_issue/enable
+	for event in "${traced[@]}"; do
+		echo 1 >$tracing/events/block/$event/enable
+	done
 }
 
 # end_trace DISK…: writes "DISK RWBS SECTOR COUNT" of each request, in order, to
-# /tmp/requests
+# /tmp/requests; all of it is in /tmp/trace
 end_trace()
 {
-	local disk edits=()
+	local disk event edits=()
 
-	echo 0 >$tracing/events/block/block_rq_issue/enable
+	for event in "${traced[@]}"; do
+		echo 0 >$tracing/events/block/$event/enable
+	done
+	cat $tracing/trace >/tmp/trace
+	: >$tracing/trace
 	for disk in "$@"; do
 		edits+=(-e "s/^$(tr : , <"/sys/block/$disk/dev") /$disk /")
 	done
 	sed -n 's/.*block_rq_issue: \([0-9,]*\) \([A-Z]*\) [0-9]* () \([0-9]*\) + \([0-9]*\) .*/\1 \2 \3 \4/p' \
-		$tracing/trace | sed "${edits[@]}" >/tmp/requests
-	: >$tracing/trace
+		/tmp/trace | sed "${edits[@]}" >/tmp/requests
+}
+
+# idle_times DISK FROM TO: "BEFORE BETWEEN BEHIND" in ms, of a trace with block_rq_complete:
+# from FROM (ns) to the first request, while none was at the disk, from the last one to TO
+idle_times()
+{
+	awk -v disk="$(tr : , <"/sys/block/$1/dev")" -v from="$2" -v to="$3" '
+		match($0, /[0-9]+\.[0-9]+: block_rq_(issue|complete): /) {
+			split(substr($0, RSTART), word, " ")
+			if (word[3] != disk)
+				next
+			now = word[1] * 1000
+			if (word[2] ~ /complete/) {
+				at_disk--
+				last = now
+				next
+			}
+			if (!first)
+				first = now
+			else if (!at_disk)
+				between += now - last
+			at_disk++
+		}
+		END {
+			printf "%.2f %.2f %.2f\n", first - from / 1e6, between, to / 1e6 - last
+		}' /tmp/trace
 }
 
 # count_writes DISK: "WRITES LEAST BACKWARDS SECTORS" of /tmp/requests: LEAST is how many

@@ -37,7 +37,7 @@ show()
 # ours BASE SHAPE
 ours()
 {
-	local words writes least backwards sectors
+	local words writes least backwards sectors before between behind
 
 	read -r -a words <<<"${shapes[$2]}"
 	up "$1" $size
@@ -45,7 +45,7 @@ ours()
 	[ "$1" = hdd ] || must dmsetup message st 0 set discard_passdown 0
 	must stopwatch scatter /dev/mapper/v "${words[@]:1}"
 	must sync /dev/mapper/v
-	[ "$1" != hdd ] || begin_trace
+	[ "$1" != hdd ] || begin_trace block_rq_complete
 	timed job v commit start
 	[ "${took[state]}" = 0 ] || fail "the commit of $2 did not complete"
 	show "$2" "$1" cowstack "${words[0]}"
@@ -55,6 +55,11 @@ ours()
 		result "commit-$2.requests" cowstack "$(ratio "$writes" "$least")" x
 		result "commit-$2.backwards" cowstack "$backwards" requests
 		result "commit-$2.written" cowstack "$(ratio $((sectors * 512)) "${words[0]}")" x
+		# Where the time goes that the disk has nothing to do.
+		read -r before between behind < <(idle_times hdd "${took[from]}" "${took[to]}")
+		result "commit-$2.before" cowstack "$before" ms
+		result "commit-$2.between" cowstack "$between" ms
+		result "commit-$2.behind" cowstack "$behind" ms
 	fi
 	down
 }

@@ -7,7 +7,8 @@
  *	writes each block of the range once, in random order, or PERCENT of them
  *   message NAME WORD…		how long the message took: "ns"
  *   job NAME WORD…		a message that starts a job, until it stands: "ns", "busy"
- *				(without idle time), "state 0" when it completed
+ *				(without idle time), "from", "to" (CLOCK_MONOTONIC),
+ *				"state 0" when it completed
  *   merge NAME			resumes NAME, a snapshot-merge, until nothing is left
  *   run COMMAND WORD…		a program until it ends: "ns", "busy", "status"
  *   write DEVICE COUNT DEPTH OFFSET BYTES [NAME WORD…]
@@ -263,6 +264,8 @@ static void end_time(void)
 
 	print("ns", ns);
 	print("busy", ns - (idle_ns() - idle_before));
+	print("from", began);
+	print("to", began + ns);
 }
 
 static int time_message(char **words)
