@@ -7,7 +7,8 @@
 . jobs.sh
 begin_part "$@"
 
-make_fast ssd 512
+make_fast ssd 320
+warm ssd 320
 
 declare -A small
 # cost FIGURE COUNT: of v1, in the place that is set: reads of the base anywhere, first
@@ -20,7 +21,8 @@ cost()
 		case $work in
 		read) fio_ns 2000 1 /dev/mapper/v1 --rw=randread --bs=4k ;;
 		first)
-			fio_ns 600 1 /dev/mapper/v1 --rw=randwrite --bs=4k --blockalign=64k \
+			# So many that the pages which the first in a region need are few.
+			fio_ns 1200 1 /dev/mapper/v1 --rw=randwrite --bs=4k --blockalign=64k \
 				"--offset=$offset" --size=768m
 			;;
 		rewrite)
