@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 1024 --cpus 2 --timeout 400 --add build/tests/mirror_io
+# guest: --memory 1024 --cpus 2 --timeout 1200 --add build/tests/mirror_io
 # debug: 1
 # A commit beside suspend, resume and reload of its stack and of its store, while users
 # write: it goes on by itself, and content is right, in the volume and in the base. An
@@ -40,7 +40,7 @@ noflush_in_suspended_store()
 
 	dmsetup suspend st
 	sleep 0.1
-	timeout 10 dmsetup suspend --noflush v || status=1
+	timeout 90 dmsetup suspend --noflush v || status=1
 	dmsetup resume st && dmsetup resume v && return $status
 }
 
@@ -118,7 +118,7 @@ is "$(content /dev/base)" "$(content /dev/shadow)" "so is the base alone"
 
 # --- one that is under way when the stack is suspended stays where it is ---
 put 0 64 /dev/mapper/v /dev/shadow >/dev/null
-dmsetup message v 0 commit start speed 1M
+dmsetup message v 0 commit start speed 256K
 is "$(status_field v 7)" running "a commit of 4 MiB runs"
 dmsetup suspend v
 done_before=$(status_field v 11)
