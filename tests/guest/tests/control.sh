@@ -5,6 +5,7 @@
 # Tables, status, messages, suspend, reload, resume, removal; bad input.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
+. /lib/cowstack-tests/beside.sh
 
 modprobe dm-cowstack
 make_disk ssd 256
@@ -151,24 +152,20 @@ reload()
 }
 
 dd if=/dev/base of=/dev/shadow bs=1M oflag=direct 2>/dev/null
-# A background run of reloads and suspends of stack and store.
+# Reloads and suspends of stack and store, once
 disturb()
 {
-	while sleep 0.3; do
-		reload v || return
-		reload v --noflush || return
-		reload st || return
-		dmsetup message v 0 snapshot >/dev/null
-	done
+	sleep 0.3
+	reload v && reload v --noflush && reload st || return
+	# No more layers than there may be.
+	dmsetup message v 0 snapshot >/dev/null
+	return 0
 }
-disturb &
-disturber=$!
+begin_beside disturb
 check "content under suspend, reload, resume and snapshots" \
 	mirror_io /dev/mapper/v /dev/shadow 7 600 4 coarse
-check "nothing failed beside it" kill "$disturber"
-wait "$disturber" 2>/dev/null
-dmsetup resume st 2>/dev/null
-dmsetup resume v 2>/dev/null
+end_beside
+is "$?" 0 "nothing failed beside it"
 
 # --- removal order, a suspended store ---
 check_fails "a store under a stack is busy" dmsetup remove --noudevsync st
@@ -229,9 +226,8 @@ given_back()
 	dmsetup suspend st
 	"$@" 2>/dev/null &
 	io=$!
-	sleep 0.5
-	check "$what waits for the store" kill -0 $io
-	check "and the stack suspends without flushing" timeout 10 dmsetup suspend --noflush v
+	check "$what waits for the store" stands_still $io
+	check "and the stack suspends without flushing" timeout 60 dmsetup suspend --noflush v
 	dmsetup resume st
 	dmsetup resume v
 	wait $io
@@ -265,6 +261,11 @@ dmsetup message v 0 commit start speed 256K
 is "$(status_field v 7)" running "a throttled commit runs"
 message_refused "commit start: a job is running" v commit start
 message_refused "drop: there is a job" v drop 1
+# The base is marked by the job's own thread.
+for ((i = 0; i < 600; i++)); do
+	[ "$(status_field v 6)" != mixed ] || break
+	sleep 0.1
+done
 dmsetup message v 0 commit cancel
 is "$(wait_for_job v)" cancelled "it is cancelled"
 is "$(status_field v 6)" mixed "which leaves the base mixed"
@@ -302,7 +303,6 @@ for i in 11 12 13 14 15 16; do
 	dmsetup remove "m$i"
 	dmsetup message st 0 delete_volume "$i"
 done
-sleep 2
 is "$(dmsetup message st 0 volumes | wc -l)" 2 "two are left"
 dmsetup message st 0 resize_volume 2 $((size * 2))
 dmsetup create w --table "$(stack_line 2 $((size * 2)) /dev/base2 st)"

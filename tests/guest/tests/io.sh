@@ -5,6 +5,7 @@
 # Every kind of I/O, of any size and alignment, against a plain device.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
+. /lib/cowstack-tests/beside.sh
 
 modprobe dm-cowstack
 
@@ -29,33 +30,27 @@ tear_down()
 
 snapshots()
 {
-	while sleep 0.3; do
-		dmsetup message v 0 snapshot || return
-	done
+	sleep 0.3
+	dmsetup message v 0 snapshot
 }
 
 commits()
 {
-	while sleep 0.2; do
-		dmsetup message v 0 commit start 2>/dev/null
-	done
+	sleep 0.2
+	dmsetup message v 0 commit start 2>/dev/null
+	# One may still run.
+	return 0
 }
 
 # round CHUNK OPERATIONS THREADS MODE BESIDE
 round()
 {
-	local beside=
-
 	build "$1"
-	if [ "$5" != nothing ]; then
-		"$5" &
-		beside=$!
-	fi
+	[ "$5" = nothing ] || begin_beside "$5"
 	check "$1 chunks, $4, $3 threads, $5 beside: content" \
 		mirror_io /dev/mapper/v /dev/mapper/s "$RANDOM" "$2" "$3" "$4"
-	if [ -n "$beside" ]; then
-		kill "$beside"
-		wait "$beside" 2>/dev/null
+	if [ "$5" != nothing ]; then
+		end_beside
 		wait_for_job v >/dev/null
 	fi
 	check "$1 chunks: all is given back and the store is clean" tear_down

@@ -6,6 +6,7 @@
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/json.sh
+. /lib/cowstack-tests/beside.sh
 
 modprobe dm-cowstack
 make_disk ssd 64
@@ -122,23 +123,20 @@ reload()
 
 again()
 {
-	while sleep 0.2; do
-		reload || return
-	done
+	sleep 0.2
+	reload
 }
-again &
-reloader=$!
+begin_beside again
 check "work while the table is loaded again and again" \
 	mirror_io /dev/mapper/t /dev/mapper/s 24 250 3 coarse
-check "nothing failed beside it" kill "$reloader"
-wait "$reloader" 2>/dev/null
-reload
+end_beside
+is "$?" 0 "nothing failed beside it"
 
 # --- a commit of one of two ---
 behind=$(part "$first" $((long_end - first)) /dev/long)
 before=$(part 0 "$short_end" /dev/short)
 check "a commit of the first" dmsetup message t $start commit start
-for ((i = 0; i < 100; i++)); do
+for ((i = 0; i < 600; i++)); do
 	[[ $(dmsetup status t | sed -n 2p) == *" running commit "* ]] || break
 	sleep 0.2
 done
@@ -243,18 +241,14 @@ discards()
 # write_and_commit: until all that it took is free again
 write_and_commit()
 {
-	local i
-
 	dd if=/dev/urandom of=/dev/mapper/v bs=1M count=6 oflag=direct conv=fsync 2>/dev/null
 	dmsetup message v 0 commit start
 	wait_for_job v >/dev/null
-	for ((i = 0; i < 50; i++)); do
-		[ "$(status_value st freeing)" -ne 0 ] || break
-		sleep 0.1
-	done
+	wait_for_value st freeing 0 >/dev/null
 	echo "$(status_field v 7), $(status_field v 4) used, $(status_value st freeing) freeing"
 }
 
+wait_for_value st freeing 0 >/dev/null
 before="$(discards) $(status_value st discarded)"
 is "$(write_and_commit)" "completed, 0 used, 0 freeing" "96 chunks come and go"
 is "$(discards) $(status_value st discarded)" "$before" "discard_passdown 0: none was discarded"
