@@ -147,7 +147,7 @@ start_again()
 {
 	local i
 
-	for ((i = 0; i < 50; i++)); do
+	for ((i = 0; i < 600; i++)); do
 		start "$@" 2>/dev/null && return
 		sleep 0.2
 	done

@@ -116,8 +116,9 @@ test_above()
 	commit_beside "a commit beneath a thin pool"
 	lvm_does "a snapshot in the pool" lvcreate -q -y -s -n old up/thin
 	make_tree 4
-	start yield 0 speed 2M
-	sleep 0.5
+	# Too slow to come to its end before that
+	start yield 0 speed 128K
+	check "a part of it is done" job_has_moved
 	check "a commit is cancelled" dmsetup message v 0 commit cancel
 	stop_churn
 	rm -rf $mnt/kept3
@@ -228,7 +229,7 @@ give_pool_back()
 	local i
 
 	blkdiscard /dev/mapper/down-greedy
-	for ((i = 0; i < 50; i++)); do
+	for ((i = 0; i < 300; i++)); do
 		dd if=/dev/null of=/dev/mapper/down-greedy conv=fsync,notrunc 2>/dev/null
 		[[ $(dmsetup status down-pool-tpool) != *" rw "* ]] || return 0
 		sleep 0.2
