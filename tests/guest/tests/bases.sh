@@ -21,6 +21,19 @@ writes_of()
 	done
 }
 
+# quiet DISK…: waits until nothing comes to them for longer than the second after which what
+# is in memory is written: stores write and discard in their own time
+quiet()
+{
+	local i before
+
+	for ((i = 0; i < 100; i++)); do
+		before=$(writes_of "$@")
+		sleep 1.2
+		[ "$(writes_of "$@")" != "$before" ] || return
+	done
+}
+
 sum()
 {
 	dd if="$1" bs=1M iflag=direct 2>/dev/null | xxhsum
@@ -203,6 +216,7 @@ test_wrong()
 	local before
 
 	sync
+	quiet base other short ssd
 	before=$(writes_of base other short ssd)
 	remember_state
 	table_refused "cowstack: other is not the recorded base base: content differs; see accept_base" \
