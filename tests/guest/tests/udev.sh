@@ -23,7 +23,7 @@ start_udev()
 	mv /usr/local/bin/cowstack_role /lib/udev
 	ln -s udevadm /usr/local/bin/systemd-udevd
 	systemd-udevd --daemon --resolve-names=never
-	for ((i = 0; i < 100; i++)); do
+	for ((i = 0; i < 600; i++)); do
 		[ ! -S /run/udev/control ] || break
 		sleep 0.1
 	done
@@ -196,6 +196,8 @@ test_signals()
 		[ "$(state vm)" = Active:Live ] || broken=$((broken + 1))
 	done
 	is "$broken" 0 "interrupted resizes leave the stack in use"
+	# Nobody waited for udev, which may still have it open.
+	udevadm settle
 	check "signals did come ($cut of 24)" test "$cut" -gt 0
 	dmcommit down vm
 	is "$(state st)" Active:Live "the store is as it was"
@@ -237,8 +239,13 @@ test_told_not_to()
 
 test_udev_gone()
 {
+	local i
+
 	udevadm control --exit
-	sleep 1
+	for ((i = 0; i < 600; i++)); do
+		pidof systemd-udevd udevadm >/dev/null || break
+		sleep 0.1
+	done
 	rm -f /run/udev/control
 	done_silently "up when udev has gone" up vm --base /dev/hdd
 	is "$(node vm)" libdevmapper "the node is libdevmapper's"
