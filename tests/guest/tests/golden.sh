@@ -137,8 +137,12 @@ check "compatible features: comes up" all_up chain
 shows chain "with compatible features"
 dmsetup remove v1
 dmsetup message st 0 delete_volume 1
-[ "$(wait_for_value st checkpoints 1)" -ge 1 ]
-is "$(status_value st checkpoints)" 1 "compatible features: a checkpoint is written"
+# One, or two where not all of its layers are let go of when the first begins
+for ((i = 0; i < 600; i++)); do
+	[ "$(status_value st checkpoints)" -eq 0 ] || break
+	sleep 0.1
+done
+check "compatible features: a checkpoint is written" test "$(status_value st checkpoints)" -ge 1
 all_down
 is "$(bits 0) $(bits 65536)" "ffffffffffffffff ffffffffffffffff" \
 	"compatible features: the bits are kept"
