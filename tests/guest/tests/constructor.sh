@@ -10,12 +10,18 @@
 # this cowstore is being loaded" (dm lets a second load of one device wait).
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
+. /lib/cowstack-tests/beside.sh
 . /lib/cowstack-tests/refusals.sh
 
 modprobe dm-cowstack
 modprobe sd_mod
 # Write-protected: opened for writing it says so itself.
 modprobe scsi_debug dev_size_mb=16 wp=1
+# It is looked for in its own time.
+for ((i = 0; i < 600; i++)); do
+	[ ! -b /dev/sda ] || break
+	sleep 0.1
+done
 make_disk ssd 32
 make_disk ssd2 24
 make_disk base 16
@@ -140,17 +146,6 @@ table_refused "base is a stack's base" "$(store_table /dev/base)"
 nothing_changed "devices that are in use"
 
 # While a store is being loaded its device is taken.
-stands_still()
-{
-	local i
-
-	for ((i = 0; i < 100; i++)); do
-		! grep -q "^State:.*D" "/proc/$1/status" || return 0
-		sleep 0.1
-	done
-	return 1
-}
-
 dmsetup create --notable st2
 dmsetup suspend fast2
 dmsetup load st2 --table "$(store_table /dev/mapper/fast2)" &
@@ -345,7 +340,7 @@ dmsetup create v5 --notable
 dmsetup load v5 --table "$(stack_line 5 "$size" /dev/base st)"
 # One chunk, and then a wait of a day.
 dmsetup message v1 0 commit start speed 1
-for ((i = 0; i < 100; i++)); do
+for ((i = 0; i < 600; i++)); do
 	[[ $(status_field v1 11) == 0/* ]] || break
 	sleep 0.1
 done
