@@ -340,16 +340,6 @@ bool cowstack_zombies_free_chunks(struct cowstack_metadata *md)
 	return false;
 }
 
-u64 cowstack_metadata_freeing(const struct cowstack_metadata *md)
-{
-	const struct cowstack_layer *layer;
-	u64 chunks = md->allocator.limbo;
-
-	list_for_each_entry(layer, &md->zombies, list)
-		chunks += atomic64_read(&layer->map.used);
-	return chunks;
-}
-
 struct cowstack_volume *cowstack_volume_new(void)
 {
 	struct cowstack_volume *volume = kzalloc(sizeof(*volume), GFP_NOIO);
@@ -434,6 +424,17 @@ u64 cowstack_metadata_clean(struct cowstack_metadata *md)
 	list_for_each_entry(layer, &md->layers, list)
 		clean += atomic64_read(&layer->map.clean);
 	return clean;
+}
+
+u64 cowstack_metadata_freeing(struct cowstack_metadata *md)
+{
+	u64 chunks = READ_ONCE(md->allocator.limbo);
+	struct cowstack_layer *layer;
+
+	/* What gone layers hold still comes there by and by. */
+	list_for_each_entry(layer, &md->zombies, list)
+		chunks += atomic64_read(&layer->map.used);
+	return chunks;
 }
 
 u64 cowstack_metadata_memory(struct cowstack_metadata *md)

@@ -201,9 +201,6 @@ void cowstack_layer_delete(struct cowstack_layer *layer);
  */
 bool cowstack_zombies_free_chunks(struct cowstack_metadata *md);
 
-/* Chunks that are let go of, or held by gone layers, and not free yet. */
-u64 cowstack_metadata_freeing(const struct cowstack_metadata *md);
-
 struct cowstack_volume *cowstack_volume_new(void);
 void cowstack_volume_add(struct cowstack_metadata *md,
 			 struct cowstack_volume *volume,
@@ -224,6 +221,8 @@ u64 cowstack_volume_used(const struct cowstack_volume *volume);
 /* Of these, and of all that the store holds, those that are clean copies. */
 u64 cowstack_volume_clean(const struct cowstack_volume *volume);
 u64 cowstack_metadata_clean(struct cowstack_metadata *md);
+/* Chunks that nothing names any more, and that are not free yet. */
+u64 cowstack_metadata_freeing(struct cowstack_metadata *md);
 
 /* Bytes of memory that maps and indexes take. */
 u64 cowstack_metadata_memory(struct cowstack_metadata *md);

@@ -455,11 +455,13 @@ TEST_F(change, a_volume_leaves_what_others_share)
 
 /*
  * The metadata lock is held for each part: what a layer held comes free in few runs at
- * a time, its words in order, and all of it.
+ * a time, its words in order, and all of it.  Whoever asks is told of all that is still
+ * to come.
  */
 TEST_F(change, what_a_layer_held_comes_free_in_parts)
 {
 	enum { SCATTERED = 700, IN_A_ROW = 400, MOST_RUNS = 32 };
+	const u64 held = 2 * SCATTERED + IN_A_ROW;
 	struct chain_store *s = &self->s;
 	struct allocator *a = &s->md.allocator;
 	u64 i, limbo, parts = 0;
@@ -476,19 +478,22 @@ TEST_F(change, what_a_layer_held_comes_free_in_parts)
 	EXPECT_TRUE(chain_chunks_have_owners(&s->md));
 	limbo = a->limbo;
 	EXPECT_EQ(0, limbo);
+	EXPECT_EQ(held, cowstack_metadata_freeing(&s->md));
 	while (cowstack_zombies_free_chunks(&s->md)) {
 		if (a->limbo - limbo > MOST_RUNS)
 			EXPECT_EQ(IN_A_ROW, a->limbo - limbo);
 		limbo = a->limbo;
 		parts++;
 		ASSERT_TRUE(chain_chunks_have_owners(&s->md));
+		ASSERT_EQ(held, cowstack_metadata_freeing(&s->md));
 	}
-	EXPECT_EQ(2 * SCATTERED + IN_A_ROW, limbo);
+	EXPECT_EQ(held, limbo);
 	EXPECT_GE(parts, 2 * SCATTERED / MOST_RUNS);
 	EXPECT_LE(parts, 2 * SCATTERED / MOST_RUNS + 10);
 	EXPECT_FALSE(cowstack_zombies_free_chunks(&s->md));
 	EXPECT_TRUE(chain_all_is_right(s));
 	EXPECT_EQ(CHAIN_STORE_CHUNKS - 1, a->free);
+	EXPECT_EQ(0, cowstack_metadata_freeing(&s->md));
 }
 
 TEST_F(change, what_may_not_be_cloned)
