@@ -33,6 +33,10 @@ void defer_bio(struct store *store, struct bio *bio)
 	bool zeroes = bio_op(bio) == REQ_OP_DISCARD ||
 		      bio_op(bio) == REQ_OP_WRITE_ZEROES;
 
+	if (zeroes) {
+		atomic_inc(&store->zeroing);
+		atomic_inc(&io->stack->zeroing);
+	}
 	INIT_WORK(&io->work, work_fn);
 	queue_work(zeroes ? store->discard_wq : store->defer_wq, &io->work);
 }
@@ -319,7 +323,8 @@ int defer_init(struct store *store)
 	store->defer_wq = alloc_workqueue("cowstack_deferred",
 					  WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	store->discard_wq = alloc_workqueue("cowstack_discard",
-					    WQ_MEM_RECLAIM | WQ_UNBOUND, 4);
+					    WQ_MEM_RECLAIM | WQ_UNBOUND,
+					    DISCARD_WORKERS);
 	if (!store->defer_wq || !store->discard_wq)
 		return -ENOMEM;
 	return mempool_init_kmalloc_pool(&store->piece_buffers, 4,

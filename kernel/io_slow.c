@@ -314,6 +314,19 @@ static u64 piece_end(struct stack *stack, u64 sector, u64 end)
 }
 
 /*
+ * Users' discards give way to users' steps, unless others wait for them: a suspend,
+ * or the discards of another stack, for which there is no worker left.
+ */
+static bool may_rest(struct stack *stack)
+{
+	int own = atomic_read(&stack->zeroing);
+
+	return !READ_ONCE(stack->hurried) &&
+	       (own < DISCARD_WORKERS ||
+		atomic_read(&stack->store->zeroing) == own);
+}
+
+/*
  * A discard makes whole chunks zero and leaves the edges as they are; it is
  * advice, so one that finds no room is done all the same.  Write-zeroes are
  * done to the sector.  A bio that must wait, for room or for a suspended store,
@@ -345,9 +358,11 @@ void io_zero_range(struct cowstack_io *io)
 		io_leave(io);
 		sector = stop;
 		cond_resched();
-		if (sector < end && !READ_ONCE(stack->hurried))
+		if (sector < end && may_rest(stack))
 			pace_give_way(store, &pace);
 	}
+	atomic_dec(&stack->zeroing);
+	atomic_dec(&store->zeroing);
 	if (error == -ENOSPC && bio_op(bio) == REQ_OP_DISCARD)
 		error = 0;
 	if (error == -EAGAIN) {

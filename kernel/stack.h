@@ -27,6 +27,7 @@ struct stack {
 	bool suspended;			/* message_mutex */
 	bool pushing_back;		/* a noflush suspend: nothing is parked */
 	bool hurried;			/* a suspend waits for all bios */
+	atomic_t zeroing;		/* of store.zeroing */
 
 	/*
 	 * Set at resume, while no bio is in flight; NULL without a live table.

@@ -59,6 +59,9 @@ struct store_change {
 	int error;
 };
 
+/* Long discards rest (pace.h): few of them at a time may stand for all. */
+enum { DISCARD_WORKERS = 4 };
+
 struct store {
 	struct list_head list;		/* stores_mutex */
 	unsigned int users;		/* tables and stacks; stores_mutex */
@@ -121,7 +124,8 @@ struct store {
 	bool out_of_space;
 	struct work_struct event_work;
 	struct workqueue_struct *defer_wq;
-	struct workqueue_struct *discard_wq;
+	struct workqueue_struct *discard_wq; /* of DISCARD_WORKERS */
+	atomic_t zeroing;		/* bios there: queued, or under way */
 	struct delayed_work parked_timer;
 	unsigned long room_made_at;	/* jiffies */
 	struct delayed_work postponed_timer;
