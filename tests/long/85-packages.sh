@@ -7,7 +7,9 @@
 # Debian that has nothing but what debian/control asks for; installed in another one, where
 # DKMS has to build the module for that Debian's kernel and, when its headers come, for the
 # one of its backports, each signed by the key of that Debian (Documentation/installing.rst);
-# removed again, with nothing left. Needs root, as chroots do.
+# a newer version in their place, which must touch no stack that is up, leave the
+# administrator's files, and build the module for the next boot; removed again, with nothing
+# left. Needs root, as chroots do.
 # COWSTACK_LONG_PERCENT knows nothing to scale here.
 set -uo pipefail
 
@@ -73,6 +75,13 @@ build_script='
 	dpkg-buildpackage --no-sign --build=binary
 	mv ../*.deb /shared/
 	lintian --fail-on error /shared/*.deb
+	# As the next release would be: another version in both places, and nothing else.
+	version=$(dpkg-parsechangelog -S Version)
+	sed -i "1s/($version)/($version.1)/" debian/changelog
+	sed -i "s/^PACKAGE_VERSION=.*/PACKAGE_VERSION=\"$version.1\"/" dkms.conf
+	dpkg-buildpackage --no-sign --build=binary
+	mkdir /shared/newer
+	mv ../*.deb /shared/newer/
 '
 
 # The newest of what APT has, so that no version stands here. The last word is said by a
@@ -101,7 +110,42 @@ install_script='
 		/usr/lib/systemd/system/dmcommit.target /usr/lib/udev/rules.d/62-dm-cowstack-base.rules \
 		/usr/share/initramfs-tools/hooks/dmcommit
 	[ "$(readlink -f /usr/lib/systemd/system-generators/dmcommit-generator)" = /usr/sbin/dmcommit ]
-	apt-get -qq -y purge dmcommit dm-cowstack-dkms >/dev/null
+
+	# Whatever could touch a stack that is up, or bring the new version into the next
+	# boot: what it is told is noted. With that directory the packages take systemd for
+	# the first process.
+	mkdir -p /run/systemd/system /etc/dmcommit
+	printf "%s\n" "#!/bin/sh" >/usr/sbin/policy-rc.d
+	chmod 755 /usr/sbin/policy-rc.d
+	for name in systemctl modprobe rmmod dmsetup dmcommit udevadm update-initramfs; do
+		printf "%s\n" "#!/bin/sh" "echo $name \"\$@\" >>/calls" >/usr/local/sbin/$name
+		chmod 755 /usr/local/sbin/$name
+	done
+	export PATH=/usr/local/sbin:$PATH
+	: >/calls
+	echo "store ssd /dev/ssd" >/etc/dmcommit/stacks.conf
+	echo SPEED=8M >/etc/default/dmcommit
+	before=$(dkms status dm-cowstack)
+	# By dpkg, as APT gives its scripts a PATH of its own.
+	dpkg -i /shared/newer/*.deb >/dev/null
+	after=$(dkms status dm-cowstack)
+	echo "$after"
+	newer=$(dpkg-query -W -f "\${Version}" dm-cowstack-dkms)
+	[ "$after" = "$(echo "$before" | sed "s|^dm-cowstack/[^,]*|dm-cowstack/$newer|")" ] || {
+		echo "the module is built otherwise: $before"; exit 1; }
+	[ "$(cat /etc/dmcommit/stacks.conf /etc/default/dmcommit)" = "store ssd /dev/ssd
+SPEED=8M" ] || { echo "files of the administrator have changed"; exit 1; }
+	cat /calls
+	grep -q "^update-initramfs -u" /calls || { echo "the initramfs keeps the old version"; exit 1; }
+	grep -q "^systemctl .*daemon-reload" /calls || { echo "old units stay in memory"; exit 1; }
+	! grep -v -e "^update-initramfs -u" -e "^systemctl .*daemon-reload" /calls || {
+		echo "a new version does that"; exit 1; }
+	: >/calls
+	dpkg --purge dmcommit dm-cowstack-dkms >/dev/null
+	cat /calls
+	grep -q "^systemctl .*stop.* dmcommit-monitor.service" /calls || {
+		echo "nothing stops the monitor when the tool goes"; exit 1; }
+	rm -r /etc/dmcommit /etc/default/dmcommit /usr/local/sbin/dmcommit
 	left=$(find / -xdev -path /proc -prune -o \( -name "*dmcommit*" -o -name "*cowstack*" \) -print |
 		grep -v -e ^/shared -e ^/var/lib/dpkg/info -e ^/var/log) || true
 	[ -z "$left" ] || { echo "left: $left"; exit 1; }
@@ -112,8 +156,8 @@ mkdir -p "$work/shared/source"
 git archive HEAD | tar -x -C "$work/shared/source"
 ok "$suite: packages are built, and lintian finds no error" \
 	in_debian "$suite" ca-certificates,build-essential,debhelper,lintian "$build_script"
-ok "$suite: they are installed, built for two kernels, signed, and go without a trace" \
-	in_debian "$suite" ca-certificates,openssl "$install_script"
+ok "$suite: they are installed, built for two kernels, signed, renewed, and go without a trace" \
+	in_debian "$suite" ca-certificates,openssl,initramfs-tools "$install_script"
 kernels=$(sed -n 's/^built //p' "$work/output" | paste -s -d ,)
 echo "totals: packages_passed=$passed packages_failed=$failed kernels=$kernels seed=none"
 [ "$failed" -eq 0 ]
