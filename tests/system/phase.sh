@@ -59,7 +59,7 @@ wait_for_progress()
 {
 	local i
 
-	for ((i = 0; i < 300; i++)); do
+	for ((i = 0; i < 600; i++)); do
 		[ "$(job_value done_bytes)" = 0 ] || return
 		sleep 0.1
 	done
@@ -76,6 +76,83 @@ write_files()
 	sync
 }
 
+# wait_for_state STATE SECONDS: of the commit of data
+wait_for_state()
+{
+	local i
+
+	for ((i = 0; i < $2; i++)); do
+		[ "$(job_value state)" != "$1" ] || return 0
+		sleep 1
+	done
+	return 1
+}
+
+# wait_for_unit UNIT STATE
+wait_for_unit()
+{
+	local i
+
+	for ((i = 0; i < 60; i++)); do
+		[ "$(systemctl show -P ActiveState "$1")" != "$2" ] || return
+		sleep 1
+	done
+}
+
+# set_clock TIME: as date reads it
+set_clock()
+{
+	date -s "$1" >/dev/null
+}
+
+# Two nights, by the unit as it is: the clock is set to just before its hour, and then to
+# just before the window's end. The first commit is too slow to be through by then.
+test_nightly()
+{
+	local service=dmcommit-commit@data.service timer=dmcommit-commit@data.timer
+	local began up moved
+
+	began=$(date +%s)
+	up=$(cut -d . -f 1 /proc/uptime)
+	dd if=/dev/urandom of=/data/night.x bs=256k count=48 conv=fsync 2>/dev/null
+	printf 'SPEED=128K\nUNTIL=05:00\n' >/etc/default/dmcommit
+	check "$boot: the timer can be enabled" systemctl enable --now $timer
+	set_clock 'tomorrow 00:59:57'
+	check "$boot: at its hour it starts a commit" wait_for_state running 120
+	like "$(systemctl show -P LastTriggerUSec $timer)" ' 01:0[0-4]:' "$boot: not before that"
+	is "$(systemctl show -P ActiveState $service)" activating "$boot: its service waits for it"
+	wait_for_progress
+	set_clock 'today 04:59:40'
+	is "$(job_value state)" running "$boot: it runs to the window's end"
+	check "$boot: there it pauses" wait_for_state paused 120
+	like "$(date +%T)" '^05:0' "$boot: and not before"
+	moved=$(job_value done_bytes)
+	check "$boot: with something done, and not all" \
+		test "$moved" -gt 0 -a "$moved" -lt "$(job_value total_bytes)"
+	wait_for_unit $service inactive
+	is "$(systemctl show -P Result $service)" success "$boot: which is no failure"
+	printf 'UNTIL=05:00\n' >/etc/default/dmcommit
+	set_clock 'tomorrow 00:59:57'
+	check "$boot: the next night it goes on, to its end" wait_for_state completed 180
+	is "$(json_value "$(dmcommit status data --json)" base_alone)" valid \
+		"$boot: and the base alone is the volume again"
+	wait_for_unit $service inactive
+	is "$(systemctl show -P Result $service)" success "$boot: all is well with the service"
+	systemctl disable -q --now $timer
+	rm /data/night.x
+	set_clock "@$((began + $(cut -d . -f 1 /proc/uptime) - up))"
+}
+
+# What a package's new version does while its stacks are up: other files in the place of the
+# old ones, and systemd reads all units anew.
+test_new_version()
+{
+	cp /usr/sbin/dmcommit /usr/sbin/new && mv /usr/sbin/new /usr/sbin/dmcommit
+	check "$boot: a new version of tool and units" systemctl daemon-reload
+	is "$(systemctl is-active $units | sort -u)" active "$boot: leaves all units active"
+	is "$(source_of /data)" /dev/mapper/data "$boot: and the stacks up"
+}
+
 # The power goes while the machine boots, or soon after; what is written then has no sums.
 phase_cut()
 {
@@ -84,13 +161,14 @@ phase_cut()
 	done
 }
 
-# The power goes while a commit runs.
+# The power goes while a commit runs, so slow that it is not through when the machine has
+# booted again, be that as slow as it likes.
 phase_first()
 {
 	test_what_is_up
 	content_is_right
 	write_files new
-	check "$boot: a commit is started" dmcommit start data --speed 256K
+	check "$boot: a commit is started" dmcommit start data --speed 32K
 	wait_for_progress
 	is "$(job_value state)" running "$boot: it is running when the power goes"
 	echo "$boot: cut"
@@ -107,9 +185,9 @@ phase_second()
 	is "$(json_value "$(dmcommit status data --json)" base_alone)" valid \
 		"$boot: the base alone is the volume"
 	cat /data/sums >/dev/ttyS2
+	test_new_version
+	test_nightly
 	check "$boot: the monitor starts" systemctl start dmcommit-monitor.service
-	check "$boot: the timer can be enabled" \
-		systemctl enable --now dmcommit-commit@data.timer
 	dd if=/dev/urandom of=/data/more bs=256k count=4 2>/dev/null
 	printf 'SPEED=64M\nUNTIL=05:00\n' >/etc/default/dmcommit
 	printf 'SPEED=8M\nCOMMIT_OPTIONS=--freeze\n' >/etc/default/dmcommit-data
@@ -121,6 +199,7 @@ phase_second()
 	systemctl stop dmcommit-monitor.service
 	like "$(journalctl -q -o cat -u dmcommit-monitor.service)" \
 		'stack data: job completed' "$boot: the monitor has told of it"
+	cp /proc/sys/kernel/random/boot_id /boot-of-shutdown
 	# Nobody synchronizes this.
 	echo "written last" >/data/last
 	echo "written last" >/last
@@ -128,15 +207,17 @@ phase_second()
 	systemctl poweroff
 }
 
-# How far the shutdown came is in the journal of the boot before.
+# How far the shutdown came is in the journal of the boot before; by that boot's id, as the
+# clock was set there.
 phase_third()
 {
 	test_what_is_up
 	content_is_right
 	is "$(cat /data/last /last)" "$(printf 'written last\nwritten last')" \
 		"$boot: what was written before the shutdown is there"
-	is "$(journalctl -q -b -1 -o cat -u dmcommit-stack@data.service \
-		-u dmcommit-store@datastore.service | grep -c '^Stopped')" 2 \
+	is "$(journalctl -q "_BOOT_ID=$(tr -d - </boot-of-shutdown)" -o cat \
+		-u dmcommit-stack@data.service -u dmcommit-store@datastore.service |
+		grep -c '^Stopped')" 2 \
 		"$boot: stack and store were taken down in it"
 	echo "$boot: off"
 	echo o >/proc/sysrq-trigger
