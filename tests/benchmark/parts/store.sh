@@ -40,6 +40,9 @@ share()
 	flushes=$(($(status_value st flushes_served) - flushes))
 	result "$1.flushes" cowstack "$(ratio $flushes $steps)" flushes/step
 	result "$1.busy" cowstack "$((took[busy] * 100 / took[ns]))" %
+	# What the processor needs for a write with its flush, and what a step lasts.
+	result "$1.cpu" cowstack "$(ratio $((took[busy] / flushes)) 1000)" us
+	result "$1.step" cowstack "$(ratio $((took[ns] / steps)) 1000)" us
 	for ((i = 1; i <= 64; i++)); do
 		must dmsetup remove v$i
 	done
@@ -75,7 +78,8 @@ must dmsetup remove st
 
 # --- memory by what the machine has less of: ours again, by regions, and peers ---
 
-# free_kib: what is free, caches aside, once nothing more comes back
+# free_kib: what is free, with what processors hold ready for themselves, which MemFree has
+# not; caches aside, once nothing more comes back
 free_kib()
 {
 	local i free last=0
@@ -84,63 +88,85 @@ free_kib()
 		sync
 		echo 3 >/proc/sys/vm/drop_caches
 		sleep 1
-		free=$(awk '/^MemFree:/ { print $2 }' /proc/meminfo)
+		free=$(awk '
+			$1 == "pages" && $2 == "free" { pages += $3 }
+			$1 == "count:" { pages += $2 }
+			END { print pages * 4 }' /proc/zoneinfo)
 		[ $((free - last)) -gt 32 ] || break
 		last=$free
 	done
 	echo "$free"
 }
 
-# begin_free, show_free FIGURE DEVICE TIMES: what is less free since, times TIMES
-begin_free()
+# less_free_kib BEFORE: what is less free than then
+less_free_kib()
 {
-	free_before=$(free_kib)
+	echo $(($1 - $(free_kib)))
 }
 
-show_free()
+# write_regions ID: of a new volume, 4 KiB in each of 2048 regions of 32 MiB
+write_regions()
 {
-	result "$1" "$2" "$(ratio $(((free_before - $(free_kib)) * $3)) 1024)" MiB
+	must dmsetup message st 0 create_volume "$1" $huge v
+	must dmsetup create v --table "$(stack_line "$1" $huge /dev/plain st)"
+	before=$(free_kib)
+	must run_fio --filename=/dev/mapper/v --ioengine=psync --bs=4k --rw=write:32764k \
+		--number_ios=2048
+	less=$(less_free_kib "$before")
+	must dmsetup remove v
+	must dmsetup message st 0 "delete_volume $1"
+	wait_for_value st freeing 0 >/dev/null
+}
+
+# fill_snapshot CHUNK-KIB MIB: $less is what a dm-snapshot takes for so much, each chunk of it
+# written once in random order (of what is in a row it makes one), that of its beginning aside
+fill_snapshot()
+{
+	must dmsetup create peer --table \
+		"0 $((1024 * 2048)) snapshot /dev/plain /dev/cow P $(($1 * 2))"
+	must stopwatch scatter /dev/mapper/peer 0 $((16 * MiB)) $(($1 * 1024))
+	before=$(free_kib)
+	must stopwatch scatter /dev/mapper/peer $((16 * MiB)) $(($2 * MiB)) $(($1 * 1024))
+	less=$(less_free_kib "$before")
+	must dmsetup remove peer
+	progress "snapshot-${1}k: $less KiB less for $2 MiB"
+	result memory.gib snapshot-${1}k "$(ratio $((less * 1024 / $2)) 1024)" MiB
 }
 
 # Disks that keep nothing, so that what they hold does not count; a store has to be kept,
-# on a disk that has all its pages already.
+# on a disk that has all its pages already. What the kernel keeps from the first time on does
+# not count.
 measure_free()
 {
-	local size
+	local before less turn
 
 	remove_disk ssd
-	make_fast ssd 640
+	make_fast ssd 640 discard=0
 	warm ssd 640
 	make_disk plain 1024 irqmode=0 memory_backed=0 discard=0 blocksize=4096
-	make_disk cow 320 irqmode=0 memory_backed=0 discard=0 blocksize=4096
+	make_disk cow 1280 irqmode=0 memory_backed=0 discard=0 blocksize=4096
 	must dmcommit format /dev/ssd --force --name st
 	must attach_store st /dev/ssd
-	must dmsetup message st 0 create_volume 1 $huge v
-	must dmsetup create v --table "$(stack_line 1 $huge /dev/plain st)"
-	begin_free
-	must run_fio --filename=/dev/mapper/v --ioengine=psync --bs=4k --rw=write:32764k \
-		--number_ios=2048
-	free_now=$(free_kib)
-	result memory-free.region cowstack \
-		"$(ratio $((free_before - free_now)) 2048)" KiB
-	must dmsetup remove v
+	for turn in 1 2; do
+		write_regions $turn
+		progress "regions, turn $turn: $less KiB less"
+	done
+	result memory-free.region cowstack "$(ratio "$less" 2048)" KiB
 	must dmsetup remove st
 	modprobe -a dm-snapshot dm-writecache
-	for size in 4 64; do
-		begin_free
+	fill_snapshot 64 992
+	fill_snapshot 4 248
+	# Its memory is there from the beginning, for as much as the cache can hold.
+	for turn in 1 2; do
+		must dd if=/dev/zero of=/dev/ssd bs=4k count=1 oflag=direct
+		before=$(free_kib)
 		must dmsetup create peer --table \
-			"0 $((256 * 2048)) snapshot /dev/plain /dev/cow P $((size * 2))"
-		must dd if=/dev/zero of=/dev/mapper/peer bs=1M count=256 oflag=direct
-		show_free memory.gib snapshot-${size}k 4
+			"0 $((1024 * 2048)) writecache s /dev/plain /dev/ssd 4096 0"
+		less=$(less_free_kib "$before")
+		progress "writecache, turn $turn: $less KiB less"
 		must dmsetup remove peer
 	done
-	# Its memory is there from the beginning, for as much as the cache can hold.
-	must dd if=/dev/zero of=/dev/ssd bs=4k count=1 oflag=direct
-	begin_free
-	must dmsetup create peer --table \
-		"0 $((1024 * 2048)) writecache s /dev/plain /dev/ssd 4096 0"
-	show_free memory.gib writecache "8 / 5"
-	must dmsetup remove peer
+	result memory.gib writecache "$(ratio $((less * 8 / 5)) 1024)" MiB
 	remove_disk plain
 	remove_disk cow
 }
