@@ -76,18 +76,26 @@ send_synced cowstack /dev/mapper/volume ssd
 each rewrite-sync.metadata-writes $(($(status_value store steps) - steps)) requests
 delete_stack volume store 1
 
-# A MiB of the base that nobody has written, in one read.
+# count_mebibyte DEVICE: reads at the disks of one MiB in one read: $reads
+count_mebibyte()
+{
+	take_counts ssd small
+	must dd if="/dev/mapper/$1" of=/dev/null bs=1M count=1 iflag=direct
+	reads=$(counts_since reads ssd small)
+}
+
+# Of the base, and later of a layer, in which it was written at once.
 make_stack volume store 2 /dev/small
 make_linear linear /dev/small
-for device in linear volume; do
-	take_counts small
-	must dd if=/dev/mapper/$device of=/dev/null bs=1M count=1 iflag=direct
-	declare "$device=$(counts_since reads small)"
-done
-result read-1m.requests cowstack $((volume - linear)) requests
+count_mebibyte linear
+linear=$reads
 remove_devices linear
+count_mebibyte volume
+result read-1m.requests cowstack $((reads - linear)) requests
 count_plain read-base /dev/mapper/volume --rw=randread
 fill /dev/mapper/volume
+count_mebibyte volume
+result read-1m-layer.requests cowstack $((reads - linear)) requests
 count_plain read-layer /dev/mapper/volume --rw=randread
 count_plain rewrite /dev/mapper/volume --rw=randwrite
 delete_stack volume store 2
