@@ -73,3 +73,11 @@ void pace_give_way(struct store *store, struct pace *pace)
 		cond_resched();
 	begin_piece(pace);
 }
+
+void pace_let_others(struct store *store, u64 took)
+{
+	u64 us = div_u64(min_t(u64, took, MOST_REST_NS), NSEC_PER_USEC) + 1;
+
+	if (!single_task_running() && !is_urgent(store))
+		usleep_range(us, us + us / 4);
+}

@@ -33,4 +33,11 @@ void pace_begin(struct pace *pace, const unsigned long *asked_at);
 /* Between two pieces.  Process context; the caller holds nothing. */
 void pace_give_way(struct store *store, struct pace *pace);
 
+/*
+ * Behind work that a device's driver may have done, not we: whoever wants the processor,
+ * as the job whose last group is discarded, has it for as long as that took, @took ns, or
+ * a millisecond.
+ */
+void pace_let_others(struct store *store, u64 took);
+
 #endif /* COWSTACK_PACE_H */

@@ -67,6 +67,7 @@ static bool discard_run(struct store *store, const struct chunk_run *run,
 	u64 sector = cowstack_chunk_sector(g, run->first);
 	u64 end = sector + (run->count << g->chunk_shift);
 	u64 step = discard_step(store);
+	u64 began = ktime_get_ns();
 	int error = 0;
 
 	if (!store->features.discard_passdown ||
@@ -83,7 +84,9 @@ static bool discard_run(struct store *store, const struct chunk_run *run,
 						     next - sector, GFP_NOIO);
 		sector = next;
 		cond_resched();
+		pace_let_others(store, ktime_get_ns() - began);
 		pace_give_way(store, pace);
+		began = ktime_get_ns();
 	}
 	if (!error)
 		atomic64_add(run->count, &store->discarded);
