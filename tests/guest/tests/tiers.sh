@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 1024 --cpus 2 --timeout 600 --add build/tests/mirror_io --add tests/crash/build/direct_io --add /usr/bin/fallocate
+# guest: --memory 1024 --cpus 2 --timeout 1800 --add build/tests/mirror_io --add tests/crash/build/direct_io --add /usr/bin/fallocate
 # Stacks on stacks: five machines, each a volume in a store on the SSD over a volume in a
 # store on the HDD, all over one master image; what a flush sends where; what may not lie
 # on what; a lower store that is full. Documentation/tiers.rst has the recipe.
@@ -143,10 +143,10 @@ test_user_flush()
 {
 	local nothing="reads 0 writes 0 written 0 flushes 0 discards 0"
 
-	# What earlier work has left is durable by then.
+	# What earlier work has left is done by then.
 	direct_io /dev/mapper/m1 -- s
 	direct_io /dev/mapper/cold1 -- s
-	sleep 2
+	at_rest requests_of ssd disk >/dev/null
 	is "$(direct_io /dev/mapper/m1 disk -- s = w:0:65536 s w:65536:4096 s = |
 		tail -n 1)" "disk $nothing" "a user's flush stays on the SSD"
 }
@@ -200,7 +200,7 @@ test_commit_flush()
 	dd if=/dev/urandom of=/dev/mapper/m1 bs=1M count=8 oflag=direct \
 		conv=fsync 2>/dev/null
 	copy /dev/mapper/m1 /dev/ref1
-	sleep 2
+	at_rest requests_of ssd disk >/dev/null
 	echo 32768 >$tracing/buffer_size_kb
 	echo 1 >$tracing/events/block/block_rq_issue/enable
 	: >$tracing/trace
@@ -240,6 +240,7 @@ test_own_store()
 {
 	dmsetup message ssd 0 "create_volume 90 $sectors loop"
 	dmsetup message hdd 0 "create_volume 90 $sectors loop"
+	at_rest dmsetup status >/dev/null
 	remember_state
 	table_refused "cowstack: base /dev/mapper/m1 lies in the stack's own store" \
 		"$(stack_line 90 "$sectors" /dev/mapper/m1 ssd)"
@@ -308,22 +309,23 @@ test_up_again()
 
 # --- a lower store that is full ---
 
-# settled FIELD VALUE DEVICE: waits for that word of the status
-settled()
+# field_is FIELD VALUE DEVICE: that word of the status
+field_is()
 {
-	local i
-
-	for ((i = 0; i < 100; i++)); do
-		[ "$(status_field "$3" "$1")" != "$2" ] || return 0
-		sleep 0.2
-	done
-	return 1
+	[ "$(status_field "$3" "$1")" = "$2" ]
 }
 
-# quick SECONDS TEXT COMMAND…
+# settled FIELD VALUE DEVICE: waits for that
+settled()
+{
+	await field_is "$@"
+}
+
+# Whoever has to wait does so for ever here: the room comes when this test makes it.
+# quick TEXT COMMAND…
 quick()
 {
-	check "$2, at once" timeout "$1" "${@:3}"
+	check "$1, with no room below" timeout 90 "${@:2}"
 }
 
 make_full_tier()
@@ -368,17 +370,17 @@ test_full_tier()
 		"and waits outside of any bio"
 	like "$(dmcommit status up)" 'running.*the store below has no room' \
 		"the tool says so"
-	quick 5 "its users write" dd if=/dev/urandom of=/dev/mapper/up bs=1M \
+	quick "its users write" dd if=/dev/urandom of=/dev/mapper/up bs=1M \
 		count=3 seek=2 oflag=direct conv=fsync,notrunc
-	quick 5 "a snapshot is taken" dmsetup message up 0 snapshot
-	quick 5 "the job is paused" dmsetup message up 0 commit pause
+	quick "a snapshot is taken" dmsetup message up 0 snapshot
+	quick "the job is paused" dmsetup message up 0 commit pause
 	check "and stands still" settled 7 paused up
-	quick 5 "it goes on" dmsetup message up 0 commit resume
+	quick "it goes on" dmsetup message up 0 commit resume
 	check "it waits again" settled 13 28 up
-	quick 8 "the stack is suspended" dmsetup suspend up
-	quick 5 "and resumed" dmsetup resume up
-	quick 8 "the store is suspended" dmsetup suspend fast
-	quick 5 "and resumed" dmsetup resume fast
+	quick "the stack is suspended" dmsetup suspend up
+	quick "and resumed" dmsetup resume up
+	quick "the store is suspended" dmsetup suspend fast
+	quick "and resumed" dmsetup resume fast
 	is "$(status_field up 7)" running "it still runs"
 	dmsetup message slow 0 delete_volume 2
 	is "$(wait_for_job up)" completed "it ends when room comes"
