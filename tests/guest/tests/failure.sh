@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 1024 --cpus 2 --timeout 400 --add build/tests/mirror_io
+# guest: --memory 1024 --cpus 2 --timeout 1800 --add build/tests/mirror_io
 # What happens when devices fail: a store that cannot be written turns read-only, one
 # that loses its table fails, an error met by a commit stops the commit, one met by a
 # read fails the read. What was flushed is there when the devices are whole again.
@@ -99,21 +99,24 @@ refused_in_ro()
 	like "$(tell "$@")" "Read-only file system" "EROFS: ${*:2}"
 }
 
+# holds_more_than CHUNKS
+holds_more_than()
+{
+	[ "$(status_field v 4)" -gt "$1" ]
+}
+
 # fail_under_write CHUNK RANGE…: the store's device fails while a first write to CHUNK is
 # on its way: its data arrives, its word never does.
 fail_under_write()
 {
-	local used i writer
+	local used writer
 
 	dmsetup suspend ssd
 	table_over /dev/fast "${@:2}" | dmsetup load ssd
 	used=$(status_field v 4)
 	put "$1" 1 /dev/mapper/v /dev/shadow >/tmp/taken &
 	writer=$!
-	for ((i = 0; i < 100; i++)); do
-		[ "$(status_field v 4)" = "$used" ] || break
-		sleep 0.05
-	done
+	await holds_more_than "$used"
 	# -f: without a look at the content, which would wait.
 	[ -z "$also_discard" ] ||
 		blkdiscard -f -o $((also_discard * 65536)) -l 65536 /dev/mapper/v 2>/dev/null
@@ -212,10 +215,13 @@ exchange ssd /dev/fast 128 8 error
 forget_log
 dmsetup message v 0 commit start
 is "$(wait_for_job v)" completed "a commit completes before its checkpoint"
-for ((i = 0; i < 50; i++)); do
-	[ "$(modes)" = "rw rw" ] || break
-	sleep 0.1
-done
+
+is_ro()
+{
+	[ "$(modes)" = "ro ro" ]
+}
+
+await is_ro
 is "$(modes)" "ro ro" "one that cannot be written turns the store ro"
 is "$(lines_with "cowstack st: checkpoint cannot be written (error -5): store is read-only")" 1 \
 	"one line in the log says so"
@@ -404,7 +410,7 @@ refused_at_load()
 refused_at_load "store device dead" 'superblock cannot be read \(block 0\)' 0 $((16 * 2048)) error
 refused_at_load "both superblocks" 'superblock cannot be read \(block 0\)' 0 8 error 128 8 error
 refused_at_load "journal unreadable" 'cannot be read \(block ([4-9]|3[2-9]|[12][0-9]+)\)' "${journal[@]}" error
-timeout -s KILL 10 dmcommit attach /dev/mapper/ssd 2>/tmp/answer
+timeout -s KILL 120 dmcommit attach /dev/mapper/ssd 2>/tmp/answer
 is "$?" 1 "the tool refuses it too"
 is "$(wc -l </tmp/answer)" 1 "in one line"
 exchange ssd /dev/fast 0 8 error
@@ -443,7 +449,7 @@ io_error "$(copy_chunks /dev/urandom 0 1 /dev/mapper/v)" "a write fails"
 io_error "$(synchronize /dev/mapper/v)" "a flush fails"
 check_fails "a message fails" dmsetup message v 0 snapshot
 is "$(lines_with "cowstack v: snapshot: the store is suspended")" 0 "not because the store were suspended"
-like "$(timeout 20 dmcommit status v --json)" '"mode": "fail"' "the tool says fail"
+like "$(timeout 120 dmcommit status v --json)" '"mode": "fail"' "the tool says fail"
 check_fails "no stack comes up on it" dmsetup create x --table "$(stack_line 1 "$size" /dev/mapper/hdd st)"
 check "the stacks are removed" dmsetup remove v w
 check "then what was the store" dmsetup remove st
