@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 1024 --cpus 2 --timeout 600
+# guest: --memory 1024 --cpus 2 --timeout 1800
 # guest in check: --cpus 1
 # A commit that meets errors: what each on_error makes of them, what the status says and
 # what stays where; that a start finishes when the fault is gone; that verify sees what
@@ -103,7 +103,7 @@ listed()
 
 tool_says_6()
 {
-	timeout 60 dmcommit wait v >/dev/null 2>&1
+	timeout 300 dmcommit wait v >/dev/null 2>&1
 	is "$?" 6 "$1: the tool's exit status is 6"
 }
 
@@ -141,6 +141,12 @@ others_are_committed()
 	base_has "$1: what no layer holds was not touched" /tmp/old 40 40
 }
 
+# two_events_after NUMBER: they come behind what they tell of
+two_events_after()
+{
+	[ $(($(events_of v) - $1)) -ge 2 ]
+}
+
 matrix()
 {
 	local fault=$1 policy=$2 text="$1 error, $2" event
@@ -165,7 +171,7 @@ matrix()
 		ended "$text" completed 5 2 $((20 * 128))
 		is "$(listed)" "$((20 * 128))+128 $((30 * 128))+128" "$text: both are listed"
 		is "$(status_field v 4)" 2 "$text: both stay in their layer"
-		check "$text: events tell of it" [ $(($(events_of v) - event)) -ge 2 ]
+		check "$text: events tell of it" await two_events_after "$event"
 		devices_are_whole
 		others_are_committed "$text"
 		;;
