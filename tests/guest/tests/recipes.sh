@@ -68,7 +68,12 @@ prepare()
 		dmcommit snapshot cold1 --name before --pin
 		dd if=/dev/urandom of=/dev/mapper/vm1 bs=1M count=4 oflag=direct \
 			2>/dev/null
-		dmcommit start vm1 --speed 256K
+		dmcommit start vm1 --speed 64K
+		# Its base is mixed by then, and will be for a minute.
+		for ((i = 0; i < 600; i++)); do
+			[ "$(status_field vm1 6)" != mixed ] || break
+			sleep 0.1
+		done
 		for i in 2 3 4 5; do
 			dd if=/dev/urandom of="/dev/mapper/vm$i" bs=64k count=1 \
 				seek=40 oflag=direct 2>/dev/null
