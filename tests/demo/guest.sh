@@ -331,8 +331,15 @@ stop_work()
 
 work_before()
 {
+	local i
+
 	start_work
 	sleep "$seconds"
+	# A slow machine may be longer about its first package.
+	for ((i = 0; i < 300; i++)); do
+		! grep -q ' unpacked ' "$state/ledger" && still_works || break
+		sleep 1
+	done
 	report_before=$(work report "$state/log" "$work_began" "$(uptime_now)")
 	base_writes=$(($(device_figure hdd "$writes") - writes_of_copying))
 	found "$((base_writes != 0))" \
@@ -364,6 +371,8 @@ used_now()
 
 run_commit()
 {
+	local i
+
 	written_before=$(device_figure hdd "$sectors_written")
 	commit_began=$(uptime_now)
 	shows dmcommit start machine --wait
@@ -378,6 +387,11 @@ run_commit()
 	report_during=$(work report "$state/log" "$commit_began" "$commit_ended")
 	written=$(($(device_figure hdd "$sectors_written") - written_before))
 	sleep "$after"
+	# Discards give way to the work; what the commit let go of is through when none is due.
+	for ((i = 0; i < 300; i++)); do
+		[[ $(dmsetup status ssd) != *" freeing 0 "* ]] || break
+		sleep 0.2
+	done
 }
 
 # longest REPORT KIND…: in milliseconds
@@ -407,9 +421,13 @@ count_stills()
 
 judge_stalls()
 {
-	local slowest stall tenths
+	local slowest stall tenths most
 
 	slowest=$(longest "$report_before" write sync)
+	most=$(calculate "5 * $slowest")
+	# In less than a minute fewer slow ones are seen; and of an emulated processor that stands
+	# still for less than 40 ms nothing is known, of two at a time.
+	[ "$seconds" -ge 60 ] || is_true "$most >= 100" || most=100
 	stall=$(longest "$report_during" write sync read delete)
 	tenths=$(sed -n 's/^tenths //p' <<<"$report_during")
 	print_latencies
@@ -417,9 +435,9 @@ judge_stalls()
 	text "not counted: an emulated processor itself stood still $(count_stills "$report_before") before, $(count_stills "$report_during") in the commit" \
 		"acts in each tenth of the commit: $tenths" \
 		"longest stall $stall ms, slowest write of the ${seconds} s before $slowest ms"
-	found "$(is_true "$stall <= 5 * $slowest"; echo $?)" \
+	found "$(is_true "$stall <= $most"; echo $?)" \
 		"work never stopped: the longest stall was $stall ms (slowest write of the ${seconds} s before: $slowest ms)" \
-		"more than 5 times"
+		"more than 5 times, or 100 ms"
 	found "$(! grep -qw 0 <<<"$tenths"; echo $?)" \
 		"work went on in every tenth of the commit" "$tenths"
 }
