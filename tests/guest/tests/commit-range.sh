@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 1024 --cpus 2 --timeout 600 --add build/tests/mirror_io --add tests/crash/build/direct_io
+# guest: --memory 1024 --cpus 2 --timeout 1800 --add build/tests/mirror_io --add tests/crash/build/direct_io
 # Which range a commit takes: what is no range is refused, and nothing changes; any
 # other arrives as it was at its top, with users at work or without; each sector once,
 # in ascending order; bases of another length than the volume; pieces of one sector.

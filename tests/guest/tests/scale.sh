@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 2048 --cpus 2 --timeout 600
+# guest: --memory 2048 --cpus 2 --timeout 1800
 # Many layers, huge volumes, large maps: content, memory, time to load.
 # The work is done by fio.
 # not on the debug kernel: it measures memory and time
