@@ -113,6 +113,21 @@ dmsetup message st 0 create_volume 2 "$size" w
 table_refused "lies in the stack's own store" "$(stack_line 2 "$size" /dev/mapper/v st)"
 table_refused "is a stack's base" "0 $size cowstore /dev/base"
 
+# --- disks of larger blocks than metadata has, where the kernel has such ---
+make_disk large 64 blocksize=16384 2>/dev/null
+block=$(blockdev --getss /dev/large 2>/dev/null)
+if [ "${block:-0}" -gt 4096 ]; then
+	table_refused "base /dev/large has logical blocks of more than 4096 bytes" \
+		"$(stack_line 2 "$size" /dev/large st)"
+	table_refused "store device /dev/large has blocks of more than 4096 bytes" \
+		"0 $size cowstore /dev/large"
+	like "$(dmcommit format /dev/large --force 2>&1)" "/dev/large has logical blocks of 16384 bytes" \
+		"nor is a store made on it"
+else
+	diag "this kernel makes no disks of larger blocks"
+fi
+remove_disk large
+
 # --- messages to the stack ---
 message_refused "commit start: top 1: is being written" v commit start top 1
 message_refused "commit start: base 9: no such layer" v commit start base 9
