@@ -74,7 +74,7 @@ foreign=$(dmsetup message w 0 layers | sed -n '2s/ .*//p')
 is "$(layers)" "5 4 3 2 1" "a chain of five"
 is "$foreign" 6 "layer 6 is another volume's"
 dmsetup remove w
-sync
+at_rest dmsetup status >/dev/null
 remember_state
 written=$(sectors_written base)
 none="No such file or directory"

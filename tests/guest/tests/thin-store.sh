@@ -135,15 +135,17 @@ fail_round()
 	same_but "$chunk" "$text: nothing that was flushed is lost"
 }
 
+has_run_out()
+{
+	[[ $(dmsetup status pool) == *out_of_data_space* ]]
+}
+
 # in a round in which the pool lets everybody wait
 queue_round()
 {
 	fill_pool >/dev/null &
 	writer=$!
-	for ((i = 0; i < 300; i++)); do
-		[[ $(dmsetup status pool) != *out_of_data_space* ]] || break
-		sleep 0.1
-	done
+	await has_run_out
 	like "$(dmsetup status pool)" out_of_data_space "$text: the pool runs out"
 	check "$text: a writer waits" kill -0 $writer
 	check "$text: a read of the base goes on" read_chunk $((chunks - 1)) /dev/mapper/v
