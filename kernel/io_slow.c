@@ -314,16 +314,15 @@ static u64 piece_end(struct stack *stack, u64 sector, u64 end)
 }
 
 /*
- * Users' discards give way to users' steps, unless others wait for them: a suspend,
- * or the discards of another stack, for which there is no worker left.
+ * Users' discards give way to users' steps, unless others wait for them: a suspend of
+ * their stack, or those of several stacks for which there are not workers enough.
  */
 static bool may_rest(struct stack *stack)
 {
-	int own = atomic_read(&stack->zeroing);
+	int all = atomic_read(&stack->store->zeroing);
 
 	return !READ_ONCE(stack->hurried) &&
-	       (own < DISCARD_WORKERS ||
-		atomic_read(&stack->store->zeroing) == own);
+	       (all <= DISCARD_WORKERS || all == atomic_read(&stack->zeroing));
 }
 
 /*
