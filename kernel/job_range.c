@@ -118,16 +118,17 @@ static int choose_given_top(struct stack *stack, struct job_options *options,
 	return 0;
 }
 
-/* Clean copies are committed already, and stay until make_empty. */
-static bool holds_nothing(const struct job_range *range)
+/* Does a commit of it bring chunks back? Clean copies stay; zeroes have none. */
+static bool gives_room(const struct job_range *range)
 {
 	const struct cowstack_layer *layer;
 
 	for (layer = range->top; layer != range->destination;
 	     layer = layer->parent)
-		if (!cowstack_layer_is_clean(layer))
-			return false;
-	return true;
+		if (atomic64_read(&layer->map.used) >
+		    atomic64_read(&layer->map.clean))
+			return true;
+	return false;
 }
 
 /*
@@ -142,8 +143,9 @@ static bool frozen_go_first(struct stack *stack, const struct job_range *range)
 		.destination = range->destination,
 	};
 
-	return frozen.top != range->destination && !holds_nothing(&frozen) &&
+	return frozen.top != range->destination &&
 	       atomic64_read(&stack->store->parked_writes) &&
+	       gives_room(&frozen) &&
 	       cowstack_layer_is_whole(stack->volume, frozen.top);
 }
 
@@ -164,6 +166,18 @@ static bool top_is_missing(struct stack *stack, const struct job_range *range)
 	return !range->snapshot && range->top != range->destination &&
 	       !cowstack_layer_is_empty(volume->top) &&
 	       !cowstack_layer_is_whole(volume, range->top);
+}
+
+/* Clean copies are committed already, and stay until make_empty. */
+static bool holds_nothing(const struct job_range *range)
+{
+	const struct cowstack_layer *layer;
+
+	for (layer = range->top; layer != range->destination;
+	     layer = layer->parent)
+		if (!cowstack_layer_is_clean(layer))
+			return false;
+	return true;
 }
 
 /*
