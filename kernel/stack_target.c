@@ -125,19 +125,24 @@ static int check_blocks(struct dm_target *ti, struct stack_table *table,
 	unsigned int block = max(bdev_logical_block_size(table->base->bdev),
 				 store->logical_block);
 	unsigned int live = live_block(stack);
-	bool aligned;
+	bool aligned = true;
 
 	if (live && block > live) {
 		ti->error = error_text_make("base %s has larger logical blocks than the one in use",
 					    path);
 		return -EINVAL;
 	}
-	/* All words of all layers: other volumes' steps must not wait for that. */
-	mutex_lock(&stack->chain_mutex);
-	aligned = live || cowstack_chain_is_aligned(store_geometry(store),
+	/*
+	 * All words of all layers: other volumes' steps must not wait for that.  A job
+	 * holds this lock over I/O, but while there is one the table is live.
+	 */
+	if (!live) {
+		mutex_lock(&stack->chain_mutex);
+		aligned = cowstack_chain_is_aligned(store_geometry(store),
 						    stack->volume->top,
 						    block >> SECTOR_SHIFT);
-	mutex_unlock(&stack->chain_mutex);
+		mutex_unlock(&stack->chain_mutex);
+	}
 	if (aligned)
 		return 0;
 	ti->error = error_text_make("layers hold less than whole %u-byte blocks: commit offline",
