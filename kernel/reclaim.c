@@ -57,8 +57,8 @@ static u64 discard_step(struct store *store)
 }
 
 /*
- * Users' I/O waits behind a discard, on the device and for the processor.  False: the
- * store is suspended meanwhile, which must not wait for a terabyte of advice.
+ * Users' I/O waits behind a discard, on the device and for the processor.  False: it is
+ * due later: the store is suspended, which must not wait for a terabyte of advice.
  */
 static bool discard_run(struct store *store, const struct chunk_run *run,
 			struct pace *pace)
@@ -76,8 +76,9 @@ static bool discard_run(struct store *store, const struct chunk_run *run,
 	while (sector < end) {
 		u64 next = min(end, (div64_u64(sector, step) + 1) * step);
 
+		/* Whoever waits for room has it at the resume. */
 		if (READ_ONCE(store->suspended))
-			return false;
+			return READ_ONCE(store->out_of_space);
 		/* A device that refuses it loses nothing. */
 		if (!error)
 			error = blkdev_issue_discard(store->bdev, sector,
