@@ -151,13 +151,16 @@ int stream_range_find(struct stack *stack, const struct cowstack_job *record,
 }
 
 /*
- * To where the base is pulled up: whole blocks of the store's device, over a base of
- * smaller ones too, as pieces that are less could be neither written nor loaded again.
+ * To where the base is pulled up: whole blocks of both devices, whichever has larger
+ * ones, as pieces that are less could be neither read, written nor loaded again.
  */
 static u64 base_end(const struct stack *stack)
 {
+	unsigned int block = max(stack->store->logical_block,
+				 bdev_logical_block_size(stack->base));
+
 	return round_up(min(stack->base_sectors, stack->volume->info.sectors),
-			stack->store->logical_block >> SECTOR_SHIFT);
+			block >> SECTOR_SHIFT);
 }
 
 void stream_range_fill(struct stack *stack, const struct job_range *range,
