@@ -42,8 +42,7 @@ struct salvage {
 	bool no_superblock;		/* neither is of use: salvage_superblock() may be */
 	bool rewrite_both;		/* the newer one is not the one that counted */
 	u64 greatest_sequence;		/* of the superblocks */
-	u64 needed_sectors;		/* a right superblock's store goes to there, and
-					 * the device does not; 0: it does */
+	u64 needed_sectors;		/* of a store that the device ends before; 0 */
 	/* What was found and mended, sentences. */
 	char **findings;
 	size_t finding_count;
@@ -70,7 +69,8 @@ struct salvage {
 /*
  * Return: 0: s->md is what is left, and s->sound says if that is all; -EINVAL: no
  * store; -EOPNOTSUPP: a later version's; -EUCLEAN: nothing that could be kept;
- * -ENXIO: the device is smaller than its store; -ENOMEM, -EFBIG, -E2BIG.  salvage_exit() in any case.
+ * -ENXIO: the device is smaller than its store; -ENOMEM, -EFBIG, -E2BIG.
+ * salvage_exit() in any case.
  */
 int salvage_load(struct salvage *s, struct cowstack_reader *reader);
 void salvage_exit(struct salvage *s);
