@@ -401,7 +401,7 @@ void jobs_after_bring_up(void)
 static int take_snapshot(unsigned int volume)
 {
 	struct layer_list list;
-	bool quiet = chance(70);
+	bool quiet = workload_is_over() || chance(70);
 	int error;
 
 	if (quiet)
@@ -520,7 +520,7 @@ static int start(unsigned int volume, enum job_kind kind, const char *message,
 {
 	struct asked_job *job = &jobs.jobs[volume];
 	struct layer_list list = { };
-	bool quiet = chance(70);
+	bool quiet = workload_is_over() || chance(70);
 	int error;
 
 	workload_allow_reads(false);

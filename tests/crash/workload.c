@@ -300,6 +300,11 @@ void workload_stop(void)
 		pthread_join(work.workers[i].thread, NULL);
 }
 
+bool workload_is_over(void)
+{
+	return READ_ONCE(work.stop);
+}
+
 void workload_rest(unsigned int us)
 {
 	WRITE_ONCE(work.options.rest_us, us);

@@ -20,6 +20,7 @@ void workload_init(void);
 int workload_start(const char *const paths[],
 		   const struct workload_options *options);
 void workload_stop(void);
+bool workload_is_over(void);
 
 /* From now on, after each operation. */
 void workload_rest(unsigned int us);
