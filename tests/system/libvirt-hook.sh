@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# In a Debian of "tests/build-system-root libvirt", as its first process: see
+# In a Debian of "tests/build-system-root libvirt", as its first process: part hook of
 # tests/long/76-libvirt.sh.
 . /test/tap.sh
 . /test/recipes.sh
+. /test/libvirtd.sh
 
 make_devices()
 {
@@ -27,23 +28,6 @@ make_devices()
 	mkdir /dev/pts /dev/shm
 	mount -t devpts -o newinstance,ptmxmode=666 pts /dev/pts
 	ln -s /proc/self/fd /dev/fd
-}
-
-# What Debian's libvirt-daemon-system would have made, and systemd would have started.
-start_libvirt()
-{
-	local i
-
-	groupadd -r libvirt
-	useradd -r -U -d /var/lib/libvirt libvirt-qemu
-	mkdir -p /var/log/libvirt/qemu
-	virtlogd >/tmp/virtlogd.log 2>&1 &
-	libvirtd >/tmp/libvirtd.log 2>&1 &
-	for ((i = 0; i < 60; i++)); do
-		! virsh list >/dev/null 2>&1 || break
-		sleep 1
-	done
-	check "libvirtd answers" virsh list
 }
 
 # It notes what it is told, and fails where /tmp/fails says why.
@@ -101,5 +85,5 @@ rm /tmp/fails
 virsh start vm >/tmp/said 2>&1
 is "$(head -n 1 /tmp/calls),$(tail -n 1 /tmp/calls)" "up vm,down vm" \
 	"also where it comes up and the machine does not start for want of its disk"
-[ "$tap_failures" -eq 0 ] || tail -n 40 /tmp/virtlogd.log /tmp/libvirtd.log | sed 's/^/# /'
+[ "$tap_failures" -eq 0 ] || show_libvirt
 done_testing
