@@ -9,42 +9,7 @@
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/recipes.sh
-
-nested=/tmp/nested
-
-# What the machine boots: busybox, the modules that its disk wants, and this.
-pack_machine()
-{
-	local module
-
-	mkdir -p $nested/bin $nested/modules $nested/{dev,mnt,proc}
-	cp "$(command -v busybox)" $nested/bin/
-	for module in virtio_pci virtio_blk ext4; do
-		modprobe --show-depends $module
-	done | awk '/^insmod/ && !seen[$2]++ { print $2 }' >/tmp/list
-	while read -r module; do
-		cp "$module" $nested/modules/
-		basename "$module"
-	done </tmp/list >$nested/order
-	cat >$nested/init <<-'END'
-		#!/bin/busybox sh
-		/bin/busybox mount -t devtmpfs dev /dev
-		exec >/dev/ttyS0 2>&1
-		for module in $(/bin/busybox cat /order); do
-			/bin/busybox insmod /modules/$module
-		done
-		/bin/busybox mount -t ext4 /dev/vda /mnt || echo "no disk"
-		i=0
-		while :; do
-			i=$((i + 1))
-			/bin/busybox dd if=/dev/urandom of=/mnt/$((i % 30)) bs=32k count=2 \
-				conv=fsync 2>/dev/null && echo "wrote $i"
-			/bin/busybox usleep 50000
-		done
-	END
-	chmod +x $nested/init
-	(cd $nested && find . | cpio --quiet -o -H newc) >/tmp/initrd
-}
+. /lib/cowstack-tests/nested.sh
 
 # The command of the guide, by emulation, and without firmware's settings.
 write_qemu()
@@ -54,7 +19,7 @@ write_qemu()
 		export QEMU_MODULE_DIR=/usr/local/bin
 		exec /usr/local/bin/qemu-system-x86_64 -nodefaults -no-user-config -L /usr/local/bin \
 			-accel tcg -cpu max -kernel /boot/vmlinux -initrd /tmp/initrd \
-			-append "console=ttyS0 quiet mitigations=off nokaslr tsc=reliable random.trust_cpu=on no_timer_check cryptomgr.notests" "$@"
+			-append "$nested_words" "$@"
 	END
 }
 
@@ -104,7 +69,8 @@ make_disk sdc 48
 make_disk sdd 48
 mkdir -p /tmp/bin
 if [ -x /usr/local/bin/qemu-system-x86_64 ]; then
-	pack_machine
+	pack_nested /tmp
+	export nested_words
 	write_qemu
 else
 	write_stand_in
