@@ -277,7 +277,7 @@ int commit_wait(struct job *job)
 	commit_stand_still(job);
 	while (!commit_must_end(job) && !error) {
 		error = wait_once(job);
-		/* One that was late left the queue; another end moves it back there. */
+		/* One that was late did not wait for its turn; with a later end it does. */
 		if (!is_late(job) && job_turn_is_mine(&job->turn))
 			break;
 	}
