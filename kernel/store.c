@@ -125,12 +125,17 @@ static void init_store(struct store *store, struct mapped_device *md,
 	store_event_init(store);
 }
 
-static void free_store(struct store *store)
+static void stop_threads(struct store *store)
 {
 	defer_exit(store);
 	reclaim_exit(store);
 	checkpoint_exit(store);
 	journal_exit(store);
+}
+
+/* Its threads have been stopped. */
+static void free_store(struct store *store)
+{
 	cowstack_metadata_exit(&store->metadata);
 	bioset_exit(&store->copy_bios);
 	bioset_exit(&store->bios);
@@ -215,6 +220,7 @@ struct store *store_open(struct mapped_device *md, struct block_device *bdev,
 	if (!error)
 		return store;
 	list_del(&store->list);
+	stop_threads(store);
 	free_store(store);
 	return ERR_PTR(error);
 }
@@ -271,7 +277,11 @@ void store_put(struct store *store)
 	mutex_unlock(&stores_mutex);
 	if (!last)
 		return;
-	/* The event's work takes the mutex and looks at the store. */
+	stop_threads(store);
+	/*
+	 * What any of them had to tell at last; this work takes the mutex and looks at
+	 * the store.
+	 */
 	cancel_work_sync(&store->event_work);
 	free_store(store);
 }
