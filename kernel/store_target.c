@@ -255,7 +255,8 @@ static void store_resume(struct dm_target *ti)
 	journal_start(store);
 	noio = memalloc_noio_save();
 	mutex_lock(&store->message_mutex);
-	WRITE_ONCE(store->suspended, false);
+	/* Pairs with io_enter_drain(). */
+	smp_store_release(&store->suspended, false);
 	defer_admit_held(store);
 	jobs_resume(store);
 	mutex_unlock(&store->message_mutex);
