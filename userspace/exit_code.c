@@ -101,3 +101,8 @@ enum exit_code fail_errno(int error, const char *why, const char *format, ...)
 	fputc('\n', stderr);
 	return exit_code_of_errno(error);
 }
+
+enum exit_code fail_output(int error, const char *path)
+{
+	return fail(EXIT_FAILED, "%s: %s", path, strerror(-error));
+}

@@ -145,6 +145,8 @@ for_all "what is of another kind" refuses_kind "${ending[@]}"
 for_all "nobody may do it" refuses_nobody "${ending[@]}"
 mapfile -t plain < <(printf '%s\n' "${printing[@]}" | grep -vxE 'start|stream')
 for_all "what cannot be printed is a failure" notices_full_output "${plain[@]}"
+run bash -c 'dmcommit status vm --watch --json >/dev/full'
+verdict "so it is for one that prints again and again" is_refusal 1 "standard output: No space left"
 for_all "those that print JSON do" prints_json "${printing[@]}"
 dmcommit wait vm >/dev/null
 json "of a store" status ssd --json
