@@ -41,6 +41,15 @@ static void choose_store_name(const struct cowstack_superblock *superblock,
 		snprintf(name, LINE_NAME, "store-%.8s", uuid);
 }
 
+enum exit_code store_options_check(const struct options *options)
+{
+	char *words = feature_words(options->sets, options->set_count,
+				    FEATURE_STORE, "");
+
+	free(words);
+	return words ? EXIT_DONE : EXIT_USAGE;
+}
+
 static enum exit_code attach_device(const struct device_file *device,
 				    const char *uuid, const char *name,
 				    const char *words)

@@ -19,6 +19,7 @@ PATH=$PWD/userspace:$PATH
 . tests/guest/lib/contract.sh
 . tests/golden/golden.sh
 commands=("${all_commands[@]}")
+release=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 
 # --- words ---
 
@@ -27,6 +28,12 @@ speaks()
 {
 	run dmcommit "$@"
 	is_done && [ -n "$output" ]
+}
+
+# Of 80 columns, and whatever characters it has.
+is_for_any_terminal()
+{
+	! LC_ALL=C grep -nE '.{80}|[^ -~]| $' <<<"$1" >&2
 }
 
 helps()
@@ -38,6 +45,7 @@ helps()
 	speaks "$1" -h && [ "$output" = "$help" ] || return 1
 	speaks help "$1" && [ "$output" = "$help" ] || return 1
 	[[ $help == "usage: dmcommit $1"* ]] || return 1
+	is_for_any_terminal "$help" || return 1
 	while read -r option value; do
 		[ "$option" = --version ] || grep -q -e "$option" <<<"$help" ||
 			{ diag "$1 --help: no $option"; return 1; }
@@ -46,7 +54,7 @@ helps()
 
 knows_version()
 {
-	speaks "$1" --version && [[ $output =~ ^dmcommit\ [^\ ]+$ ]]
+	speaks "$1" --version && [[ $output =~ ^dmcommit\ $release(-[0-9a-f]+(-dirty)?)?$ ]]
 }
 
 refuses_option()
@@ -110,6 +118,16 @@ test_words()
 	check "no command" refused 2 "dmcommit --help" ""
 	check "no such command" refused 2 '"frobnicate"; see dmcommit --help' frobnicate
 	check "help for no such command" refused 2 '"frobnicate"' help frobnicate
+	check "help for two" refused 2 '"map" is one too many; see dmcommit --help' help list map
+	check "all help together" is_for_any_terminal "$(dmcommit --help)"
+	# Where nobody can be asked what there is, and with words that say what is wanted.
+	check "a rate" refused 2 '"fast" is no rate: give bytes per second' speed vm fast
+	check "a speed" refused 2 '"5Q" is no rate: give bytes per second' start vm --speed 5Q
+	check "a size" refused 2 '"1000" is no size: give bytes, a multiple of 512' resize vm 1000
+	check "the size of a new volume" refused 2 '"0" is no size: give bytes' \
+		create vm --base /dev/nothing --store ssd --size 0
+	check "a feature's value" refused 2 'on_full: "never" is not queue or error' \
+		attach /dev/nothing --set on_full=never
 }
 
 # --- files that are closed, or full ---

@@ -53,7 +53,7 @@ test_pages()
 	while IFS=$'\t' read -r group _; do
 		page=$(page_of "$group")
 		while IFS=$'\t' read -r command synopsis; do
-			synopsis=${synopsis//\[OPTION\]…/[OPTION ...]}
+			synopsis=${synopsis//\[OPTION\].../[OPTION ...]}
 			[[ $page == *"dmcommit $synopsis"* ]] || wrong+=" $synopsis"
 			while IFS=$'\t' read -r option value; do
 				[[ $page == *" $option${value:+ $value}"* ]] || wrong+=" $command:$option"
