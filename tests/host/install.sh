@@ -94,6 +94,18 @@ test_unit_page()
 	is "$missing" "" "stacks.conf(5) has each unit and each variable of theirs"
 }
 
+# What monitor tells the program that it runs.
+test_monitor_page()
+{
+	local page name missing=''
+
+	page=$(page_of status)
+	for name in $(grep -o 'DMCOMMIT_[A-Z]*' userspace/hook.c | sort -u); do
+		grep -qw -e "$name" <<<"$page" || missing+=" $name"
+	done
+	is "$missing" "" "dmcommit-status(8) has each variable of the program that monitor runs"
+}
+
 expand()
 {
 	table | userspace/man/expand "$1"
@@ -143,6 +155,7 @@ test_install
 test_pages
 test_module_page
 test_unit_page
+test_monitor_page
 test_failures
 test_prefix
 test_uninstall
