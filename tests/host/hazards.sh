@@ -37,6 +37,13 @@ is "$(conditions)" "" "what older kernels need is in kernel/compat alone"
 is "$(grep -r -n -E 'LINUX_VERSION_CODE|KERNEL_VERSION|linux/version\.h' Kbuild kernel)" "" \
 	"and asks for features, never for versions"
 
+# What dm and the block layer are told that the targets can do
+is "$(in_module 'DM_TARGET_' | grep -o 'DM_TARGET_[A-Z_]*' | sort -u | paste -s -d ' ')" \
+	"DM_TARGET_ALWAYS_WRITEABLE DM_TARGET_SINGLETON" \
+	"of dm's features of targets none is advertised but what a store is"
+is "$(in_module '\<(BLK_FEAT|QUEUE_FLAG)_(NOWAIT|POLL|DAX|ZONED|ATOMIC[A-Z_]*|PCI_P2PDMA)\>|atomic_write|limits->zoned|\<(dax|blk_crypto)_|direct_access')" \
+	"" "nor zones, DAX, atomic writes, inline encryption, NOWAIT in any other way"
+
 # starters FILE…: what could start a program in these
 starters()
 {
