@@ -55,6 +55,7 @@ starters()
 mapfile -t others < <(printf '%s\n' userspace/build/*.o | grep -v -x userspace/build/hook.o)
 is "$(starters "${others[@]}")" "" "the tool starts no other program, but that of monitor --exec"
 is "$(starters userspace/build/hook.o)" "execl fork" "and that without a shell, nor a search for it"
+check "each rule that a build breaks has its lines in fault-table.rst" tests/fault-table --check
 is "$(imports '(__)?(strcpy|strcat|sprintf|gets|tmpnam|mktemp|tempnam)(_chk)?')" "" \
 	"nor uses what knows no bound"
 done_testing
