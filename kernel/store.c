@@ -19,12 +19,23 @@ struct store *store_find(struct mapped_device *md)
 	return NULL;
 }
 
+static bool lies_on(const struct store *store, dev_t device)
+{
+	const struct store_table *table;
+
+	list_for_each_entry(table, &store->tables, list)
+		if (table->dev->bdev->bd_dev == device)
+			return true;
+	/* One that is being loaded, or has lost its tables, has none. */
+	return store->device == device;
+}
+
 struct store *store_find_device(dev_t device)
 {
 	struct store *store;
 
 	list_for_each_entry(store, &stores, list)
-		if (store->device == device)
+		if (lies_on(store, device))
 			return store;
 	return NULL;
 }
@@ -118,6 +129,7 @@ static void init_store(struct store *store, struct mapped_device *md,
 	store->suspended = true;
 	copy_device_name(md, store->name);
 	INIT_LIST_HEAD(&store->list);
+	INIT_LIST_HEAD(&store->tables);
 	INIT_LIST_HEAD(&store->stacks);
 	spin_lock_init(&store->mode_lock);
 	mutex_init(&store->message_mutex);

@@ -74,6 +74,7 @@ struct store {
 	unsigned int logical_block;	/* bytes, of the device */
 	bool stable_writes;		/* so is this: pages do not change on their way */
 	struct store_features features;
+	struct list_head tables;	/* struct store_table; stores_mutex */
 	/* Changed under message_mutex and stores_mutex, read under either. */
 	struct list_head stacks;
 
@@ -150,6 +151,14 @@ struct store {
 	atomic64_t fills;		/* partial sixteenths completed */
 };
 
+/* One table of a cowstore, live or not. */
+struct store_table {
+	struct list_head list;		/* of the store's; stores_mutex */
+	struct store *store;
+	struct dm_dev *dev;
+	struct store_features features;
+};
+
 extern struct mutex stores_mutex;
 extern struct list_head stores;
 
@@ -161,7 +170,10 @@ store_geometry(const struct store *store)
 
 /* --- store.c --- */
 
-/* The store of cowstore device @md, or of @device, or NULL; stores_mutex held. */
+/*
+ * The store of cowstore device @md, or the one that lies on @device, or will when a
+ * table that was loaded is resumed; or NULL.  stores_mutex held.
+ */
 struct store *store_find(struct mapped_device *md);
 struct store *store_find_device(dev_t device);
 

@@ -201,6 +201,9 @@ dmsetup suspend st
 dd if=/dev/ssd of=/dev/copy bs=1M iflag=direct oflag=direct 2>/dev/null
 old=$(content /dev/ssd)
 dmsetup reload st --table "$(store_table /dev/copy)"
+# It is the store's from then on, though not in use yet.
+table_refused "base /dev/copy is a store" "$(stack_line 6 "$size" /dev/copy st)"
+table_refused "copy is the store of st already" "$(store_table /dev/copy)"
 check "a reload onto a copy is taken" dmsetup resume st
 is "$(content /dev/mapper/v1)" "$content" "the stack shows what it did"
 dd if=/dev/urandom of=/dev/mapper/v1 bs=64k count=3 seek=100 oflag=direct conv=fsync 2>/dev/null
