@@ -231,6 +231,22 @@ void base_note_sharing(struct stack *stack)
 /* All tables of stacks, live or not; stores_mutex. */
 static LIST_HEAD(stack_tables);
 
+bool base_has_less_mode(const struct stack_table *table, dev_t device,
+			blk_mode_t mode)
+{
+	const struct stack_table *other;
+	bool less = false;
+
+	mutex_lock(&stores_mutex);
+	list_for_each_entry(other, &stack_tables, list)
+		if (other->dm_table == table->dm_table &&
+		    other->base->bdev->bd_dev == device &&
+		    mode & ~other->base->mode)
+			less = true;
+	mutex_unlock(&stores_mutex);
+	return less;
+}
+
 void base_watch(struct stack_table *table)
 {
 	list_add_tail(&table->list, &stack_tables);

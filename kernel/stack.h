@@ -63,6 +63,7 @@ struct stack {
 /* One table of a stack. */
 struct stack_table {
 	struct list_head list;		/* of all that have a base; stores_mutex */
+	const struct dm_table *dm_table; /* what it stands in */
 	bool base_written;		/* by another since it was read; stores_mutex */
 	struct stack *stack;
 	struct dm_dev *base;
@@ -202,6 +203,13 @@ int base_check(struct stack_table *table, struct store *store,
  * other has, anything else as the kernel does.
  */
 void base_name(struct block_device *bdev, char name[COWSTACK_NAME_SIZE]);
+/*
+ * Is @device opened already, for less than @mode, by another stack of @table's
+ * dm table?  Device-mapper would open it anew, once for both, and free what that
+ * other stack holds.  stores_mutex not held.
+ */
+bool base_has_less_mode(const struct stack_table *table, dev_t device,
+			blk_mode_t mode);
 /*
  * @table's base is about to be checked, and the table may go live later: whether
  * another stack has claimed the base by then is in base_written. stores_mutex held.

@@ -153,13 +153,16 @@ static int check_blocks(struct dm_target *ti, struct stack_table *table,
 static int get_base(struct dm_target *ti, struct stack_table *table,
 		    const char *path)
 {
+	blk_mode_t mode = table->features.read_only_base ?
+				  BLK_OPEN_READ : BLK_OPEN_READ | BLK_OPEN_WRITE;
 	int error;
 
-	error = dm_get_device(ti, path,
-			      table->features.read_only_base ?
-				      BLK_OPEN_READ :
-				      BLK_OPEN_READ | BLK_OPEN_WRITE,
-			      &table->base);
+	if (base_has_less_mode(table, compat_device_number(path), mode)) {
+		ti->error = error_text_make("base %s is opened read-only in this table",
+					    path);
+		return -EINVAL;
+	}
+	error = dm_get_device(ti, path, mode, &table->base);
 	if (error) {
 		ti->error = error == -EROFS || error == -EACCES ?
 			error_text_make("base %s is read-only (read_only_base 1 takes it)",
@@ -298,6 +301,7 @@ static int stack_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		return -ENOMEM;
 	}
 	table->features = line.features;
+	table->dm_table = ti->table;
 	error = build_stack(ti, table, &line);
 	if (error) {
 		base_sample_free(table->sample);

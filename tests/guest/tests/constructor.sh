@@ -270,7 +270,16 @@ blockdev --setro /dev/base2
 table_refused "base /dev/base2 is read-only (read_only_base 1 takes it)" \
 	"$(stack_line 2 "$size" /dev/base2 st)"
 blockdev --setrw /dev/base2
+# dm opens a device once for a table: to open it for more it would close what the first has.
+refused "base /dev/base2 is opened read-only in this table" two_targets \
+	"0 2048 cowstack /dev/base2 /dev/mapper/st 2 2 read_only_base 1" \
+	"2048 2048 cowstack /dev/base2 /dev/mapper/st 3"
 nothing_changed "bases"
+dmsetup message st 0 create_volume 7 2048 v7
+check "the other way round both have it" two_targets \
+	"0 2048 cowstack /dev/base2 /dev/mapper/st 7" \
+	"2048 2048 cowstack /dev/base2 /dev/mapper/st 3 2 read_only_base 1"
+dmsetup remove bad
 check "read_only_base takes one that cannot even be opened for writing" \
 	dmsetup create v4 --table "$(stack_line 4 "$size" /dev/sda st read_only_base 1)"
 dmsetup remove v4
