@@ -103,8 +103,7 @@ static bool discard_run(struct store *store, const struct chunk_run *run,
 			return READ_ONCE(store->out_of_space);
 		/* A device that refuses it loses nothing. */
 		if (!error)
-			error = blkdev_issue_discard(store->bdev, sector,
-						     next - sector, GFP_NOIO);
+			error = block_discard(store, sector, next - sector);
 		sector = next;
 		cond_resched();
 		pace_let_others(store, ktime_get_ns() - began);

@@ -299,5 +299,7 @@ void store_set_out_of_space(struct store *store, bool full);
 int block_io(struct store *store, struct block_device *bdev, blk_opf_t opf,
 	     u64 sector, void *buffer, size_t bytes);
 int block_flush(struct block_device *bdev);
+/* Discards less than 4 GiB of the store's device, from a sector on; 0 or -errno. */
+int block_discard(struct store *store, u64 sector, u64 sectors);
 
 #endif /* COWSTACK_STORE_H */
