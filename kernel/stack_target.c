@@ -725,6 +725,8 @@ static void stack_io_hints(struct dm_target *ti, struct queue_limits *limits)
 	limits->physical_block_size = max(limits->physical_block_size,
 					  limits->logical_block_size);
 	limits->io_min = max(limits->io_min, limits->logical_block_size);
+	limits->dma_alignment = max_t(unsigned int, limits->dma_alignment,
+				      store->dma_alignment);
 	limits->discard_granularity = chunk;
 	/* 4 GiB: a bound on what one bio keeps a worker busy with. */
 	limits->max_discard_sectors = 1 << 23;

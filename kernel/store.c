@@ -125,6 +125,7 @@ static void init_store(struct store *store, struct mapped_device *md,
 	store->device = bdev->bd_dev;
 	store->bdev = bdev;
 	store->logical_block = bdev_logical_block_size(bdev);
+	store->dma_alignment = bdev_dma_alignment(bdev);
 	store->stable_writes = bdev_stable_writes(bdev);
 	store->suspended = true;
 	copy_device_name(md, store->name);

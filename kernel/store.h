@@ -72,6 +72,7 @@ struct store {
 	dev_t device;
 	struct block_device *bdev;	/* while @active */
 	unsigned int logical_block;	/* bytes, of the device */
+	unsigned int dma_alignment;	/* a mask: what memory its I/O must be aligned to */
 	bool stable_writes;		/* so is this: pages do not change on their way */
 	struct store_features features;
 	struct list_head tables;	/* struct store_table; stores_mutex */

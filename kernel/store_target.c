@@ -51,6 +51,11 @@ static int hand_over(struct dm_target *ti, struct store *store,
 					    bdev);
 		return -EINVAL;
 	}
+	if (bdev_dma_alignment(bdev) > store->dma_alignment) {
+		ti->error = error_text_make("%pg wants memory aligned to more than the store's",
+					    bdev);
+		return -EINVAL;
+	}
 	store->users++;
 	enter_store(table, store);
 	mutex_unlock(&stores_mutex);

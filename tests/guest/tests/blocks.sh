@@ -55,6 +55,29 @@ check_fails "a volume that ends within a block does not come up" \
 	dmsetup create v --table "$(stack_line 1 8191 /dev/small st)"
 dmsetup remove st
 
+# Memory: what the store's device asks of its alignment is asked of users. Of dm-log-writes,
+# as of dm-crypt, which fails what comes otherwise, that is a whole block.
+make_disk log 16 blocksize=4096
+dmsetup create logged --table "0 $(sectors_of /dev/large) log-writes /dev/large /dev/log"
+# alignment DEVICE: of memory, as the kernel has it: a mask
+alignment()
+{
+	echo "$(<"/sys/block/dm-$(dmsetup info -c --noheadings -o minor "$1")/queue/dma_alignment")"
+}
+is "$(alignment logged)" 4095 "a device whose I/O has to lie in memory by blocks of 4096"
+attach_store st /dev/mapper/logged
+dmsetup create v --table "$(stack_line 1 8192 /dev/small st)"
+is "$(alignment v)" 4095 "… as a store: so has the stack's, over any base"
+dmsetup remove v
+dmsetup remove st
+attach_store st /dev/large
+check_fails "… instead of one that did not ask for it" \
+	dmsetup reload st --table "0 $(sectors_of /dev/large) cowstore /dev/mapper/logged"
+like "$(dmesg | tail -n 5)" "wants memory aligned to more than the store's" "… and why"
+dmsetup remove st
+dmsetup remove logged
+remove_disk log
+
 # A stream of all of a base that ends within a block of the store's, as the volume does: what
 # goes up is whole blocks, and the stack comes up on it again.
 dmcommit format /dev/large --name st --chunk-size 16K --force >/dev/null
