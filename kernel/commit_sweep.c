@@ -243,6 +243,14 @@ static bool cut_segment(struct cowstack_segment *segment, u64 end)
 	return true;
 }
 
+/* The volume may end within a block of the base's, which is written as a whole. */
+static u64 volume_end(const struct job *job)
+{
+	u32 block = bdev_logical_block_size(job->stack->base) >> SECTOR_SHIFT;
+
+	return round_up(job->stack->volume->info.sectors, block);
+}
+
 /*
  * The part of @segment that is the volume's and that the base has: false:
  * nothing.  A last chunk may hold more than the volume does.  Behind the base's end
@@ -254,7 +262,7 @@ static bool clip_segment(struct job *job, struct copy_batch *batch,
 {
 	u64 has = job->stack->base_sectors;
 
-	if (!cut_segment(segment, job->stack->volume->info.sectors))
+	if (!cut_segment(segment, volume_end(job)))
 		return false;
 	if (!segment->zero && segment->sector + segment->sectors > has) {
 		batch->error = -ENXIO;

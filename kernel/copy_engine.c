@@ -292,7 +292,9 @@ bool copy_batch_add(struct copy_batch *batch,
 	}
 	batch->pages_used = DIV_ROUND_UP_ULL(at + bytes, PAGE_SIZE);
 	batch->bytes += bytes;
-	begin_read(batch, segment->place, at, bytes);
+	/* A volume may end within a block of the store's, which is read as a whole. */
+	begin_read(batch, segment->place, at,
+		   round_up(bytes, batch->store->logical_block));
 	return true;
 }
 
