@@ -706,9 +706,13 @@ static int stack_iterate_devices(struct dm_target *ti,
 				 iterate_devices_callout_fn fn, void *data)
 {
 	struct stack_table *table = ti->private;
-	sector_t most = bdev_nr_sectors(table->base->bdev);
+	/*
+	 * The base may be shorter than we are, begins at its start, and may end within
+	 * a block of the store's, which dm would take for a mistake.
+	 */
+	sector_t most = round_down(bdev_nr_sectors(table->base->bdev),
+				   table->stack->store->logical_block >> SECTOR_SHIFT);
 
-	/* The base may be shorter than we are, and begins at its start. */
 	return fn(ti, table->base, 0, min(ti->len, most), data);
 }
 

@@ -102,6 +102,12 @@ is "$(wait_for_job v)" completed "… and is committed, up to the base's end"
 is "$(xxhsum </dev/mapper/v)" "$before" "… the content stays"
 dmsetup remove v
 is "$(head -c $((4088 * 512)) /dev/mapper/cut | xxhsum)" "$before" "… and is the base's"
+dmsetup message st 0 create_volume 2 8192 w
+check "a base that ends within a block of the store's, below a volume that goes on" \
+	dmsetup create w --table "$(stack_line 2 8192 /dev/mapper/cut st)"
+{ head -c $((4089 * 512)) /dev/mapper/cut; head -c $((4103 * 512)) /dev/zero; } >/tmp/wanted
+check "… shows the base, and zeroes" cmp /tmp/wanted /dev/mapper/w
+dmsetup remove w
 dmsetup remove st
 dmsetup remove cut
 check "… metadata is sound" dmcommit check /dev/sda
