@@ -291,11 +291,17 @@ bool base_claim(struct stack *stack, bool records, char *name, size_t size)
 		strscpy(name, other->name, size);
 	} else {
 		WRITE_ONCE(stack->job_active, true);
-		note_writer(stack);
 		base_note_sharing(stack);
 	}
 	mutex_unlock(&stores_mutex);
 	return !other;
+}
+
+void base_note_writing(struct stack *stack)
+{
+	mutex_lock(&stores_mutex);
+	note_writer(stack);
+	mutex_unlock(&stores_mutex);
 }
 
 void base_release(struct stack *stack)

@@ -212,19 +212,24 @@ bool base_has_less_mode(const struct stack_table *table, dev_t device,
 			blk_mode_t mode);
 /*
  * @table's base is about to be checked, and the table may go live later: whether
- * another stack has claimed the base by then is in base_written. stores_mutex held.
+ * another stack has written to the base by then is in base_written. stores_mutex held.
  */
 void base_watch(struct stack_table *table);
 /* stores_mutex not held. */
 void base_unwatch(struct stack_table *table);
 /*
  * Claims @stack's base for writing, until base_release(): no other stack over it goes
- * live meanwhile, nor later by a table that was there before.  False: another live
- * stack uses it, or, with @records, another volume of the store that is down and holds
- * data has it, as far as records tell; its name goes to @name.  message_mutex held,
- * stores_mutex and metadata_lock not.
+ * live meanwhile.  False: another live stack uses it, or, with @records, another volume
+ * of the store that is down and holds data has it, as far as records tell; its name goes
+ * to @name.  message_mutex held, stores_mutex and metadata_lock not.
  */
 bool base_claim(struct stack *stack, bool records, char *name, size_t size);
+/*
+ * The job that claimed the base begins, and may write there from the return on: no other
+ * stack goes live later by a table that is there now.  Not for a claim alone, as its job
+ * may be refused.  stores_mutex not held.
+ */
+void base_note_writing(struct stack *stack);
 void base_release(struct stack *stack);
 /*
  * @stack has a base from now on, or a job to it: where another stack has the same, and

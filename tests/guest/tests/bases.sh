@@ -208,6 +208,19 @@ test_written_since()
 	dmsetup remove a
 }
 
+# The same, but that the other stack's commit has nothing to copy, and so writes nothing.
+test_unwritten_since()
+{
+	up a 1 $size /dev/base st
+	check "a table is loaded" dmsetup create --notable c
+	check "over the base as it is" dmsetup load c --table \
+		"$(stack_line 1 $size /dev/base st2)"
+	commit a
+	check "nothing was written: it goes live" dmsetup resume c
+	dmsetup remove c
+	dmsetup remove a
+}
+
 # --- the wrong one ---
 
 # Nothing is written by a table that is refused, nor before the first resume.
@@ -319,6 +332,7 @@ test_records
 test_shared
 test_changed_under
 test_written_since
+test_unwritten_since
 test_wrong
 test_read_only
 test_short
