@@ -188,22 +188,29 @@ static bool other_record(struct stack *stack, bool clean, char *name,
 	return found;
 }
 
+bool base_has_copies(const struct stack *stack)
+{
+	struct store *store = stack->store;
+	u64 chunks;
+
+	mutex_lock(&store->metadata_lock);
+	chunks = cowstack_volume_clean(stack->volume);
+	mutex_unlock(&store->metadata_lock);
+	return chunks;
+}
+
 /* Another live stack over the base; with @clean only one that has copies of it. */
 static struct stack *other_user(struct stack *stack, bool clean)
 {
 	struct store *store;
 	struct stack *other;
-	u64 chunks;
 
 	list_for_each_entry(store, &stores, list) {
 		list_for_each_entry(other, &store->stacks, list) {
 			if (other == stack || !other->base ||
 			    other->base->bd_dev != stack->base->bd_dev)
 				continue;
-			mutex_lock(&store->metadata_lock);
-			chunks = cowstack_volume_clean(other->volume);
-			mutex_unlock(&store->metadata_lock);
-			if (!clean || chunks)
+			if (!clean || base_has_copies(other))
 				return other;
 		}
 	}
@@ -309,7 +316,8 @@ void base_release(struct stack *stack)
 	WRITE_ONCE(stack->job_active, false);
 }
 
-struct stack *base_writer(struct block_device *bdev, const struct stack *but)
+struct stack *base_writer(struct block_device *bdev, const struct stack *but,
+			  bool copies)
 {
 	struct store *store;
 	struct stack *stack;
@@ -319,7 +327,7 @@ struct stack *base_writer(struct block_device *bdev, const struct stack *but)
 			if (stack != but && stack->base &&
 			    stack->base->bd_dev == bdev->bd_dev &&
 			    READ_ONCE(stack->job_active) &&
-			    !stack->features.allow_shared_base)
+			    (copies || !stack->features.allow_shared_base))
 				return stack;
 	return NULL;
 }

@@ -237,11 +237,15 @@ void base_release(struct stack *stack);
  * stores_mutex held.
  */
 void base_note_sharing(struct stack *stack);
+/* Does @stack's volume hold clean copies of its base?  metadata_lock not held. */
+bool base_has_copies(const struct stack *stack);
 /*
  * The stack whose running job writes to @bdev, other than @but, unless it was
- * told that it may share it; stores_mutex held.
+ * told that it may share it; with @copies, which must stay true, in any case.
+ * stores_mutex held.
  */
-struct stack *base_writer(struct block_device *bdev, const struct stack *but);
+struct stack *base_writer(struct block_device *bdev, const struct stack *but,
+			  bool copies);
 /* Is @bdev the base of any live stack?  stores_mutex held. */
 bool base_is_in_use(struct block_device *bdev);
 /* Does @bdev lie in @store, through stacks of ours? */

@@ -51,7 +51,7 @@ static int check_registry(struct dm_target *ti, struct stack_table *table,
 			  const char *path)
 {
 	struct block_device *bdev = table->base->bdev;
-	struct stack *writer = base_writer(bdev, table->stack);
+	struct stack *writer = base_writer(bdev, table->stack, false);
 
 	if (store_find_device(bdev->bd_dev)) {
 		ti->error = error_text_make("base %s is a store", path);
@@ -313,6 +313,13 @@ static int stack_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	return 0;
 }
 
+/* Clean copies of another base, which is accepted, go before anything is read. */
+static bool keeps_copies(const struct stack *stack,
+			 const struct stack_table *table)
+{
+	return !table->base_changed && base_has_copies(stack);
+}
+
 /*
  * @ti is the stack's live table from now on; NULL: there is none.  -EBUSY: its
  * base has come to other use since the table was built; -ESTALE: what was read of it
@@ -323,7 +330,8 @@ static int set_live_table(struct stack *stack, struct dm_target *ti)
 	struct stack_table *table = ti ? ti->private : NULL;
 
 	mutex_lock(&stores_mutex);
-	if (table && (base_writer(table->base->bdev, stack) ||
+	if (table && (base_writer(table->base->bdev, stack,
+				  keeps_copies(stack, table)) ||
 		      store_find_device(table->base->bdev->bd_dev))) {
 		mutex_unlock(&stores_mutex);
 		return -EBUSY;

@@ -221,6 +221,28 @@ test_unwritten_since()
 	dmsetup remove a
 }
 
+# A commit that may share its base is at work, its next chunk comes in a day: what has clean
+# copies of that base does not come up. What the commit writes is what is there.
+test_beside_shared()
+{
+	up c 1 $size /dev/base st2
+	put c 1
+	commit c retain 1
+	dmsetup remove c
+	up a 1 $size /dev/base st accept_base 1 allow_shared_base 1
+	dd if=/dev/base of=/dev/mapper/a bs=1M count=1 oflag=direct 2>/dev/null
+	check "a commits slowly" dmsetup message a 0 commit start speed 1
+	refused "the base is a store by now, or is being committed into by another stack" \
+		dmsetup create c --table "$(stack_line 1 $size /dev/base st2)"
+	dmsetup message a 0 commit speed 0
+	is "$(wait_for_job a)" completed "the commit ends"
+	up c 1 $size /dev/base st2
+	is "$(sum /dev/mapper/c)" "$(sum /dev/base)" "and c comes up, with copies that are true"
+	dmsetup message c 0 "make_empty $(dmsetup message c 0 layers | awk '$5 > 0 { print $1 }')"
+	dmsetup remove c
+	dmsetup remove a
+}
+
 # --- the wrong one ---
 
 # Nothing is written by a table that is refused, nor before the first resume.
@@ -333,6 +355,7 @@ test_shared
 test_changed_under
 test_written_since
 test_unwritten_since
+test_beside_shared
 test_wrong
 test_read_only
 test_short
