@@ -272,7 +272,8 @@ void base_unwatch(struct stack_table *table)
  */
 static void note_writer(const struct stack *writer)
 {
-	dev_t base = writer->base->bd_dev;
+	/* It may have no table any more. */
+	dev_t base = writer->last_base;
 	struct stack_table *table;
 
 	list_for_each_entry(table, &stack_tables, list) {

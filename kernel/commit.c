@@ -412,6 +412,9 @@ static int run_job_once(struct job *job)
 	if (!error)
 		error = job_is_stream(job) ? stream_sweep(job) :
 					     commit_sweep(job);
+	/* Before anybody is told that it has ended. */
+	if (!job->destination && !job_is_stream(job))
+		base_note_writing(job->stack);
 	if (!error)
 		error = finish(job);
 	return error;

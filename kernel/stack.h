@@ -227,7 +227,8 @@ bool base_claim(struct stack *stack, bool records, char *name, size_t size);
 /*
  * The job that claimed the base begins, and may write there from the return on: no other
  * stack goes live later by a table that is there now.  Not for a claim alone, as its job
- * may be refused.  stores_mutex not held.
+ * may be refused.  And once more when it has written all, for tables that were built meanwhile
+ * because it may share the base.  stores_mutex not held.
  */
 void base_note_writing(struct stack *stack);
 void base_release(struct stack *stack);

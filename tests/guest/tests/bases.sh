@@ -234,8 +234,14 @@ test_beside_shared()
 	check "a commits slowly" dmsetup message a 0 commit start speed 1
 	refused "the base is a store by now, or is being committed into by another stack" \
 		dmsetup create c --table "$(stack_line 1 $size /dev/base st2)"
+	check "a table is loaded" dmsetup create --notable c
+	check "over the base as it is by then" dmsetup load c --table \
+		"$(stack_line 1 $size /dev/base st2)"
 	dmsetup message a 0 commit speed 0
 	is "$(wait_for_job a)" completed "the commit ends"
+	refused "another stack has committed into the base since the table was loaded" \
+		dmsetup resume c
+	dmsetup remove c
 	up c 1 $size /dev/base st2
 	is "$(sum /dev/mapper/c)" "$(sum /dev/base)" "and c comes up, with copies that are true"
 	dmsetup message c 0 "make_empty $(dmsetup message c 0 layers | awk '$5 > 0 { print $1 }')"
