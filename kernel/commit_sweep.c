@@ -251,6 +251,12 @@ static u64 volume_end(const struct job *job)
 	return round_up(job->stack->volume->info.sectors, block);
 }
 
+/* Data may reach up to there: behind the base's end zeroes at most, of its last piece. */
+static u64 data_end(const struct job *job, u64 has)
+{
+	return job->tail.sector == has ? has + job->tail.sectors : has;
+}
+
 /*
  * The part of @segment that is the volume's and that the base has: false:
  * nothing.  A last chunk may hold more than the volume does.  Behind the base's end
@@ -264,7 +270,8 @@ static bool clip_segment(struct job *job, struct copy_batch *batch,
 
 	if (!cut_segment(segment, volume_end(job)))
 		return false;
-	if (!segment->zero && segment->sector + segment->sectors > has) {
+	if (!segment->zero &&
+	    segment->sector + segment->sectors > data_end(job, has)) {
 		batch->error = -ENXIO;
 		return false;
 	}
