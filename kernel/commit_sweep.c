@@ -285,8 +285,7 @@ static bool clip_segment(struct job *job, struct copy_batch *batch,
 static bool ends_request(const struct job *job, const struct copy_batch *batch)
 {
 	u32 limit = queue_max_sectors(bdev_get_queue(destination_device(job)));
-	u32 room = (COPY_BATCH_PAGES - batch->pages_used)
-		   << (PAGE_SHIFT - SECTOR_SHIFT);
+	u32 room = (COPY_BATCH_BYTES - batch->used) >> SECTOR_SHIFT;
 	const struct copy_run *last;
 
 	if (!batch->run_count || room >= limit)
@@ -299,10 +298,11 @@ static bool ends_request(const struct job *job, const struct copy_batch *batch)
 static bool batch_has_room(const struct job *job,
 			   const struct copy_batch *batch)
 {
-	u32 pages = (commit_geometry(job)->chunk_sectors >> 3) +
-		    COWSTACK_MAX_PIECES;
+	/* Each run begins at a block of its own. */
+	u32 bytes = (commit_geometry(job)->chunk_sectors << SECTOR_SHIFT) +
+		    COWSTACK_MAX_PIECES * COWSTACK_BLOCK_SIZE;
 
-	return batch->pages_used + pages <= COPY_BATCH_PAGES &&
+	return batch->used + bytes <= COPY_BATCH_BYTES &&
 	       batch->zero_bytes < BATCH_ZERO_BYTES &&
 	       batch->run_count + COWSTACK_MAX_PIECES <= COPY_BATCH_RUNS;
 }

@@ -24,6 +24,9 @@ is "$(in_module '\<(BUG|BUG_ON|WARN|WARN_ON|WARN_ONCE|WARN_ON_ONCE|panic)\(')" "
 is "$(in_module '\<(strcpy|strcat|sprintf|strlcpy|strncpy)\(')" "" \
 	"no string of the module's is written without a bound"
 
+is "$(in_module '_PAGES = [0-9]')" "" \
+	"no buffer is so many pages, which are sixteen times as large on some machines"
+
 # conditions: what is compiled in one build and not in another, but for a header's own guard,
 # the two worlds of core, and rules that a build breaks
 conditions()
