@@ -168,6 +168,14 @@ static bool top_is_missing(struct stack *stack, const struct job_range *range)
 	       !cowstack_layer_is_whole(volume, range->top);
 }
 
+/* What the top holds is to go right below it, and no snapshot can freeze it for that. */
+static bool top_cannot_freeze(struct stack *stack,
+			      const struct job_range *range)
+{
+	return !range->snapshot && range->top == range->destination &&
+	       !cowstack_layer_is_empty(stack->volume->top);
+}
+
 /* Clean copies are committed already, and stay until make_empty. */
 static bool holds_nothing(const struct job_range *range)
 {
@@ -220,6 +228,10 @@ static int choose_own_top(struct stack *stack, struct job_options *options,
 		return job_refuse(stack, options, -EBUSY,
 				  "layer %u shows no point in time, and no snapshot can be taken",
 				  from_layer_id(range->top->id));
+	if (top_cannot_freeze(stack, range))
+		return job_refuse(stack, options, -E2BIG,
+				  "top %u cannot be frozen, as a chain has at most %u layers: commit into a lower base first",
+				  from_layer_id(top->id), COWSTACK_MAX_LAYERS);
 	/* With no room for another layer, empty ones have to leave the chain first. */
 	range->nothing = range->top == range->destination ||
 			 (!range->snapshot && cowstack_layer_is_empty(top) &&

@@ -267,6 +267,11 @@ static enum exit_code choose_own_top(struct offline_job *job)
 	    !cowstack_layer_is_whole(job->volume, job->top))
 		return fail(EXIT_REFUSED, "layer %u shows no point in time",
 			    from_layer_id(job->top->id));
+	if (job->top == job->destination && !job->snapshot &&
+	    !cowstack_layer_is_empty(top))
+		return fail(EXIT_FAILED,
+			    "the top of %s cannot be frozen, as a chain has at most %u layers; commit into a lower layer or the base first",
+			    job->name, COWSTACK_MAX_LAYERS);
 	return EXIT_DONE;
 }
 
