@@ -259,7 +259,7 @@ int stack_message(struct stack *stack, unsigned int argc, char **argv,
 		  char *result, unsigned int maxlen);
 void store_status(struct store *store, char *result, unsigned int maxlen);
 void stack_status(struct stack *stack, char *result, unsigned int maxlen);
-/* The same line from the records of a volume, up or down; metadata_lock held. */
+/* The same line of a volume, up or down; stores_mutex and metadata_lock held. */
 void volume_status(struct store *store, const struct cowstack_volume *volume,
 		   char *result, unsigned int maxlen);
 /* valid, mixed or unknown, as the contract has it; metadata_lock held. */
