@@ -147,10 +147,10 @@ test_closed()
 	golden_unpack chain
 	mv "$work/chain.store" "$store"
 	sum=$(sha256sum <"$store")
-	run bash -c "dmcommit check $store >&-"
+	run bash -c 'dmcommit check "$1" >&-' - "$store"
 	verdict "check with a closed stdout" is_refusal 1 "standard output"
-	bash -c "dmcommit format $store 2>&- >&- <&-" && diag "it was formatted"
-	bash -c "dmcommit check $store <&- >&- 2>&-"
+	dmcommit format "$store" 2>&- >&- <&- && diag "it was formatted"
+	dmcommit check "$store" <&- >&- 2>&-
 	is "$(sha256sum <"$store")" "$sum" "nothing is said onto a store"
 }
 
@@ -183,7 +183,7 @@ refuses_kind()
 	for device in /dev/null "$work"; do
 		words[1]=$device
 		run dmcommit "${words[@]}"
-		is_refusal 1 "$device: this is no block device; give one" ||
+		is_refusal 1 "${device##*/}: this is no block device; give one" ||
 			is_refusal 1 "$no_mapper" || { diag "$1: status $status, $error"; return 1; }
 	done
 }
@@ -192,21 +192,22 @@ refuses_what_is_private()
 {
 	takes_device "$1" || return 0
 	usage_with_samples "$1"
-	words[1]=$work/private
+	words[1]=private
 	run as_nobody dmcommit "${words[@]}"
-	is_refusal 1 "$work/private: .*not permitted; are you root\?" ||
+	is_refusal 1 "private: .*not permitted; are you root\?" ||
 		is_refusal 1 "cannot list mapped devices: not permitted; are you root\?" ||
 		is_refusal 1 "$no_mapper" || { diag "$1: status $status, $error"; return 1; }
 }
 
+# as_nobody COMMAND…: in $work, and from there: it may lie where nobody may go
 as_nobody()
-{
-	if [ "$(id -u)" -eq 0 ]; then
-		setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
-	else
-		"$@"
-	fi
-}
+(
+	cd "$work" || exit
+	PATH=bin:$PATH
+	[ "$(id -u)" -ne 0 ] ||
+		exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+	"$@"
+)
 
 # What asks the kernel says so where it cannot be asked.
 wants_the_module()
@@ -223,7 +224,6 @@ test_devices()
 	[ "$(id -u)" -eq 0 ] || chmod 000 "$work/private"
 	mkdir "$work/bin"
 	cp userspace/dmcommit "$work/bin"
-	PATH=$work/bin:$PATH
 	for_all "a device that is not there" refuses_missing_device "${commands[@]}"
 	for_all "no block device" refuses_kind "${commands[@]}"
 	for_all "a device that is another's" refuses_what_is_private "${commands[@]}"
@@ -233,7 +233,7 @@ test_devices()
 		for_all "no module" wants_the_module "${commands[@]}"
 	fi
 	truncate -s 4M "$work/zeroes"
-	check "a device that is no store" refused 3 "$work/zeroes holds no store" check "$work/zeroes"
+	check "a device that is no store" refused 3 "zeroes holds no store" check "$work/zeroes"
 }
 
 # --- JSON ---
