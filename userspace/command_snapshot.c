@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+
 #include "commands.h"
 #include "freeze.h"
 #include "layer_list.h"
@@ -8,17 +10,12 @@
 static enum exit_code take_snapshot(const struct volume *volume,
 				    const struct options *options)
 {
-	struct freeze freeze = { .fd = -1 };
-	enum exit_code code = EXIT_DONE;
+	char text[LINE_NAME + 16];
 
-	if (options->freeze)
-		code = freeze_begin(&freeze, volume);
-	if (!code)
-		code = stack_message(volume, "snapshot%s%s",
-				     options->name ? " " : "",
-				     options->name ? options->name : "");
-	freeze_end(&freeze);
-	return code;
+	snprintf(text, sizeof(text), "snapshot%s%s", options->name ? " " : "",
+		 options->name ? options->name : "");
+	return options->freeze ? freeze_message(volume, text) :
+				 stack_message(volume, "%s", text);
 }
 
 /* Whose child is the top, if it was the top itself before. */

@@ -269,13 +269,25 @@ test_snapshot()
 	fails 1 "freeze where nothing is mounted" "mounted" snapshot vm --freeze
 }
 
+has_ended()
+{
+	! kill -0 "$1" 2>/dev/null
+}
+
 test_freeze()
 {
+	local child when=soon
+
 	mkfs.ext4 -q /dev/mapper/vm
 	mount /dev/mapper/vm /mnt
 	echo words >/mnt/file
-	silent "snapshot --freeze of a mounted file system" snapshot vm --freeze
+	silent "snapshot --freeze of a mounted file system" snapshot vm --freeze --name rest
 	check "it is not frozen any more" touch /mnt/other
+	dmcommit snapshot vm --freeze --name rest 2>/mnt/said &
+	child=$!
+	await has_ended "$child" || { when=never; busybox fsfreeze --unfreeze /mnt; }
+	wait "$child"
+	is "$? $(wc -l </mnt/said) $when" "4 1 soon" "a refusal may go into what was frozen, too"
 	fails 4 "down of a mounted volume" "/mnt" down vm
 	umount /mnt
 }
