@@ -250,12 +250,12 @@ static enum exit_code check_base(const struct device_file *base,
 			    base->path);
 	if (base->major == store->major && base->minor == store->minor)
 		return fail(EXIT_REFUSED,
-			    "base %s is the device of store %s itself",
+			    "base %s is the device of store %s itself; give another base",
 			    base->path, store->device.name);
 	if (base->major == store->device.major &&
 	    base->minor == store->device.minor)
 		return fail(EXIT_REFUSED,
-			    "base %s is a store, which holds no image",
+			    "base %s is a store, which holds no image; give another base",
 			    base->path);
 	if (device_mount_point(base->major, base->minor, mounted))
 		return fail(EXIT_REFUSED,

@@ -6,6 +6,7 @@
 #include "layer_list.h"
 #include "message.h"
 #include "name_check.h"
+#include "size.h"
 
 static enum exit_code take_snapshot(const struct volume *volume,
 				    const struct options *options)
@@ -55,6 +56,18 @@ static enum exit_code snapshot_and_pin(const struct volume *volume,
 	return code ? code : pin_snapshot(volume, status.top);
 }
 
+/* Of a number every command takes it that it is a layer's id. */
+static enum exit_code check_layer_name(const char *name)
+{
+	u64 id;
+
+	if (number_parse(name, U32_MAX, &id))
+		return name_check("layer", name);
+	return fail(EXIT_USAGE,
+		    "\"%s\" is no name for a layer: a number is a layer's id",
+		    name);
+}
+
 enum exit_code command_snapshot(const struct options *options)
 {
 	struct inventory inventory = { };
@@ -62,7 +75,7 @@ enum exit_code command_snapshot(const struct options *options)
 	enum exit_code code = EXIT_DONE;
 
 	if (options->name)
-		code = name_check("layer", options->name);
+		code = check_layer_name(options->name);
 	if (!code)
 		code = inventory_load(&inventory);
 	if (!code)

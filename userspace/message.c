@@ -184,7 +184,8 @@ enum exit_code stack_job_message(const struct volume *volume,
 	int error = send_to_stack(name, message, NULL);
 
 	if (error == -ENOENT)
-		return fail(EXIT_FAILED, "%s has no job", name);
+		return fail(EXIT_FAILED, "%s has no job; dmcommit start %s begins one",
+			    name, name);
 	if (error)
 		return fail_message(error, name, message);
 	return EXIT_DONE;

@@ -99,6 +99,8 @@ test_ranges()
 	fails 3 "pin of what is not there" "99" pin vm 99
 	fails 3 "empty of what is not there" "99" empty vm 99
 	fails 4 "drop of the top" "top of vm" drop vm "$(layer 1)"
+	fails 4 "pin of the top" "top of vm" pin vm "$(layer 1)"
+	fails 4 "empty of the top" "top of vm" empty vm "$(layer 1)"
 	fails 4 "a clone with a name that is taken" "vm already" clone vm vm
 	no_vm
 	fails 3 "clone of what was deleted" "vm" clone vm other
@@ -454,7 +456,9 @@ test_retain()
 		$((2 << 20)) "and the store has copies"
 	silent "empty" empty vm "$(layer 2)"
 	silent "empty of the base's" empty vm 0
-	fails 4 "empty of what is not clean" "" empty vm "$(fill 1; layer 1)"
+	fill 1
+	silent "snapshot" snapshot vm
+	fails 4 "empty of what is not clean" "make_empty" empty vm "$(layer 2)"
 	no_vm
 }
 

@@ -258,6 +258,7 @@ test_snapshot()
 	silent "snapshot with a name" snapshot vm --name monday
 	fails 4 "snapshot with a name that is taken" "" snapshot vm --name monday
 	fails 2 "snapshot with a bad name" "a/b" snapshot vm --name a/b
+	fails 2 "snapshot with the name of an id" "a number is a layer's id" snapshot vm --name 7
 	works "layers" layers vm
 	like "$output" 'monday' "the layer has its name"
 	is "$(dmcommit layers vm | grep -c frozen)" 2 "two layers are frozen"
