@@ -108,7 +108,7 @@ install_script='
 	ls /usr/share/bash-completion/completions/dmcommit /usr/share/zsh/vendor-completions/_dmcommit \
 		/usr/share/man/man8/dmcommit.8.gz /usr/share/man/man5/stacks.conf.5.gz \
 		/usr/lib/systemd/system/dmcommit.target /usr/lib/udev/rules.d/62-dm-cowstack-base.rules \
-		/usr/share/initramfs-tools/hooks/dmcommit
+		/usr/share/initramfs-tools/hooks/dmcommit /usr/share/doc/dmcommit/guides.rst.gz
 	[ "$(readlink -f /usr/lib/systemd/system-generators/dmcommit-generator)" = /usr/sbin/dmcommit ]
 
 	# Whatever could touch a stack that is up, or bring the new version into the next
