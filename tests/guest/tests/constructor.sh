@@ -144,6 +144,10 @@ remember_state
 table_refused "dm-0 is the store of st already" "$(store_table /dev/mapper/fast)"
 table_refused "base is a stack's base" "$(store_table /dev/base)"
 nothing_changed "devices that are in use"
+remember_state
+dmsetup message st 0 create_volume 9 "$size"
+dmsetup message st 0 delete_volume 9
+nothing_changed "steps, of which the timer takes some too"
 
 # While a store is being loaded its device is taken.
 dmsetup create --notable st2
