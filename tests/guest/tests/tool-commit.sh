@@ -28,15 +28,15 @@ layer()
 	dmsetup message vm 0 layers | sed -n "$1p" | cut -d' ' -f1
 }
 
-# wait_until STATE: of vm's job
+# job_is STATE: vm's
+job_is()
+{
+	[ "$(status_field vm 7)" = "$1" ]
+}
+
 wait_until()
 {
-	local i
-
-	for ((i = 0; i < 1200; i++)); do
-		[ "$(status_field vm 7)" != "$1" ] || break
-		sleep 0.1
-	done
+	await job_is "$1"
 	is "$(status_field vm 7)" "$1" "the job is $1"
 }
 
@@ -116,7 +116,7 @@ test_words()
 	fill 4
 	silent "start" start vm --speed 64K
 	# The base is marked before the first write, by the job's own thread.
-	check "a part of it is done" has_moved vm
+	check "a part of it is done" await has_moved vm
 	works "status" status vm
 	like "$output" 'mixed: a commit into it is unfinished and goes on' \
 		"while a commit runs"
@@ -361,8 +361,8 @@ test_control()
 	silent "start" start vm --speed 64K
 	dmcommit wait vm >/tmp/waited 2>&1 &
 	waiter=$!
-	check "somebody waits for it" has_come_to_wait $waiter
-	check "a part of it is done" has_moved vm
+	check "somebody waits for it" await is_waiting $waiter
+	check "a part of it is done" await has_moved vm
 	silent "pause" pause vm
 	wait "$waiter"
 	is "$?" 7 "wait for a job that was paused"

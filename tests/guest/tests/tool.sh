@@ -238,7 +238,7 @@ test_status()
 	works "status by store and name" status ssd/vm
 	works "status by id" status "ssd/#1"
 	dmcommit status vm --watch --json >/tmp/watched 2>&1 &
-	check "--watch prints again" has_said 2 '"base_alone"' /tmp/watched
+	check "--watch prints again" await has_said 2 '"base_alone"' /tmp/watched
 	check "and goes on" kill $!
 	wait $! 2>/dev/null
 }
@@ -350,9 +350,9 @@ test_cancel()
 	fails 4 "start while a job runs" "job" start vm
 	dmcommit wait vm >/tmp/waited 2>&1 &
 	waiter=$!
-	check "somebody waits for it" has_come_to_wait $waiter
+	check "somebody waits for it" await is_waiting $waiter
 	# The base is marked by the job's own thread.
-	check "a part of it is done" has_moved vm
+	check "a part of it is done" await has_moved vm
 	silent "cancel" cancel vm
 	wait "$waiter"
 	is "$?" 7 "wait for a job that was cancelled"
