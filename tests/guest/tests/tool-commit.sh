@@ -48,7 +48,7 @@ new_vm()
 no_vm()
 {
 	silent "down" down vm
-	silent "delete" delete vm
+	silent "delete" delete vm --force
 }
 
 # --- wrong usage ---
@@ -127,6 +127,9 @@ test_words()
 	works "status" status vm
 	like "$output" 'mixed: a commit into it was not finished' \
 		"after a cancel"
+	silent "down" down vm
+	fails 4 "delete of a volume whose base alone is no state of it" "mixed.*--force" delete vm
+	silent "up" up vm --base /dev/hdd
 	works "start --wait" start vm --wait
 	works "status" status vm
 	like "$output" 'valid: the base alone is the volume as of .*20[0-9][0-9]-' \
