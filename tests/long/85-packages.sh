@@ -141,7 +141,7 @@ SPEED=8M" ] || { echo "files of the administrator have changed"; exit 1; }
 	! grep -v -e "^update-initramfs -u" -e "^systemctl .*daemon-reload" /calls || {
 		echo "a new version does that"; exit 1; }
 	: >/calls
-	dpkg --purge dmcommit dm-cowstack-dkms >/dev/null
+	dpkg --purge dmcommit-dbgsym dmcommit dm-cowstack-dkms >/dev/null
 	cat /calls
 	grep -q "^systemctl .*stop.* dmcommit-monitor.service" /calls || {
 		echo "nothing stops the monitor when the tool goes"; exit 1; }
