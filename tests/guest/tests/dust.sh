@@ -18,7 +18,7 @@ modprobe dm-cowstack
 # all of it is in the base's sample.
 chunks=64
 # This kernel knows errors by their numbers alone.
-eio='\((-EIO|-5)\)'
+eio="\\($(error_word EIO)\\)"
 size=$((chunks * 128))
 make_disk fast 16
 make_disk slow 5
