@@ -220,7 +220,8 @@ mapped=$(status_value st map_pages)
 ring_end=$(((32 + $(status_value st journal_blocks)) * 8))
 must dmsetup remove st
 load load-pages
-result load-pages.mapped cowstack "$(ratio $((mapped * 512)) 1000000)" M
+# Of the small volume of --quick the goal says nothing.
+[ -n "$quick" ] || result load-pages.mapped cowstack "$(ratio $((mapped * 512)) 1000000)" M
 # What lies behind the ring: pages, and the index that leads to them.
 read -r blocks reads again < <(awk -v ring_end=$ring_end '
 	$1 == "ssd" && $2 ~ /R/ && $3 >= ring_end {
