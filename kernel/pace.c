@@ -40,11 +40,16 @@ static bool is_urgent(struct store *store)
 	       atomic64_read(&store->parked_writes);
 }
 
+bool pace_has_users(struct store *store, const struct pace *pace)
+{
+	return time_before(jiffies, READ_ONCE(*pace->asked_at) + A_MOMENT) &&
+	       !is_urgent(store);
+}
+
 /* A thread of ours may be the one that wants the processor; where none asks, none rests. */
 static bool must_rest(struct store *store, const struct pace *pace)
 {
-	return time_before(jiffies, READ_ONCE(*pace->asked_at) + A_MOMENT) &&
-	       !single_task_running() && !is_urgent(store);
+	return !single_task_running() && pace_has_users(store, pace);
 }
 
 /* Longer where others of the store rest too: those that do not share its time. */

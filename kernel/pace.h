@@ -31,6 +31,9 @@ struct pace {
 /* @asked_at: of the store's, asked_at or used_at. */
 void pace_begin(struct pace *pace, const unsigned long *asked_at);
 
+/* Has anybody asked for that a moment ago, and nothing is urgent?  Any context. */
+bool pace_has_users(struct store *store, const struct pace *pace);
+
 /* Between two pieces.  Process context; the caller holds nothing. */
 void pace_give_way(struct store *store, struct pace *pace);
 

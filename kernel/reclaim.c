@@ -48,25 +48,32 @@ static void drained_fn(struct rcu_head *head)
 }
 
 /*
- * synchronize_srcu() makes haste where nobody has asked for a while, and the
- * kernel's worker then asks without a rest whether bios of milliseconds have ended:
- * for 5 ms at a time users had no processor.  A callback never makes haste.
+ * synchronize_srcu() makes haste where nobody has asked for a while: the kernel's
+ * worker then asks without a rest whether bios of milliseconds have ended, for 5 ms
+ * at a time.  A callback never makes haste, and comes some ticks later: for where users
+ * want the processor.
  */
-static void drain(struct store *store)
+static void wait_at_leisure(struct store *store)
 {
 	struct drained drained;
 
-	if (cowstack_fault(FAULT_REUSE_BEFORE_DRAINED))
-		return;
-	if (READ_ONCE(store->out_of_space)) {
-		synchronize_srcu_expedited(&store->drain);
-		return;
-	}
 	init_rcu_head_on_stack(&drained.head);
 	init_completion(&drained.done);
 	call_srcu(&store->drain, &drained.head, drained_fn);
 	wait_for_completion(&drained.done);
 	destroy_rcu_head_on_stack(&drained.head);
+}
+
+static void drain(struct store *store, const struct pace *pace)
+{
+	if (cowstack_fault(FAULT_REUSE_BEFORE_DRAINED))
+		return;
+	if (READ_ONCE(store->out_of_space))
+		synchronize_srcu_expedited(&store->drain);
+	else if (pace_has_users(store, pace))
+		wait_at_leisure(store);
+	else
+		synchronize_srcu(&store->drain);
 }
 
 /* Where the device can discard no less, no less. */
@@ -145,7 +152,7 @@ static void reclaim_work_fn(struct work_struct *work)
 			reclaim_kick(store);
 		return;
 	}
-	drain(store);
+	drain(store, &pace);
 	discard_runs(store, &runs, &done, &pace);
 	/* What is left is for when the store goes on; a load finds it free. */
 	cowstack_allocator_durable(a, &runs);
