@@ -188,22 +188,29 @@ static bool other_record(struct stack *stack, bool clean, char *name,
 	return found;
 }
 
+bool base_has_copies(const struct stack *stack)
+{
+	struct store *store = stack->store;
+	u64 chunks;
+
+	mutex_lock(&store->metadata_lock);
+	chunks = cowstack_volume_clean(stack->volume);
+	mutex_unlock(&store->metadata_lock);
+	return chunks;
+}
+
 /* Another live stack over the base; with @clean only one that has copies of it. */
 static struct stack *other_user(struct stack *stack, bool clean)
 {
 	struct store *store;
 	struct stack *other;
-	u64 chunks;
 
 	list_for_each_entry(store, &stores, list) {
 		list_for_each_entry(other, &store->stacks, list) {
 			if (other == stack || !other->base ||
 			    other->base->bd_dev != stack->base->bd_dev)
 				continue;
-			mutex_lock(&store->metadata_lock);
-			chunks = cowstack_volume_clean(other->volume);
-			mutex_unlock(&store->metadata_lock);
-			if (!clean || chunks)
+			if (!clean || base_has_copies(other))
 				return other;
 		}
 	}
@@ -231,6 +238,22 @@ void base_note_sharing(struct stack *stack)
 /* All tables of stacks, live or not; stores_mutex. */
 static LIST_HEAD(stack_tables);
 
+bool base_has_less_mode(const struct stack_table *table, dev_t device,
+			blk_mode_t mode)
+{
+	const struct stack_table *other;
+	bool less = false;
+
+	mutex_lock(&stores_mutex);
+	list_for_each_entry(other, &stack_tables, list)
+		if (other->dm_table == table->dm_table &&
+		    other->base->bdev->bd_dev == device &&
+		    mode & ~other->base->mode)
+			less = true;
+	mutex_unlock(&stores_mutex);
+	return less;
+}
+
 void base_watch(struct stack_table *table)
 {
 	list_add_tail(&table->list, &stack_tables);
@@ -249,7 +272,8 @@ void base_unwatch(struct stack_table *table)
  */
 static void note_writer(const struct stack *writer)
 {
-	dev_t base = writer->base->bd_dev;
+	/* It may have no table any more. */
+	dev_t base = writer->last_base;
 	struct stack_table *table;
 
 	list_for_each_entry(table, &stack_tables, list) {
@@ -275,11 +299,17 @@ bool base_claim(struct stack *stack, bool records, char *name, size_t size)
 		strscpy(name, other->name, size);
 	} else {
 		WRITE_ONCE(stack->job_active, true);
-		note_writer(stack);
 		base_note_sharing(stack);
 	}
 	mutex_unlock(&stores_mutex);
 	return !other;
+}
+
+void base_note_writing(struct stack *stack)
+{
+	mutex_lock(&stores_mutex);
+	note_writer(stack);
+	mutex_unlock(&stores_mutex);
 }
 
 void base_release(struct stack *stack)
@@ -287,7 +317,8 @@ void base_release(struct stack *stack)
 	WRITE_ONCE(stack->job_active, false);
 }
 
-struct stack *base_writer(struct block_device *bdev, const struct stack *but)
+struct stack *base_writer(struct block_device *bdev, const struct stack *but,
+			  bool copies)
 {
 	struct store *store;
 	struct stack *stack;
@@ -297,7 +328,7 @@ struct stack *base_writer(struct block_device *bdev, const struct stack *but)
 			if (stack != but && stack->base &&
 			    stack->base->bd_dev == bdev->bd_dev &&
 			    READ_ONCE(stack->job_active) &&
-			    !stack->features.allow_shared_base)
+			    (copies || !stack->features.allow_shared_base))
 				return stack;
 	return NULL;
 }

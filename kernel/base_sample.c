@@ -194,8 +194,8 @@ static void note_block(struct base_sample *sample, const struct part *part,
 	__clear_bit(block, sample->known);
 	if (!batch || run->zero || byte < start || byte + bytes > end)
 		return;
-	sample->crc[block] = copy_batch_crc(batch, ((u64)run->page << PAGE_SHIFT) +
-					    byte - start, bytes);
+	sample->crc[block] = copy_batch_crc(batch, run->at + byte - start,
+					    bytes);
 	__set_bit(block, sample->known);
 }
 

@@ -69,3 +69,20 @@ int block_flush(struct block_device *bdev)
 {
 	return blkdev_issue_flush(bdev);
 }
+
+/*
+ * From a bio of the store's own: what others hold of the kernel's few may wait for the
+ * room that comes of this.
+ */
+int block_discard(struct store *store, u64 sector, u64 sectors)
+{
+	struct bio *bio = bio_alloc_bioset(store->bdev, 0, REQ_OP_DISCARD,
+					   GFP_NOIO, &store->bios);
+	int error;
+
+	bio->bi_iter.bi_sector = sector;
+	bio->bi_iter.bi_size = sectors << SECTOR_SHIFT;
+	error = submit_bio_wait(bio);
+	bio_put(bio);
+	return error;
+}

@@ -5,6 +5,7 @@
  */
 #include <linux/vmalloc.h>
 
+#include "pace.h"
 #include "store.h"
 
 enum { BATCH_BLOCKS = 256 };		/* page images gathered at a time */
@@ -38,14 +39,18 @@ static int take_image(struct store *store, struct batch *batch)
 	return r;
 }
 
-static int take_images(struct store *store, struct batch *batch)
+static int take_images(struct store *store, struct batch *batch,
+		       struct pace *pace)
 {
 	int r = 1;
 
 	batch->count = 0;
 	while (r > 0 && batch->count < BATCH_BLOCKS) {
 		r = take_image(store, batch);
-		cond_resched();
+		if (journal_is_full(store))
+			cond_resched();
+		else
+			pace_give_way(store, pace);
 	}
 	return r < 0 ? r : 0;
 }
@@ -71,10 +76,12 @@ static int write_images(struct store *store, const struct batch *batch)
 static int write_pages(struct store *store)
 {
 	struct batch *batch = kmalloc(sizeof(*batch), GFP_NOIO | __GFP_NOFAIL);
+	struct pace pace;
 	int error;
 
+	pace_begin(&pace, &store->asked_at);
 	do {
-		error = take_images(store, batch);
+		error = take_images(store, batch, &pace);
 		if (!error)
 			error = write_images(store, batch);
 	} while (!error && batch->count == BATCH_BLOCKS);

@@ -16,6 +16,7 @@
 #include "base_sample.h"
 #include "commit.h"
 #include "core/job_end.h"
+#include "job_range.h"
 
 /* --- records --- */
 
@@ -379,6 +380,19 @@ static int allocate_buffers(struct job *job)
 	return error;
 }
 
+/* What cannot be read is an error of its chunk, which comes up when that is copied. */
+static int find_tail(struct job *job)
+{
+	int error = 0;
+
+	if (job->destination || job_is_stream(job))
+		return 0;
+	while (!error && job_range_find_tail(job->stack, &job->range,
+					     &job->tail) == -ENOMEM)
+		error = commit_wait_for_memory(job);
+	return error;
+}
+
 static int run_job_once(struct job *job)
 {
 	u64 left = chunks_left(job);
@@ -392,6 +406,8 @@ static int run_job_once(struct job *job)
 	error = commit_wait(job);
 	if (!error)
 		error = allocate_buffers(job);
+	if (!error)
+		error = find_tail(job);
 	if (error)
 		return error;
 	spin_lock_irq(&job->stack->job_lock);
@@ -412,6 +428,9 @@ static int run_job_once(struct job *job)
 	if (!error)
 		error = job_is_stream(job) ? stream_sweep(job) :
 					     commit_sweep(job);
+	/* Before anybody is told that it has ended. */
+	if (!job->destination && !job_is_stream(job))
+		base_note_writing(job->stack);
 	if (!error)
 		error = finish(job);
 	return error;

@@ -63,6 +63,7 @@ struct job {
 	struct cowstack_layer *below;		/* of what a stream pulls up */
 	struct cowstack_range range;		/* top … bottom */
 	struct cowstack_range merged;		/* and the destination */
+	struct cowstack_segment tail;		/* job_range_find_tail() */
 	struct copy_batch batch[2];
 	struct copy_batch check;		/* of what is read back */
 	struct cowstack_stream stream;

@@ -243,6 +243,20 @@ static bool cut_segment(struct cowstack_segment *segment, u64 end)
 	return true;
 }
 
+/* The volume may end within a block of the base's, which is written as a whole. */
+static u64 volume_end(const struct job *job)
+{
+	u32 block = bdev_logical_block_size(job->stack->base) >> SECTOR_SHIFT;
+
+	return round_up(job->stack->volume->info.sectors, block);
+}
+
+/* Data may reach up to there: behind the base's end zeroes at most, of its last piece. */
+static u64 data_end(const struct job *job, u64 has)
+{
+	return job->tail.sector == has ? has + job->tail.sectors : has;
+}
+
 /*
  * The part of @segment that is the volume's and that the base has: false:
  * nothing.  A last chunk may hold more than the volume does.  Behind the base's end
@@ -254,9 +268,10 @@ static bool clip_segment(struct job *job, struct copy_batch *batch,
 {
 	u64 has = job->stack->base_sectors;
 
-	if (!cut_segment(segment, job->stack->volume->info.sectors))
+	if (!cut_segment(segment, volume_end(job)))
 		return false;
-	if (!segment->zero && segment->sector + segment->sectors > has) {
+	if (!segment->zero &&
+	    segment->sector + segment->sectors > data_end(job, has)) {
 		batch->error = -ENXIO;
 		return false;
 	}
@@ -270,8 +285,7 @@ static bool clip_segment(struct job *job, struct copy_batch *batch,
 static bool ends_request(const struct job *job, const struct copy_batch *batch)
 {
 	u32 limit = queue_max_sectors(bdev_get_queue(destination_device(job)));
-	u32 room = (COPY_BATCH_PAGES - batch->pages_used)
-		   << (PAGE_SHIFT - SECTOR_SHIFT);
+	u32 room = (COPY_BATCH_BYTES - batch->used) >> SECTOR_SHIFT;
 	const struct copy_run *last;
 
 	if (!batch->run_count || room >= limit)
@@ -284,10 +298,11 @@ static bool ends_request(const struct job *job, const struct copy_batch *batch)
 static bool batch_has_room(const struct job *job,
 			   const struct copy_batch *batch)
 {
-	u32 pages = (commit_geometry(job)->chunk_sectors >> 3) +
-		    COWSTACK_MAX_PIECES;
+	/* Each run begins at a block of its own. */
+	u32 bytes = (commit_geometry(job)->chunk_sectors << SECTOR_SHIFT) +
+		    COWSTACK_MAX_PIECES * COWSTACK_BLOCK_SIZE;
 
-	return batch->pages_used + pages <= COPY_BATCH_PAGES &&
+	return batch->used + bytes <= COPY_BATCH_BYTES &&
 	       batch->zero_bytes < BATCH_ZERO_BYTES &&
 	       batch->run_count + COWSTACK_MAX_PIECES <= COPY_BATCH_RUNS;
 }

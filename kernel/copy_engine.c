@@ -3,22 +3,23 @@
 
 /* Of the buffer, where memory has so much in a row: fewer pieces in each bio. */
 enum {
-	BUFFER_BLOCK_ORDER = 4,
+	BUFFER_BLOCK_BYTES = 64 << 10,
 	READ_VECTORS = 16,		/* one MiB, where the buffer is in such blocks */
 };
 
 /* Fills the buffer from page @i on; returns how many pages, 0: there is no memory. */
 static u32 allocate_pages(struct copy_batch *batch, u32 i)
 {
-	u32 n = 1 << BUFFER_BLOCK_ORDER, k;
+	unsigned int order = get_order(BUFFER_BLOCK_BYTES);
+	u32 n = 1 << order, k;
 	struct page *page = NULL;
 
 	if (i + n <= COPY_BATCH_PAGES)
 		page = alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN,
-				   BUFFER_BLOCK_ORDER);
+				   order);
 	if (page) {
 		/* So that each can be given back by itself. */
-		split_page(page, BUFFER_BLOCK_ORDER);
+		split_page(page, order);
 	} else {
 		page = alloc_page(GFP_KERNEL);
 		n = 1;
@@ -84,7 +85,7 @@ void copy_batch_exit(struct copy_batch *batch)
 
 void copy_batch_reset(struct copy_batch *batch)
 {
-	batch->pages_used = 0;
+	batch->used = 0;
 	batch->run_count = 0;
 	batch->bytes = 0;
 	batch->zero_bytes = 0;
@@ -214,7 +215,7 @@ u32 copy_batch_crc(const struct copy_batch *batch, u64 at, u64 bytes)
 
 static u64 run_end(const struct copy_run *run)
 {
-	return ((u64)run->page << PAGE_SHIFT) + (run->sectors << SECTOR_SHIFT);
+	return run->at + (run->sectors << SECTOR_SHIFT);
 }
 
 /* The run that @segment prolongs, or a new one; NULL: there is no room. */
@@ -227,11 +228,9 @@ static struct copy_run *find_run(struct copy_batch *batch,
 	u64 bytes = segment->zero ? 0 : segment->sectors << SECTOR_SHIFT;
 	bool joins = last && last->zero == segment->zero &&
 		     last->sector + last->sectors == segment->sector;
-	u64 start = joins ? run_end(last) :
-			    (u64)batch->pages_used << PAGE_SHIFT;
+	u64 start = joins ? run_end(last) : batch->used;
 
-	if (!segment->zero &&
-	    start + bytes > (u64)COPY_BATCH_PAGES << PAGE_SHIFT)
+	if (!segment->zero && start + bytes > COPY_BATCH_BYTES)
 		return NULL;
 	if (joins)
 		return last;
@@ -241,7 +240,7 @@ static struct copy_run *find_run(struct copy_batch *batch,
 	last->sector = segment->sector;
 	last->sectors = 0;
 	last->zero = segment->zero;
-	last->page = batch->pages_used;
+	last->at = batch->used;
 	return last;
 }
 
@@ -290,9 +289,11 @@ bool copy_batch_add(struct copy_batch *batch,
 		batch->zero_bytes += bytes;
 		return true;
 	}
-	batch->pages_used = DIV_ROUND_UP_ULL(at + bytes, PAGE_SIZE);
+	batch->used = round_up(at + bytes, COWSTACK_BLOCK_SIZE);
 	batch->bytes += bytes;
-	begin_read(batch, segment->place, at, bytes);
+	/* A volume may end within a block of the store's, which is read as a whole. */
+	begin_read(batch, segment->place, at,
+		   round_up(bytes, batch->store->logical_block));
 	return true;
 }
 
@@ -329,8 +330,7 @@ void copy_batch_write(struct copy_batch *batch, struct block_device *bdev,
 		write_zeroes(batch, bdev, run);
 	else
 		copy_batch_transfer(batch, bdev, REQ_OP_WRITE, run->sector,
-				    (u64)run->page << PAGE_SHIFT,
-				    run->sectors << SECTOR_SHIFT);
+				    run->at, run->sectors << SECTOR_SHIFT);
 }
 
 /* Are the @bytes from byte @at of both buffers the same? */
@@ -372,7 +372,7 @@ static int compare_zeroes(const struct copy_run *run, struct copy_batch *check,
 
 	while (sector < end && !error) {
 		u64 bytes = min_t(u64, (end - sector) << SECTOR_SHIFT,
-				  (u64)COPY_BATCH_PAGES << PAGE_SHIFT);
+				  COPY_BATCH_BYTES);
 
 		copy_batch_reset(check);
 		copy_batch_transfer(check, bdev, REQ_OP_READ, sector, 0, bytes);
@@ -395,15 +395,13 @@ int copy_batch_compare(const struct copy_batch *batch, struct copy_batch *check,
 	for (run = batch->runs; run < batch->runs + batch->run_count; run++)
 		if (!run->zero)
 			copy_batch_transfer(check, bdev, REQ_OP_READ,
-					    run->sector,
-					    (u64)run->page << PAGE_SHIFT,
+					    run->sector, run->at,
 					    run->sectors << SECTOR_SHIFT);
 	error = copy_batch_wait(check);
 	for (run = batch->runs; run < batch->runs + batch->run_count && !error;
 	     run++)
 		if (!run->zero &&
-		    !buffers_are_equal(batch, check,
-				       (u64)run->page << PAGE_SHIFT,
+		    !buffers_are_equal(batch, check, run->at,
 				       run->sectors << SECTOR_SHIFT))
 			error = -EILSEQ;
 	for (run = batch->runs; run < batch->runs + batch->run_count && !error;

@@ -11,7 +11,8 @@
 #include "store.h"
 
 enum {
-	COPY_BATCH_PAGES = 1024,	/* 4 MiB of buffer */
+	COPY_BATCH_BYTES = 4 << 20,	/* of buffer, however large a page is */
+	COPY_BATCH_PAGES = COPY_BATCH_BYTES >> PAGE_SHIFT,
 	COPY_BATCH_RUNS = 256,		/* two seconds of a slow disk's seeks */
 };
 
@@ -20,14 +21,14 @@ struct copy_run {
 	u64 sector;			/* of the destination */
 	u64 sectors;
 	bool zero;
-	u32 page;			/* of the buffer, where the run starts */
+	u32 at;				/* byte of the buffer, where the run starts */
 };
 
 struct copy_batch {
 	struct store *store;
 	struct page **pages;
 	u16 *in_row;			/* for each page: in memory, from it on */
-	u32 pages_used;
+	u32 used;			/* bytes of the buffer: whole blocks */
 	struct bio *read;		/* not sent yet: what adjoins is added */
 	u64 read_end;			/* byte of the buffer behind it */
 	struct copy_run *runs;

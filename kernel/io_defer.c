@@ -334,7 +334,14 @@ int defer_init(struct store *store)
 
 void defer_exit(struct store *store)
 {
+	/*
+	 * No bio is left, but who put the last ones aside may have been kept from the
+	 * processor since, and arm a timer yet.
+	 */
+	if (store->discard_wq)
+		flush_workqueue(store->discard_wq);
 	if (store->defer_wq) {
+		flush_workqueue(store->defer_wq);
 		cancel_delayed_work_sync(&store->parked_timer);
 		cancel_delayed_work_sync(&store->postponed_timer);
 		destroy_workqueue(store->defer_wq);

@@ -29,7 +29,8 @@ bool io_gate_enter(struct io_gate *gate)
 	 * rcu_read_lock() where readers may be preempted, and ours are short.
 	 */
 	rcu_read_lock_sched();
-	open = !READ_ONCE(gate->closed);
+	/* And with io_gate_open(): what was changed behind the gate shows inside. */
+	open = !smp_load_acquire(&gate->closed);
 	if (open)
 		this_cpu_inc(*gate->inside);
 	rcu_read_unlock_sched();
@@ -85,6 +86,7 @@ void io_gate_close(struct io_gate *gate)
 
 void io_gate_open(struct io_gate *gate)
 {
-	WRITE_ONCE(gate->closed, false);
+	/* Pairs with io_gate_enter(). */
+	smp_store_release(&gate->closed, false);
 	wake_up_all(&gate->opened);
 }

@@ -25,8 +25,11 @@ bool io_enter_drain(struct cowstack_io *io)
 	struct store *store = io->stack->store;
 
 	io->drain = compat_srcu_down_read(&store->drain);
-	/* After the section began: pairs with the wait in a store's suspend. */
-	if (likely(!READ_ONCE(store->suspended)))
+	/*
+	 * After the section began: pairs with the wait in a store's suspend.  And
+	 * before the device is looked at, which a resume may have exchanged.
+	 */
+	if (likely(!smp_load_acquire(&store->suspended)))
 		return true;
 	compat_srcu_up_read(&store->drain, io->drain);
 	io->drain = -1;

@@ -123,6 +123,12 @@ static void set_range(struct job *job, const struct job_range *range)
 	mutex_unlock(&store->metadata_lock);
 }
 
+static bool writes_base(const struct cowstack_job *record)
+{
+	return record->kind == COWSTACK_JOB_COMMIT &&
+	       record->base == COWSTACK_BASE_LAYER;
+}
+
 /*
  * Starts the thread of @job, whose record is durable; the base is claimed where
  * it is the destination.  Takes @job over.
@@ -149,6 +155,8 @@ static int run_job(struct stack *stack, struct job *job,
 		free_job(job);
 		return error;
 	}
+	if (writes_base(record))
+		base_note_writing(stack);
 	spin_lock_irq(&stack->job_lock);
 	stack->job = job;
 	spin_unlock_irq(&stack->job_lock);
@@ -457,12 +465,6 @@ static int check_start(struct stack *stack, struct job_options *options)
 }
 
 /* Into the base, as far as can be told before the layers are looked at? */
-static bool writes_base(const struct cowstack_job *record)
-{
-	return record->kind == COWSTACK_JOB_COMMIT &&
-	       record->base == COWSTACK_BASE_LAYER;
-}
-
 static bool is_into_base(const struct stack *stack,
 			 const struct job_options *options, bool goes_on)
 {

@@ -85,6 +85,10 @@ bool job_covers(struct store *store, const struct cowstack_volume *volume,
 
 /* metadata_lock held. */
 void job_get_status(struct stack *stack, struct job_status *status);
+/* The same of a volume, up or down, and what is recorded of before; stores_mutex too. */
+void job_get_volume_status(struct store *store,
+			   const struct cowstack_volume *volume,
+			   struct job_status *status);
 
 /* The stack was resumed: a job that was cut off goes on.  May sleep. */
 void job_take_up(struct stack *stack);

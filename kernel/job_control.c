@@ -128,6 +128,17 @@ int job_set_speed(struct stack *stack, u64 speed)
 	return 0;
 }
 
+/* A thread at work is what counts, whatever its record says by then. */
+static void look_at_thread(struct stack *stack, struct job_status *status)
+{
+	spin_lock_irq(&stack->job_lock);
+	if (stack->job && (!stack->job->finished || stack->job->unrecorded))
+		status->record = stack->job->record;
+	status->rate = stack->job && !stack->job->finished ?
+			       stack->job->rate : stack->job_rate;
+	spin_unlock_irq(&stack->job_lock);
+}
+
 void job_get_status(struct stack *stack, struct job_status *status)
 {
 	lockdep_assert_held(&stack->store->metadata_lock);
@@ -135,13 +146,21 @@ void job_get_status(struct stack *stack, struct job_status *status)
 	/* What ended before the stack came up is no news. */
 	if (stack->job_shown || job_can_go_on(&stack->volume->info.job))
 		status->record = stack->volume->info.job;
-	spin_lock_irq(&stack->job_lock);
-	/* A thread knows more than what is recorded so far. */
-	if (stack->job && (!stack->job->finished || stack->job->unrecorded))
-		status->record = stack->job->record;
-	status->rate = stack->job && !stack->job->finished ?
-			       stack->job->rate : stack->job_rate;
-	spin_unlock_irq(&stack->job_lock);
+	look_at_thread(stack, status);
+}
+
+void job_get_volume_status(struct store *store,
+			   const struct cowstack_volume *volume,
+			   struct job_status *status)
+{
+	struct stack *stack = stack_find(store, volume->info.id);
+
+	lockdep_assert_held(&stores_mutex);
+	lockdep_assert_held(&store->metadata_lock);
+	memset(status, 0, sizeof(*status));
+	status->record = volume->info.job;
+	if (stack)
+		look_at_thread(stack, status);
 }
 
 /* --- parking --- */

@@ -168,6 +168,14 @@ static bool top_is_missing(struct stack *stack, const struct job_range *range)
 	       !cowstack_layer_is_whole(volume, range->top);
 }
 
+/* What the top holds is to go right below it, and no snapshot can freeze it for that. */
+static bool top_cannot_freeze(struct stack *stack,
+			      const struct job_range *range)
+{
+	return !range->snapshot && range->top == range->destination &&
+	       !cowstack_layer_is_empty(stack->volume->top);
+}
+
 /* Clean copies are committed already, and stay until make_empty. */
 static bool holds_nothing(const struct job_range *range)
 {
@@ -220,6 +228,10 @@ static int choose_own_top(struct stack *stack, struct job_options *options,
 		return job_refuse(stack, options, -EBUSY,
 				  "layer %u shows no point in time, and no snapshot can be taken",
 				  from_layer_id(range->top->id));
+	if (top_cannot_freeze(stack, range))
+		return job_refuse(stack, options, -E2BIG,
+				  "top %u cannot be frozen, as a chain has at most %u layers: commit into a lower base first",
+				  from_layer_id(top->id), COWSTACK_MAX_LAYERS);
 	/* With no room for another layer, empty ones have to leave the chain first. */
 	range->nothing = range->top == range->destination ||
 			 (!range->snapshot && cowstack_layer_is_empty(top) &&
@@ -293,11 +305,50 @@ int job_range_find(struct stack *stack, const struct cowstack_job *record,
 	return error;
 }
 
+/* Of the store's device: 1, 0, or an errno.  Read by blocks: none of it has larger ones. */
+static int sectors_are_zero(struct store *store, u64 sector, u64 sectors)
+{
+	u64 end = sector + sectors;
+	u8 *block = kmalloc(COWSTACK_BLOCK_SIZE,
+			    GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
+	int zero = block ? 1 : -ENOMEM;
+
+	while (sector < end && zero > 0) {
+		u64 first = round_down(sector, COWSTACK_BLOCK_SECTORS);
+		u64 next = min(end, first + COWSTACK_BLOCK_SECTORS);
+
+		zero = block_io(store, store->bdev, REQ_OP_READ, first, block,
+				COWSTACK_BLOCK_SIZE);
+		if (!zero)
+			zero = !memchr_inv(block + ((sector - first) << SECTOR_SHIFT),
+					   0, (next - sector) << SECTOR_SHIFT);
+		sector = next;
+	}
+	kfree(block);
+	return zero;
+}
+
+int job_range_find_tail(struct stack *stack, const struct cowstack_range *range,
+			struct cowstack_segment *tail)
+{
+	struct store *store = stack->store;
+	int zero = 0;
+
+	if (cowstack_range_tail(store_geometry(store), range,
+				stack->base_sectors, tail))
+		zero = sectors_are_zero(store, tail->place, tail->sectors);
+	if (zero <= 0)
+		memset(tail, 0, sizeof(*tail));
+	return min(zero, 0);
+}
+
 int job_range_check_base_end(struct stack *stack, struct job_options *options,
 			     const struct job_range *range,
 			     struct cowstack_range *room)
 {
 	struct store *store = stack->store;
+	struct cowstack_segment tail;
+	int error;
 	u64 held;
 
 	if (range->destination ||
@@ -308,6 +359,12 @@ int job_range_check_base_end(struct stack *stack, struct job_options *options,
 	held = cowstack_range_held_behind(store_geometry(store), room,
 					  stack->base_sectors);
 	mutex_unlock(&store->metadata_lock);
+	if (!held)
+		return 0;
+	error = job_range_find_tail(stack, room, &tail);
+	if (error)
+		return error;
+	held -= tail.sectors;
 	if (!held)
 		return 0;
 	return job_refuse(stack, options, -ENOSPC,

@@ -66,8 +66,16 @@ int stream_range_check_room(struct stack *stack, struct job_options *options,
 struct cowstack_layer *job_range_layer(const struct stack *stack, u32 id);
 
 /*
+ * What @range holds behind the base's end in the sixteenth in which that lies, where it
+ * is all zeroes: the base shows the same.  .sectors 0: nothing, or no zeroes.  Reads the
+ * store; nothing changes the range meanwhile.  0 or an errno.
+ */
+int job_range_find_tail(struct stack *stack, const struct cowstack_range *range,
+			struct cowstack_segment *tail);
+
+/*
  * Would what @range holds fit the base?  -ENOSPC after a line in the log.  @room
- * is to work with: the write gate may be closed, so nothing is allocated.
+ * is to work with: the write gate may be closed, so little is allocated.
  */
 int job_range_check_base_end(struct stack *stack, struct job_options *options,
 			     const struct job_range *range,

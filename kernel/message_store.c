@@ -186,7 +186,7 @@ static int list_volumes(struct message *m)
 	return 1;
 }
 
-/* As its stack's status line would be: what its records say, up or down. */
+/* As its stack's status line would be: what its records say, and a thread at work. */
 static int show_status(struct message *m, const struct cowstack_volume *volume)
 {
 	volume_status(m->store, volume, m->result, m->maxlen);
@@ -196,17 +196,19 @@ static int show_status(struct message *m, const struct cowstack_volume *volume)
 typedef int (*show_volume_fn)(struct message *m,
 			      const struct cowstack_volume *volume);
 
-/* No message_mutex keeps the volume from going: one lock from find to show. */
+/* No message_mutex keeps volume or stack from going: one lock each from find to show. */
 static int show(struct message *m, show_volume_fn show_volume)
 {
 	const struct cowstack_volume *volume;
 	int result = 0;
 
+	mutex_lock(&stores_mutex);
 	mutex_lock(&m->store->metadata_lock);
 	volume = cowstack_volume_find(&m->store->metadata, m->words.volume);
 	if (volume)
 		result = show_volume(m, volume);
 	mutex_unlock(&m->store->metadata_lock);
+	mutex_unlock(&stores_mutex);
 	return volume ? result :
 			message_refuse(m, -ENOENT, "volume %s: no such volume",
 				       m->argv[1]);

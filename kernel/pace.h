@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Long work in the background that gives way: users' discards, which are millions of
- * words where they are long, to users' steps; what brings chunks back to all that users do.
+ * words where they are long, and checkpoints to users' steps; what brings chunks back to
+ * all that users do.
  *
  * On a disk that answers at once what they wait for is the processor.  So such work
  * goes in pieces of some microseconds, with nothing held between them; and where users

@@ -37,14 +37,36 @@ static bool free_zombies(struct store *store, struct pace *pace)
 	return more;
 }
 
+struct drained {
+	struct rcu_head head;
+	struct completion done;
+};
+
+static void drained_fn(struct rcu_head *head)
+{
+	complete(&container_of(head, struct drained, head)->done);
+}
+
+/*
+ * synchronize_srcu() makes haste where nobody has asked for a while, and the
+ * kernel's worker then asks without a rest whether bios of milliseconds have ended:
+ * for 5 ms at a time users had no processor.  A callback never makes haste.
+ */
 static void drain(struct store *store)
 {
+	struct drained drained;
+
 	if (cowstack_fault(FAULT_REUSE_BEFORE_DRAINED))
 		return;
-	if (READ_ONCE(store->out_of_space))
+	if (READ_ONCE(store->out_of_space)) {
 		synchronize_srcu_expedited(&store->drain);
-	else
-		synchronize_srcu(&store->drain);
+		return;
+	}
+	init_rcu_head_on_stack(&drained.head);
+	init_completion(&drained.done);
+	call_srcu(&store->drain, &drained.head, drained_fn);
+	wait_for_completion(&drained.done);
+	destroy_rcu_head_on_stack(&drained.head);
 }
 
 /* Where the device can discard no less, no less. */
@@ -81,8 +103,7 @@ static bool discard_run(struct store *store, const struct chunk_run *run,
 			return READ_ONCE(store->out_of_space);
 		/* A device that refuses it loses nothing. */
 		if (!error)
-			error = blkdev_issue_discard(store->bdev, sector,
-						     next - sector, GFP_NOIO);
+			error = block_discard(store, sector, next - sector);
 		sector = next;
 		cond_resched();
 		pace_let_others(store, ktime_get_ns() - began);

@@ -63,6 +63,7 @@ struct stack {
 /* One table of a stack. */
 struct stack_table {
 	struct list_head list;		/* of all that have a base; stores_mutex */
+	const struct dm_table *dm_table; /* what it stands in */
 	bool base_written;		/* by another since it was read; stores_mutex */
 	struct stack *stack;
 	struct dm_dev *base;
@@ -203,20 +204,33 @@ int base_check(struct stack_table *table, struct store *store,
  */
 void base_name(struct block_device *bdev, char name[COWSTACK_NAME_SIZE]);
 /*
+ * Is @device opened already, for less than @mode, by another stack of @table's
+ * dm table?  Device-mapper would open it anew, once for both, and free what that
+ * other stack holds.  stores_mutex not held.
+ */
+bool base_has_less_mode(const struct stack_table *table, dev_t device,
+			blk_mode_t mode);
+/*
  * @table's base is about to be checked, and the table may go live later: whether
- * another stack has claimed the base by then is in base_written. stores_mutex held.
+ * another stack has written to the base by then is in base_written. stores_mutex held.
  */
 void base_watch(struct stack_table *table);
 /* stores_mutex not held. */
 void base_unwatch(struct stack_table *table);
 /*
  * Claims @stack's base for writing, until base_release(): no other stack over it goes
- * live meanwhile, nor later by a table that was there before.  False: another live
- * stack uses it, or, with @records, another volume of the store that is down and holds
- * data has it, as far as records tell; its name goes to @name.  message_mutex held,
- * stores_mutex and metadata_lock not.
+ * live meanwhile.  False: another live stack uses it, or, with @records, another volume
+ * of the store that is down and holds data has it, as far as records tell; its name goes
+ * to @name.  message_mutex held, stores_mutex and metadata_lock not.
  */
 bool base_claim(struct stack *stack, bool records, char *name, size_t size);
+/*
+ * The job that claimed the base begins, and may write there from the return on: no other
+ * stack goes live later by a table that is there now.  Not for a claim alone, as its job
+ * may be refused.  And once more when it has written all, for tables that were built meanwhile
+ * because it may share the base.  stores_mutex not held.
+ */
+void base_note_writing(struct stack *stack);
 void base_release(struct stack *stack);
 /*
  * @stack has a base from now on, or a job to it: where another stack has the same, and
@@ -224,11 +238,15 @@ void base_release(struct stack *stack);
  * stores_mutex held.
  */
 void base_note_sharing(struct stack *stack);
+/* Does @stack's volume hold clean copies of its base?  metadata_lock not held. */
+bool base_has_copies(const struct stack *stack);
 /*
  * The stack whose running job writes to @bdev, other than @but, unless it was
- * told that it may share it; stores_mutex held.
+ * told that it may share it; with @copies, which must stay true, in any case.
+ * stores_mutex held.
  */
-struct stack *base_writer(struct block_device *bdev, const struct stack *but);
+struct stack *base_writer(struct block_device *bdev, const struct stack *but,
+			  bool copies);
 /* Is @bdev the base of any live stack?  stores_mutex held. */
 bool base_is_in_use(struct block_device *bdev);
 /* Does @bdev lie in @store, through stacks of ours? */
@@ -241,7 +259,7 @@ int stack_message(struct stack *stack, unsigned int argc, char **argv,
 		  char *result, unsigned int maxlen);
 void store_status(struct store *store, char *result, unsigned int maxlen);
 void stack_status(struct stack *stack, char *result, unsigned int maxlen);
-/* The same line from the records of a volume, up or down; metadata_lock held. */
+/* The same line of a volume, up or down; stores_mutex and metadata_lock held. */
 void volume_status(struct store *store, const struct cowstack_volume *volume,
 		   char *result, unsigned int maxlen);
 /* valid, mixed or unknown, as the contract has it; metadata_lock held. */

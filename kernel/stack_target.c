@@ -51,7 +51,7 @@ static int check_registry(struct dm_target *ti, struct stack_table *table,
 			  const char *path)
 {
 	struct block_device *bdev = table->base->bdev;
-	struct stack *writer = base_writer(bdev, table->stack);
+	struct stack *writer = base_writer(bdev, table->stack, false);
 
 	if (store_find_device(bdev->bd_dev)) {
 		ti->error = error_text_make("base %s is a store", path);
@@ -153,13 +153,16 @@ static int check_blocks(struct dm_target *ti, struct stack_table *table,
 static int get_base(struct dm_target *ti, struct stack_table *table,
 		    const char *path)
 {
+	blk_mode_t mode = table->features.read_only_base ?
+				  BLK_OPEN_READ : BLK_OPEN_READ | BLK_OPEN_WRITE;
 	int error;
 
-	error = dm_get_device(ti, path,
-			      table->features.read_only_base ?
-				      BLK_OPEN_READ :
-				      BLK_OPEN_READ | BLK_OPEN_WRITE,
-			      &table->base);
+	if (base_has_less_mode(table, compat_device_number(path), mode)) {
+		ti->error = error_text_make("base %s is opened read-only in this table",
+					    path);
+		return -EINVAL;
+	}
+	error = dm_get_device(ti, path, mode, &table->base);
 	if (error) {
 		ti->error = error == -EROFS || error == -EACCES ?
 			error_text_make("base %s is read-only (read_only_base 1 takes it)",
@@ -298,6 +301,7 @@ static int stack_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		return -ENOMEM;
 	}
 	table->features = line.features;
+	table->dm_table = ti->table;
 	error = build_stack(ti, table, &line);
 	if (error) {
 		base_sample_free(table->sample);
@@ -307,6 +311,13 @@ static int stack_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	set_target_limits(ti);
 	ti->private = table;
 	return 0;
+}
+
+/* Clean copies of another base, which is accepted, go before anything is read. */
+static bool keeps_copies(const struct stack *stack,
+			 const struct stack_table *table)
+{
+	return !table->base_changed && base_has_copies(stack);
 }
 
 /*
@@ -319,7 +330,8 @@ static int set_live_table(struct stack *stack, struct dm_target *ti)
 	struct stack_table *table = ti ? ti->private : NULL;
 
 	mutex_lock(&stores_mutex);
-	if (table && (base_writer(table->base->bdev, stack) ||
+	if (table && (base_writer(table->base->bdev, stack,
+				  keeps_copies(stack, table)) ||
 		      store_find_device(table->base->bdev->bd_dev))) {
 		mutex_unlock(&stores_mutex);
 		return -EBUSY;
@@ -702,9 +714,13 @@ static int stack_iterate_devices(struct dm_target *ti,
 				 iterate_devices_callout_fn fn, void *data)
 {
 	struct stack_table *table = ti->private;
-	sector_t most = bdev_nr_sectors(table->base->bdev);
+	/*
+	 * The base may be shorter than we are, begins at its start, and may end within
+	 * a block of the store's, which dm would take for a mistake.
+	 */
+	sector_t most = round_down(bdev_nr_sectors(table->base->bdev),
+				   table->stack->store->logical_block >> SECTOR_SHIFT);
 
-	/* The base may be shorter than we are, and begins at its start. */
 	return fn(ti, table->base, 0, min(ti->len, most), data);
 }
 
@@ -721,6 +737,8 @@ static void stack_io_hints(struct dm_target *ti, struct queue_limits *limits)
 	limits->physical_block_size = max(limits->physical_block_size,
 					  limits->logical_block_size);
 	limits->io_min = max(limits->io_min, limits->logical_block_size);
+	limits->dma_alignment = max_t(unsigned int, limits->dma_alignment,
+				      store->dma_alignment);
 	limits->discard_granularity = chunk;
 	/* 4 GiB: a bound on what one bio keeps a worker busy with. */
 	limits->max_discard_sectors = 1 << 23;

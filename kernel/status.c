@@ -106,14 +106,15 @@ static void print_volume(struct store *store,
 void volume_status(struct store *store, const struct cowstack_volume *volume,
 		   char *result, unsigned int maxlen)
 {
-	struct job_status job = { .record = volume->info.job };
+	struct job_status job;
 	size_t sz = 0;
 
-	lockdep_assert_held(&store->metadata_lock);
-	if (store->mode == STORE_FAIL)
+	if (store->mode == STORE_FAIL) {
 		DMEMIT("Fail");
-	else
-		print_volume(store, volume, &job, result, maxlen);
+		return;
+	}
+	job_get_volume_status(store, volume, &job);
+	print_volume(store, volume, &job, result, maxlen);
 }
 
 void stack_status(struct stack *stack, char *result, unsigned int maxlen)

@@ -19,12 +19,23 @@ struct store *store_find(struct mapped_device *md)
 	return NULL;
 }
 
+static bool lies_on(const struct store *store, dev_t device)
+{
+	const struct store_table *table;
+
+	list_for_each_entry(table, &store->tables, list)
+		if (table->dev->bdev->bd_dev == device)
+			return true;
+	/* One that is being loaded, or has lost its tables, has none. */
+	return store->device == device;
+}
+
 struct store *store_find_device(dev_t device)
 {
 	struct store *store;
 
 	list_for_each_entry(store, &stores, list)
-		if (store->device == device)
+		if (lies_on(store, device))
 			return store;
 	return NULL;
 }
@@ -114,10 +125,12 @@ static void init_store(struct store *store, struct mapped_device *md,
 	store->device = bdev->bd_dev;
 	store->bdev = bdev;
 	store->logical_block = bdev_logical_block_size(bdev);
+	store->dma_alignment = bdev_dma_alignment(bdev);
 	store->stable_writes = bdev_stable_writes(bdev);
 	store->suspended = true;
 	copy_device_name(md, store->name);
 	INIT_LIST_HEAD(&store->list);
+	INIT_LIST_HEAD(&store->tables);
 	INIT_LIST_HEAD(&store->stacks);
 	spin_lock_init(&store->mode_lock);
 	mutex_init(&store->message_mutex);
@@ -125,12 +138,17 @@ static void init_store(struct store *store, struct mapped_device *md,
 	store_event_init(store);
 }
 
-static void free_store(struct store *store)
+static void stop_threads(struct store *store)
 {
 	defer_exit(store);
 	reclaim_exit(store);
 	checkpoint_exit(store);
 	journal_exit(store);
+}
+
+/* Its threads have been stopped. */
+static void free_store(struct store *store)
+{
 	cowstack_metadata_exit(&store->metadata);
 	bioset_exit(&store->copy_bios);
 	bioset_exit(&store->bios);
@@ -215,6 +233,7 @@ struct store *store_open(struct mapped_device *md, struct block_device *bdev,
 	if (!error)
 		return store;
 	list_del(&store->list);
+	stop_threads(store);
 	free_store(store);
 	return ERR_PTR(error);
 }
@@ -271,7 +290,11 @@ void store_put(struct store *store)
 	mutex_unlock(&stores_mutex);
 	if (!last)
 		return;
-	/* The event's work takes the mutex and looks at the store. */
+	stop_threads(store);
+	/*
+	 * What any of them had to tell at last; this work takes the mutex and looks at
+	 * the store.
+	 */
 	cancel_work_sync(&store->event_work);
 	free_store(store);
 }

@@ -72,8 +72,10 @@ struct store {
 	dev_t device;
 	struct block_device *bdev;	/* while @active */
 	unsigned int logical_block;	/* bytes, of the device */
+	unsigned int dma_alignment;	/* a mask: what memory its I/O must be aligned to */
 	bool stable_writes;		/* so is this: pages do not change on their way */
 	struct store_features features;
+	struct list_head tables;	/* struct store_table; stores_mutex */
 	/* Changed under message_mutex and stores_mutex, read under either. */
 	struct list_head stacks;
 
@@ -150,6 +152,14 @@ struct store {
 	atomic64_t fills;		/* partial sixteenths completed */
 };
 
+/* One table of a cowstore, live or not. */
+struct store_table {
+	struct list_head list;		/* of the store's; stores_mutex */
+	struct store *store;
+	struct dm_dev *dev;
+	struct store_features features;
+};
+
 extern struct mutex stores_mutex;
 extern struct list_head stores;
 
@@ -161,7 +171,10 @@ store_geometry(const struct store *store)
 
 /* --- store.c --- */
 
-/* The store of cowstore device @md, or of @device, or NULL; stores_mutex held. */
+/*
+ * The store of cowstore device @md, or the one that lies on @device, or will when a
+ * table that was loaded is resumed; or NULL.  stores_mutex held.
+ */
 struct store *store_find(struct mapped_device *md);
 struct store *store_find_device(dev_t device);
 
@@ -287,5 +300,7 @@ void store_set_out_of_space(struct store *store, bool full);
 int block_io(struct store *store, struct block_device *bdev, blk_opf_t opf,
 	     u64 sector, void *buffer, size_t bytes);
 int block_flush(struct block_device *bdev);
+/* Discards less than 4 GiB of the store's device, from a sector on; 0 or -errno. */
+int block_discard(struct store *store, u64 sector, u64 sectors);
 
 #endif /* COWSTACK_STORE_H */

@@ -10,28 +10,38 @@
 #include "job.h"
 #include "stack.h"
 
-/* A table of a cowstore. */
-struct store_table {
-	struct store *store;
-	struct dm_dev *dev;
-	struct store_features features;
-};
+/* From here on @table's device is the store's, though not yet used.  stores_mutex held. */
+static void enter_store(struct store_table *table, struct store *store)
+{
+	table->store = store;
+	list_add_tail(&table->list, &store->tables);
+}
+
+/* And gives back the table's hold.  May sleep. */
+static void leave_store(struct store_table *table)
+{
+	mutex_lock(&stores_mutex);
+	list_del(&table->list);
+	mutex_unlock(&stores_mutex);
+	store_put(table->store);
+}
 
 /*
  * The device of an object that is there already must hold the same store.
  * stores_mutex is let go while it is read.
  */
 static int hand_over(struct dm_target *ti, struct store *store,
-		     struct block_device *bdev)
+		     struct store_table *table)
 {
+	struct block_device *bdev = table->dev->bdev;
+	struct store *other = store_find_device(bdev->bd_dev);
 	int error;
 
 	if (store->loading) {
 		ti->error = "another table of this cowstore is being loaded";
 		return -EBUSY;
 	}
-	if (store->device != bdev->bd_dev &&
-	    (store_find_device(bdev->bd_dev) || base_is_in_use(bdev))) {
+	if (other != store && (other || base_is_in_use(bdev))) {
 		ti->error = error_text_make("%pg is another store, or a stack's base",
 					    bdev);
 		return -EBUSY;
@@ -41,7 +51,13 @@ static int hand_over(struct dm_target *ti, struct store *store,
 					    bdev);
 		return -EINVAL;
 	}
+	if (bdev_dma_alignment(bdev) > store->dma_alignment) {
+		ti->error = error_text_make("%pg wants memory aligned to more than the store's",
+					    bdev);
+		return -EINVAL;
+	}
 	store->users++;
+	enter_store(table, store);
 	mutex_unlock(&stores_mutex);
 	error = store_check_device(store, bdev);
 	if (error) {
@@ -50,7 +66,7 @@ static int hand_over(struct dm_target *ti, struct store *store,
 			    error == -ENOSPC ?
 				    "device is smaller than this cowstore's store" :
 				    "device does not hold this cowstore's store";
-		store_put(store);
+		leave_store(table);
 	}
 	mutex_lock(&stores_mutex);
 	return error == -ESTALE ? -EINVAL : error;
@@ -62,10 +78,8 @@ static int find_or_open(struct dm_target *ti, struct store_table *table)
 	struct block_device *bdev = table->dev->bdev;
 	struct store *store = store_find(md);
 
-	if (store) {
-		table->store = store;
-		return hand_over(ti, store, bdev);
-	}
+	if (store)
+		return hand_over(ti, store, table);
 	store = store_find_device(bdev->bd_dev);
 	if (store) {
 		ti->error = error_text_make("%pg is the store of %s already",
@@ -79,7 +93,7 @@ static int find_or_open(struct dm_target *ti, struct store_table *table)
 	store = store_open(md, bdev, &ti->error);
 	if (IS_ERR(store))
 		return PTR_ERR(store);
-	table->store = store;
+	enter_store(table, store);
 	return 0;
 }
 
@@ -184,7 +198,7 @@ static void store_dtr(struct dm_target *ti)
 	mutex_unlock(&stores_mutex);
 	if (orphaned)
 		fail_store(store);
-	store_put(store);
+	leave_store(table);
 	dm_put_device(ti, table->dev);
 	kfree(table);
 }
@@ -255,7 +269,8 @@ static void store_resume(struct dm_target *ti)
 	journal_start(store);
 	noio = memalloc_noio_save();
 	mutex_lock(&store->message_mutex);
-	WRITE_ONCE(store->suspended, false);
+	/* Pairs with io_enter_drain(). */
+	smp_store_release(&store->suspended, false);
 	defer_admit_held(store);
 	jobs_resume(store);
 	mutex_unlock(&store->message_mutex);

@@ -25,7 +25,7 @@
 #include "commit.h"
 
 enum {
-	PULL_BYTES = COPY_BATCH_PAGES << PAGE_SHIFT,
+	PULL_BYTES = COPY_BATCH_BYTES,
 	/* Chunks looked at for one batch: bounds what goes by before it waits. */
 	PULL_PASSED = 65536,
 };

@@ -41,6 +41,15 @@ static void choose_store_name(const struct cowstack_superblock *superblock,
 		snprintf(name, LINE_NAME, "store-%.8s", uuid);
 }
 
+enum exit_code store_options_check(const struct options *options)
+{
+	char *words = feature_words(options->sets, options->set_count,
+				    FEATURE_STORE, "");
+
+	free(words);
+	return words ? EXIT_DONE : EXIT_USAGE;
+}
+
 static enum exit_code attach_device(const struct device_file *device,
 				    const char *uuid, const char *name,
 				    const char *words)
@@ -241,12 +250,12 @@ static enum exit_code check_base(const struct device_file *base,
 			    base->path);
 	if (base->major == store->major && base->minor == store->minor)
 		return fail(EXIT_REFUSED,
-			    "base %s is the device of store %s itself",
+			    "base %s is the device of store %s itself; give another base",
 			    base->path, store->device.name);
 	if (base->major == store->device.major &&
 	    base->minor == store->device.minor)
 		return fail(EXIT_REFUSED,
-			    "base %s is a store, which holds no image",
+			    "base %s is a store, which holds no image; give another base",
 			    base->path);
 	if (device_mount_point(base->major, base->minor, mounted))
 		return fail(EXIT_REFUSED,

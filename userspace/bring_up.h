@@ -16,6 +16,9 @@ struct attached_store {
 	unsigned int major, minor;	/* what it lies on */
 };
 
+/* Says what is wrong with the features given, before anything is done. */
+enum exit_code store_options_check(const struct options *options);
+
 /* Attaches the store on a device, or in a file.  @wanted: its name, NULL: any. */
 enum exit_code store_attach(struct inventory *inventory, const char *path,
 			    const char *const *sets, size_t set_count,
@@ -43,7 +46,7 @@ enum exit_code base_open(struct backing *base,
 /* Is the name free for a mapped device?  Says so if not. */
 enum exit_code mapper_name_check(const char *name);
 
-/* Says what is wrong with the features given, before anything is done. */
+/* The same of a stack's. */
 enum exit_code stack_options_check(const struct options *options);
 
 /* Makes the stack of a volume, over @base. */

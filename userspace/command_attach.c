@@ -5,9 +5,11 @@
 
 enum exit_code command_attach(const struct options *options)
 {
-	struct inventory inventory;
-	enum exit_code code = inventory_load(&inventory);
+	struct inventory inventory = { };
+	enum exit_code code = store_options_check(options);
 
+	if (!code)
+		code = inventory_load(&inventory);
 	signals_hold();
 	if (!code)
 		code = store_attach(&inventory, options->arguments[0],

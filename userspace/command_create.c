@@ -11,15 +11,9 @@
 static enum exit_code choose_size(const char *text,
 				  const struct device_file *base, u64 *sectors)
 {
-	u64 bytes = base->bytes;
-
-	if (text && (size_parse(text, &bytes) || !bytes || bytes % 512 ||
-		     bytes >> COWSTACK_SECTOR_SHIFT >
-			     COWSTACK_MAX_VOLUME_SECTORS))
-		return fail(EXIT_USAGE,
-			    "size \"%s\" is not a number of whole sectors, up to 2097152T",
-			    text);
-	*sectors = bytes >> COWSTACK_SECTOR_SHIFT;
+	if (text)
+		return volume_size_parse(text, sectors);
+	*sectors = base->bytes >> COWSTACK_SECTOR_SHIFT;
 	if (!*sectors)
 		return fail(EXIT_FAILED, "base %s is empty; say --size",
 			    base->path);
@@ -76,8 +70,11 @@ enum exit_code command_create(const struct options *options)
 	struct store *store = NULL;
 	struct attached_store attached;
 	enum exit_code code;
+	u64 sectors;
 
 	code = name_check("volume", options->arguments[0]);
+	if (!code && options->size)
+		code = volume_size_parse(options->size, &sectors);
 	if (!code)
 		code = stack_options_check(options);
 	if (code)

@@ -1,9 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "commands.h"
 #include "dump.h"
 #include "store_file.h"
+
+/* What is there goes when the file is made, and a device's content is no file's. */
+static enum exit_code check_output(const struct device_file *device,
+				   const char *path)
+{
+	struct stat st;
+
+	if (device_file_is_at(device, path))
+		return fail(EXIT_REFUSED,
+			    "--output %s is the store itself, which the dump would overwrite; give another file",
+			    path);
+	if (!stat(path, &st) && S_ISBLK(st.st_mode))
+		return fail(EXIT_REFUSED,
+			    "--output %s is a block device, whose content the dump would overwrite; give a file",
+			    path);
+	return EXIT_DONE;
+}
 
 static enum exit_code write_dump(struct cowstack_metadata *md,
 				 const struct options *options)
@@ -35,7 +53,10 @@ enum exit_code command_dump(const struct options *options)
 
 	if (code)
 		return code;
-	code = store_file_load(file, &md, &report);
+	if (options->output)
+		code = check_output(store_file_device(file), options->output);
+	if (!code)
+		code = store_file_load(file, &md, &report);
 	if (!code) {
 		code = write_dump(&md, options);
 		cowstack_metadata_exit(&md);

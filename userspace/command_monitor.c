@@ -88,7 +88,7 @@ static enum exit_code look(int events, struct sighting *last, bool first,
 		sighting_compare(first ? NULL : last, &now, handle_change,
 				 (void *)options);
 	if (!code && fflush(stdout))
-		code = fail_errno(-errno, NULL, "standard output");
+		code = fail_output(-errno, "standard output");
 	sighting_free(last);
 	*last = now;
 	return code;

@@ -4,5 +4,5 @@
 
 enum exit_code command_pin(const struct options *options)
 {
-	return layer_command(options, "pin", LAYER_ANY);
+	return layer_command(options, "pin", LAYER_FROZEN);
 }

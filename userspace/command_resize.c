@@ -3,18 +3,7 @@
 #include "commands.h"
 #include "message.h"
 #include "size.h"
-
-static enum exit_code parse_sectors(const char *text, u64 *sectors)
-{
-	u64 bytes;
-
-	if (size_parse(text, &bytes) || !bytes || bytes % 512)
-		return fail(EXIT_USAGE,
-			    "size \"%s\" is not a number of whole sectors",
-			    text);
-	*sectors = bytes >> COWSTACK_SECTOR_SHIFT;
-	return EXIT_DONE;
-}
+#include "volume_make.h"
 
 static enum exit_code enlarge_volume(const struct volume *volume, u64 sectors)
 {
@@ -63,7 +52,8 @@ enum exit_code command_resize(const struct options *options)
 	struct inventory inventory = { };
 	struct volume *volume;
 	u64 sectors = 0;
-	enum exit_code code = parse_sectors(options->arguments[1], &sectors);
+	enum exit_code code = volume_size_parse(options->arguments[1],
+						&sectors);
 
 	if (!code)
 		code = inventory_load(&inventory);

@@ -1,24 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+
 #include "commands.h"
 #include "freeze.h"
 #include "layer_list.h"
 #include "message.h"
 #include "name_check.h"
+#include "size.h"
 
 static enum exit_code take_snapshot(const struct volume *volume,
 				    const struct options *options)
 {
-	struct freeze freeze = { .fd = -1 };
-	enum exit_code code = EXIT_DONE;
+	char text[LINE_NAME + 16];
 
-	if (options->freeze)
-		code = freeze_begin(&freeze, volume);
-	if (!code)
-		code = stack_message(volume, "snapshot%s%s",
-				     options->name ? " " : "",
-				     options->name ? options->name : "");
-	freeze_end(&freeze);
-	return code;
+	snprintf(text, sizeof(text), "snapshot%s%s", options->name ? " " : "",
+		 options->name ? options->name : "");
+	return options->freeze ? freeze_message(volume, text) :
+				 stack_message(volume, "%s", text);
 }
 
 /* Whose child is the top, if it was the top itself before. */
@@ -58,6 +56,18 @@ static enum exit_code snapshot_and_pin(const struct volume *volume,
 	return code ? code : pin_snapshot(volume, status.top);
 }
 
+/* Of a number every command takes it that it is a layer's id. */
+static enum exit_code check_layer_name(const char *name)
+{
+	u64 id;
+
+	if (number_parse(name, U32_MAX, &id))
+		return name_check("layer", name);
+	return fail(EXIT_USAGE,
+		    "\"%s\" is no name for a layer: a number is a layer's id",
+		    name);
+}
+
 enum exit_code command_snapshot(const struct options *options)
 {
 	struct inventory inventory = { };
@@ -65,7 +75,7 @@ enum exit_code command_snapshot(const struct options *options)
 	enum exit_code code = EXIT_DONE;
 
 	if (options->name)
-		code = name_check("layer", options->name);
+		code = check_layer_name(options->name);
 	if (!code)
 		code = inventory_load(&inventory);
 	if (!code)

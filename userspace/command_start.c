@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+
 #include "commands.h"
 #include "dry_run.h"
 #include "freeze.h"
@@ -12,16 +14,12 @@ static enum exit_code send_message(const struct volume *volume,
 				   const struct options *options,
 				   const struct job_request *request)
 {
-	struct freeze freeze = { .fd = -1 };
-	enum exit_code code = EXIT_DONE;
+	char text[256];
 
-	if (options->freeze)
-		code = freeze_begin(&freeze, volume);
-	if (!code)
-		code = stack_message(volume, "commit start%s%s",
-				     request->range, request->settings);
-	freeze_end(&freeze);
-	return code;
+	snprintf(text, sizeof(text), "commit start%s%s", request->range,
+		 request->settings);
+	return options->freeze ? freeze_message(volume, text) :
+				 stack_message(volume, "%s", text);
 }
 
 static enum exit_code start(struct inventory *inventory,

@@ -8,8 +8,8 @@
 		       ALLOWED(UNTIL) | ALLOWED(RETAIN) | ALLOWED(VERIFY) | \
 		       ALLOWED(NO_YIELD) | ALLOWED(ON_ERROR) | \
 		       ALLOWED(FREEZE) | ALLOWED(WAIT) | \
-		       ALLOWED(DRY_RUN) | ALLOWED(OFFLINE) | ALLOWED(STORE) | \
-		       ALLOWED(CONFIG) | \
+		       ALLOWED(DRY_RUN) | ALLOWED(OFFLINE) | \
+		       ALLOWED(OFFLINE_STORE) | ALLOWED(CONFIG) | \
 		       ALLOWED(JSON))
 #define STREAM_OPTIONS (ALLOWED(STREAM_TOP) | ALLOWED(STREAM_BASE) | \
 			ALLOWED(SPEED) | ALLOWED(NO_YIELD) | \
@@ -24,6 +24,8 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	VALUE(CHUNK_SIZE, "chunk-size", "SIZE", chunk_size,
 	      "4K to 1M, a power of two (default 64K)"),
 	FLAG(FORCE, "force", force, "whatever the device holds"),
+	FLAG(DELETE_FORCE, "force", force,
+	     "also one whose base, alone, is no state it ever had"),
 	VALUE(SET, "set", "FEATURE=VALUE", sets, "may be given several times"),
 	VALUE(BASE, "base", "DEV", base, "the device with the image"),
 	VALUE(STORE, "store", "STORE|DEV", store,
@@ -72,7 +74,7 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	     "of all, those that are for the initramfs"),
 	FLAG(METRICS, "metrics", metrics, "everything, as Prometheus reads it"),
 	VALUE(EXEC, "exec", "FILE", exec,
-	      "a program to run when somebody should look: see dmcommit(8)"),
+	      "a program to run when somebody should look"),
 	VALUE(FROM, "from", "FILE", from,
 	      "a dump, compressed or not, or a repair's backup; -: standard input"),
 	FLAG(REPAIR, "repair", repair, "mend what is damaged; it asks before it writes"),
@@ -81,6 +83,8 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	      "where what is changed is kept (default: a new file here)"),
 	FLAG(OFFLINE, "offline", offline,
 	     "of a volume that is not up, by devices of stacks.conf or --store and --base"),
+	VALUE(OFFLINE_STORE, "store", "DEV", store,
+	      "with --offline, the store's device; --base may be the base's then"),
 	FLAG(JSON, "json", json, "for programs"),
 	[OPTION_HELP] = { "help", NULL, 0, "this text" },
 	[OPTION_VERSION] = { "version", NULL, 0, "the tool's version" },
@@ -118,7 +122,7 @@ const struct command command_table[] = {
 	{ "down", GROUP_VOLUME, "VOL", ALLOWED(ALL) | ALLOWED(CONFIG), 0,
 	  ALLOWED(ALL),
 	  command_down, "take a volume down, all of it durable" },
-	{ "delete", GROUP_VOLUME, "VOL", 0, 0, 0,
+	{ "delete", GROUP_VOLUME, "VOL", ALLOWED(DELETE_FORCE), 0, 0,
 	  command_delete, "delete a volume that is down, with its layers" },
 	{ "clone", GROUP_VOLUME, "VOL NEW", ALLOWED(LAYER), 0, 0,
 	  command_clone, "make a second volume on the same frozen layers" },

@@ -4,5 +4,5 @@
 
 enum exit_code command_unpin(const struct options *options)
 {
-	return layer_command(options, "unpin", LAYER_ANY);
+	return layer_command(options, "unpin", LAYER_FROZEN);
 }

@@ -151,6 +151,17 @@ void device_file_close(struct device_file *file)
 	file->fd = -1;
 }
 
+bool device_file_is_at(const struct device_file *file, const char *path)
+{
+	struct stat here, there;
+
+	if (fstat(file->fd, &here) || stat(path, &there))
+		return false;
+	if (file->block)
+		return S_ISBLK(there.st_mode) && there.st_rdev == here.st_rdev;
+	return there.st_dev == here.st_dev && there.st_ino == here.st_ino;
+}
+
 bool is_device_path(const char *text)
 {
 	return text[0] == '/' || text[0] == '.';

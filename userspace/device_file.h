@@ -36,6 +36,9 @@ enum exit_code device_file_open(struct device_file *file, const char *path,
 enum exit_code block_device_open(struct device_file *file, const char *path,
 				 enum device_use use);
 
+/* Does @path lead to the same device, or file? */
+bool device_file_is_at(const struct device_file *file, const char *path);
+
 void device_file_close(struct device_file *file);
 
 /* Is @text a path of a device rather than a name? */

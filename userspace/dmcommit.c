@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "device_mapper.h"
@@ -41,7 +40,6 @@ int main(int argc, char **argv)
 	mapper_exit();
 	/* What did not get out was not done. */
 	if ((fflush(stdout) || ferror(stdout)) && !code)
-		code = fail(EXIT_FAILED, "standard output: %s",
-			    strerror(errno));
+		code = fail_output(-errno, "standard output");
 	return code;
 }

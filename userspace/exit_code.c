@@ -36,7 +36,7 @@ static const struct meaning meanings[] = {
 	  "give the right base, or take this one with --accept-base" },
 	{ EROFS, EXIT_FAILED, "read-only", "make the device writable" },
 	{ E2BIG, EXIT_FAILED, "the chain has 250 layers",
-	  "commit some with dmcommit start" },
+	  "commit lower ones with dmcommit start" },
 	{ ENOSPC, EXIT_FAILED, "no room is left",
 	  "commit with dmcommit start, or enlarge the store" },
 	{ EUCLEAN, EXIT_DAMAGED, "metadata is damaged",
@@ -100,4 +100,9 @@ enum exit_code fail_errno(int error, const char *why, const char *format, ...)
 		fprintf(stderr, "; %s", meaning->advice);
 	fputc('\n', stderr);
 	return exit_code_of_errno(error);
+}
+
+enum exit_code fail_output(int error, const char *path)
+{
+	return fail(EXIT_FAILED, "%s: %s", path, strerror(-error));
 }

@@ -35,6 +35,12 @@ enum exit_code fail(enum exit_code code, const char *format, ...)
 enum exit_code fail_errno(int error, const char *why, const char *format, ...)
 	__printf(3, 4);
 
+/*
+ * The same for what is printed, or written to a file: a store that is full has an
+ * advice of its own, which is of no use here.
+ */
+enum exit_code fail_output(int error, const char *path);
+
 /* @error: negative, as all errors are that are passed around here. */
 enum exit_code exit_code_of_errno(int error);
 

@@ -7,38 +7,47 @@
 
 #include "device_file.h"
 #include "freeze.h"
+#include "message.h"
 #include "signals.h"
 
-enum exit_code freeze_begin(struct freeze *freeze, const struct volume *volume)
+/* *fd: of the mount point. */
+static enum exit_code begin(const struct volume *volume, int *fd)
 {
 	const struct mapped_device *stack = volume->stack;
 	char path[DEVICE_PATH];
 	enum exit_code code = EXIT_DONE;
 
-	freeze->fd = -1;
 	if (!device_mount_point(stack->major, stack->minor, path))
 		return fail(EXIT_FAILED,
-			    "--freeze: no file system of %s is mounted here",
+			    "--freeze: no file system of %s is mounted here; leave it out, or freeze that where it is mounted",
 			    stack->name);
-	freeze->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (freeze->fd < 0)
+	*fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd < 0)
 		return fail_errno(-errno, NULL, "%s", path);
 	signals_hold();
-	if (ioctl(freeze->fd, FIFREEZE, 0)) {
+	if (ioctl(*fd, FIFREEZE, 0)) {
 		code = fail_errno(-errno, NULL, "cannot freeze %s", path);
 		signals_release();
-		close(freeze->fd);
-		freeze->fd = -1;
+		close(*fd);
 	}
 	return code;
 }
 
-void freeze_end(struct freeze *freeze)
+static void end(int fd)
 {
-	if (freeze->fd < 0)
-		return;
-	ioctl(freeze->fd, FITHAW, 0);
+	ioctl(fd, FITHAW, 0);
 	signals_release();
-	close(freeze->fd);
-	freeze->fd = -1;
+	close(fd);
+}
+
+enum exit_code freeze_message(const struct volume *volume, const char *text)
+{
+	int fd, error;
+	enum exit_code code = begin(volume, &fd);
+
+	if (code)
+		return code;
+	error = stack_send(volume, text);
+	end(fd);
+	return stack_judge(volume, text, error);
 }

@@ -8,12 +8,12 @@
 
 #include "inventory.h"
 
-struct freeze {
-	int fd;				/* of the mount point, or -1 */
-};
-
-/* Signals are held back from here to freeze_end(), or it would stay frozen. */
-enum exit_code freeze_begin(struct freeze *freeze, const struct volume *volume);
-void freeze_end(struct freeze *freeze);
+/*
+ * stack_message() while that file system is frozen.  Nothing is said before it is
+ * not frozen any more: what is said may be written into that very file system, and
+ * would wait for its end for ever.  Signals are held back meanwhile, or it would
+ * stay frozen.
+ */
+enum exit_code freeze_message(const struct volume *volume, const char *text);
 
 #endif /* DMCOMMIT_FREEZE_H */

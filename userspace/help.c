@@ -4,7 +4,12 @@
 #include "feature.h"
 #include "help.h"
 
-enum { SYNOPSIS_TEXT = 256 };
+enum {
+	SYNOPSIS_TEXT = 256,
+	LINE_WIDTH = 79,
+	OPTION_COLUMN = 33,		/* where what it means begins */
+	COMMAND_COLUMN = 31,
+};
 
 static bool is_required(const struct command *command, unsigned int id)
 {
@@ -16,7 +21,7 @@ static bool is_instead(const struct command *command, unsigned int id)
 	return command->instead >> id & 1;
 }
 
-/* "create VOL --base DEV --store STORE|DEV [OPTION]…" */
+/* "create VOL --base DEV --store STORE|DEV [OPTION]..." */
 static const char *format_synopsis(const struct command *command,
 				   char text[SYNOPSIS_TEXT])
 {
@@ -33,8 +38,33 @@ static const char *format_synopsis(const struct command *command,
 					 " --%s %s", entry->name, entry->value);
 	}
 	if (used < SYNOPSIS_TEXT)
-		snprintf(text + used, SYNOPSIS_TEXT - used, " [OPTION]…");
+		snprintf(text + used, SYNOPSIS_TEXT - used, " [OPTION]...");
 	return text;
+}
+
+/* As many of its bytes as a line has room for, in whole words. */
+static int fit_words(const char *text, int room)
+{
+	int length = strlen(text);
+
+	if (length <= room)
+		return length;
+	for (length = room; length && text[length] != ' '; length--)
+		;
+	return length ? length : (int)strcspn(text, " ");
+}
+
+/* A word, and beside it what it means. */
+static void print_entry(const char *word, int column, const char *text)
+{
+	int length = fit_words(text, LINE_WIDTH - column);
+
+	printf("  %-*s %.*s\n", column - 3, word, length, text);
+	while (*(text += length)) {
+		text++;
+		length = fit_words(text, LINE_WIDTH - column);
+		printf("%*s%.*s\n", column, "", length, text);
+	}
 }
 
 static void print_option(const struct option_entry *entry)
@@ -43,7 +73,7 @@ static void print_option(const struct option_entry *entry)
 
 	snprintf(left, sizeof(left), "--%s%s%s", entry->name,
 		 entry->value ? " " : "", entry->value ? entry->value : "");
-	printf("  %-30s %s\n", left, entry->help);
+	print_entry(left, OPTION_COLUMN, entry->help);
 }
 
 static void print_features(enum feature_target target, const char *kind)
@@ -53,7 +83,7 @@ static void print_features(enum feature_target target, const char *kind)
 
 	printf("\nfeatures of a %s:\n", kind);
 	for (n = 0; (name = feature_describe(target, n, &values)); n++)
-		printf("  %-30s %s\n", name, values);
+		print_entry(name, OPTION_COLUMN, values);
 }
 
 static void print_instead(const struct command *command)
@@ -64,7 +94,7 @@ static void print_instead(const struct command *command)
 	for (i = 0; i < OPTION_COUNT; i++) {
 		entry = &option_table[i];
 		if (is_instead(command, i))
-			printf("       dmcommit %s --%s%s%s [OPTION]…\n",
+			printf("       dmcommit %s --%s%s%s [OPTION]...\n",
 			       command->name, entry->name,
 			       entry->value ? " " : "",
 			       entry->value ? entry->value : "");
@@ -104,7 +134,7 @@ static void print_group(enum command_group group)
 			continue;
 		snprintf(left, sizeof(left), "%s %s", command->name,
 			 command->arguments);
-		printf("  %-28s %s\n", left, command->help);
+		print_entry(left, COMMAND_COLUMN, command->help);
 	}
 	printf("\n");
 }
@@ -113,7 +143,7 @@ void help_print_all(void)
 {
 	unsigned int group;
 
-	printf("usage: dmcommit COMMAND [ARGUMENT]… [OPTION]…\n\n"
+	printf("usage: dmcommit COMMAND [ARGUMENT]... [OPTION]...\n\n"
 	       "Layered copy-on-write volumes, committed into their base while in use.\n\n");
 	for (group = 0; group < GROUP_COUNT; group++)
 		print_group(group);

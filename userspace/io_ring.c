@@ -8,6 +8,9 @@
 enum {
 	DEPTH = 32,
 	PIECE = 128 << 10,
+	/* What is refused for the moment is tried again for two seconds. */
+	MOST_REFUSALS = 200,
+	PAUSE_MICROSECONDS = 10000,
 };
 
 struct piece {
@@ -23,6 +26,7 @@ struct io_ring {
 	struct piece pieces[DEPTH];
 	unsigned int idle[DEPTH];	/* numbers of pieces not under way */
 	unsigned int idle_count;
+	unsigned int refusals;		/* since a piece last went on */
 };
 
 /* What is to be transferred, as far as no piece was made of it. */
@@ -102,38 +106,56 @@ static void send_piece(struct io_ring *ring, unsigned int number, bool write)
 	io_uring_sqe_set_data64(sqe, number);
 }
 
-/* Takes in what came of a piece; true: the rest of it must be sent again. */
-static bool advance_piece(struct piece *piece, int result, int *error)
+/* Waits a little; false: @error is none that passes, or lasts too long. */
+static bool should_try_again(struct io_ring *ring, int error)
 {
-	if (result == -EINTR || result == -EAGAIN)
+	if (error != -EINTR && error != -EAGAIN && error != -EBUSY)
+		return false;
+	if (ring->refusals == MOST_REFUSALS)
+		return false;
+	ring->refusals++;
+	usleep(PAUSE_MICROSECONDS);
+	return true;
+}
+
+/* Takes in what came of a piece; true: the rest of it must be sent again. */
+static bool advance_piece(struct io_ring *ring, struct piece *piece, int result,
+			  int *error)
+{
+	if (should_try_again(ring, result))
 		return true;
 	if (result <= 0) {
 		if (!*error)
 			*error = result ? result : -EIO;
 		return false;
 	}
+	ring->refusals = 0;
 	piece->buffer += result;
 	piece->bytes -= result;
 	piece->offset += result;
 	return piece->bytes && !*error;
 }
 
-static int wait_for_piece(struct io_ring *ring, bool write)
+static int wait_for_result(struct io_ring *ring, struct io_uring_cqe **cqe)
 {
-	struct io_uring_cqe *cqe;
-	unsigned int number;
-	int error = 0;
+	int error;
 
 	do {
 		error = io_uring_submit_and_wait(&ring->uring, 1);
-	} while (error == -EINTR);
-	if (error >= 0)
-		error = io_uring_peek_cqe(&ring->uring, &cqe);
-	if (error < 0)
-		return error;
-	number = io_uring_cqe_get_data64(cqe);
-	error = 0;
-	if (advance_piece(&ring->pieces[number], cqe->res, &error))
+		/* A signal may have ended the waiting, with none. */
+		if (error >= 0)
+			error = io_uring_peek_cqe(&ring->uring, cqe);
+	} while (error && should_try_again(ring, error));
+	return error;
+}
+
+static int take_result(struct io_ring *ring, struct io_uring_cqe *cqe,
+		       bool write)
+{
+	unsigned int number = io_uring_cqe_get_data64(cqe);
+	int error = 0;
+
+	if (advance_piece(ring, &ring->pieces[number], cqe->res, &error))
 		send_piece(ring, number, write);
 	else
 		ring->idle[ring->idle_count++] = number;
@@ -141,8 +163,32 @@ static int wait_for_piece(struct io_ring *ring, bool write)
 	return error;
 }
 
+/*
+ * It takes nothing any more.  What it has taken still owns the buffer; what it has
+ * not goes with it.
+ */
+static void give_up_ring(struct io_ring *ring)
+{
+	unsigned int taken = DEPTH - ring->idle_count -
+			     io_uring_sq_ready(&ring->uring);
+	struct io_uring_cqe *cqe;
+	int error = 0;
+
+	ring->refusals = 0;
+	while (taken && (!error || should_try_again(ring, error))) {
+		error = io_uring_wait_cqe(&ring->uring, &cqe);
+		if (error)
+			continue;
+		io_uring_cqe_seen(&ring->uring, cqe);
+		taken--;
+	}
+	io_uring_queue_exit(&ring->uring);
+	ring->usable = false;
+}
+
 static int run_in_ring(struct io_ring *ring, struct transfer *t)
 {
+	struct io_uring_cqe *cqe;
 	int error = 0, result;
 
 	while (t->bytes || ring->idle_count < DEPTH) {
@@ -155,7 +201,12 @@ static int run_in_ring(struct io_ring *ring, struct transfer *t)
 		if (ring->idle_count == DEPTH)
 			break;
 		/* After an error the pieces under way still own the buffer. */
-		result = wait_for_piece(ring, t->write);
+		result = wait_for_result(ring, &cqe);
+		if (result) {
+			give_up_ring(ring);
+			return error ? error : result;
+		}
+		result = take_result(ring, cqe, t->write);
 		if (!error)
 			error = result;
 	}
@@ -177,7 +228,7 @@ static int run_in_turn(struct io_ring *ring, struct transfer *t)
 		else
 			result = pread(ring->fd, piece.buffer, piece.bytes,
 				       piece.offset);
-		advance_piece(&piece, result < 0 ? -errno : (int)result,
+		advance_piece(ring, &piece, result < 0 ? -errno : (int)result,
 			      &error);
 	}
 	return error;
@@ -185,6 +236,7 @@ static int run_in_turn(struct io_ring *ring, struct transfer *t)
 
 static int run_transfer(struct io_ring *ring, struct transfer *t)
 {
+	ring->refusals = 0;
 	return ring->usable ? run_in_ring(ring, t) : run_in_turn(ring, t);
 }
 

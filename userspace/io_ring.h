@@ -10,7 +10,10 @@
 
 struct io_ring;
 
-/* Never fails for want of a ring: without, pieces go one after the other. */
+/*
+ * Never fails for want of a ring: without, pieces go one after the other.  So they
+ * do when a ring has come to take nothing any more, after the transfer that it failed.
+ */
 struct io_ring *io_ring_open(int fd);
 void io_ring_close(struct io_ring *ring);
 

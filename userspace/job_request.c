@@ -23,12 +23,24 @@ static void append(char *text, size_t size, const char *format, ...)
 
 /* --- settings --- */
 
+enum exit_code job_rate_parse(const char *text, u64 *rate)
+{
+	if (!size_parse(text, rate))
+		return EXIT_DONE;
+	return fail(EXIT_USAGE,
+		    "\"%s\" is no rate: give bytes per second, as 50M, or 0 for no limit",
+		    text);
+}
+
 static enum exit_code add_speed(struct job_request *request, const char *text)
 {
+	enum exit_code code;
+
 	if (!text)
 		return EXIT_DONE;
-	if (size_parse(text, &request->speed))
-		return fail(EXIT_USAGE, "--speed: \"%s\" is no rate", text);
+	code = job_rate_parse(text, &request->speed);
+	if (code)
+		return code;
 	add_words(request->settings, " speed %llu", llu(request->speed));
 	return EXIT_DONE;
 }

@@ -18,6 +18,9 @@ struct job_request {
 	enum cowstack_on_error on_error;
 };
 
+/* A rate as it is typed; says what is wrong with it. */
+enum exit_code job_rate_parse(const char *text, u64 *rate);
+
 /* What can be read without asking anybody; wrong usage is said first. */
 enum exit_code job_request_parse(struct job_request *request,
 				 const struct options *options);

@@ -3,18 +3,57 @@
 #include "json.h"
 #include "size.h"
 
+static bool is_within(unsigned char c, unsigned char least, unsigned char most)
+{
+	return c >= least && c <= most;
+}
+
+/* Bytes of the character that @s begins with, as UTF-8 has it; 0: of none. */
+static unsigned int count_bytes(const unsigned char *s)
+{
+	unsigned char least = 0x80, most = 0xbf;
+	unsigned int bytes, i;
+
+	if (s[0] < 0x80)
+		return 1;
+	if (!is_within(s[0], 0xc2, 0xf4))
+		return 0;
+	bytes = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	/* None in more bytes than it needs, no surrogate, none that is too high. */
+	if (s[0] == 0xe0)
+		least = 0xa0;
+	else if (s[0] == 0xed)
+		most = 0x9f;
+	else if (s[0] == 0xf0)
+		least = 0x90;
+	else if (s[0] == 0xf4)
+		most = 0x8f;
+	if (!is_within(s[1], least, most))
+		return 0;
+	for (i = 2; i < bytes; i++)
+		if (!is_within(s[i], 0x80, 0xbf))
+			return 0;
+	return bytes;
+}
+
+/* The names of files may hold any byte, and JSON is UTF-8. */
 static void write_text(struct json *json, const char *text)
 {
-	fputc('"', json->file);
-	for (; *text; text++) {
-		unsigned char c = *text;
+	const unsigned char *s = (const unsigned char *)text;
+	unsigned int bytes;
 
-		if (c == '"' || c == '\\')
-			fprintf(json->file, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
-			fprintf(json->file, "\\u%04x", c);
+	fputc('"', json->file);
+	for (; *s; s += bytes) {
+		bytes = count_bytes(s);
+		if (*s == '"' || *s == '\\')
+			fprintf(json->file, "\\%c", *s);
+		else if (*s < 0x20 || *s == 0x7f)
+			fprintf(json->file, "\\u%04x", *s);
+		else if (bytes)
+			fwrite(s, bytes, 1, json->file);
 		else
-			fputc(c, json->file);
+			fputs("\\ufffd", json->file);
+		bytes = bytes ? bytes : 1;
 	}
 	fputc('"', json->file);
 }

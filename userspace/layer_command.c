@@ -14,10 +14,8 @@ static enum exit_code find_layer(const struct volume *volume, const char *text,
 	if (choice == LAYER_OR_BASE && !strcmp(text, "0"))
 		return EXIT_DONE;
 	code = layer_list_load(&list, volume);
-	if (!code && choice == LAYER_FROZEN)
+	if (!code)
 		code = layer_list_find_frozen(&list, text, &layer);
-	else if (!code)
-		code = layer_list_find(&list, text, &layer);
 	if (!code)
 		*id = layer->id;
 	layer_list_free(&list);

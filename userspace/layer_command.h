@@ -8,9 +8,8 @@
 #include "options.h"
 
 enum layer_choice {
-	LAYER_ANY,
 	LAYER_FROZEN,
-	LAYER_OR_BASE,			/* 0 may be said, too */
+	LAYER_OR_BASE,			/* a frozen one, or 0 */
 };
 
 /* Sends "@verb <id>" to the stack, once volume and layer were found. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <termios.h>
@@ -149,7 +150,7 @@ static enum exit_code run_plain(struct live_view *view, bool separate)
 		if (code)
 			return code;
 		if (fflush(stdout))
-			return EXIT_FAILED;
+			return fail_output(-errno, "standard output");
 		sleep_milliseconds(view->interval);
 		if (separate)
 			printf("\n");

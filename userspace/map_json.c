@@ -13,7 +13,11 @@ static void print_part(struct json *json, const struct volume_map *map,
 			    volume_map_held(map, row, part) * map->chunk_bytes);
 	} else {
 		json_number(json, "used_bytes", p->used * map->chunk_bytes);
-		json_number(json, "data_bytes", volume_map_data(map, p->pieces));
+		if (p->tells_pieces)
+			json_number(json, "data_bytes",
+				    volume_map_data(map, p->pieces));
+		else
+			json_null(json, "data_bytes");
 		json_number(json, "clean_bytes", p->clean * map->chunk_bytes);
 		json_number(json, "zero_bytes", p->zero * map->chunk_bytes);
 		json_number(json, "hiding_bytes", p->hidden * map->chunk_bytes);

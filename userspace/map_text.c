@@ -112,5 +112,6 @@ void map_text_print(const struct volume_map *map)
 	       terminal_has_colours() ? "; \033[36mclean copies\033[0m" : "");
 	printf("%-*swhat it shows, as no layer hides it.\n", LABEL - 1,
 	       "the base");
-	print_room(map);
+	if (map->tells_pieces)
+		print_room(map);
 }

@@ -51,20 +51,28 @@ static int send_to_stack(const char *name, const char *text, char **reply)
 	return error ? error : mapper_message(name, start, text, reply);
 }
 
+int stack_send(const struct volume *volume, const char *text)
+{
+	return send_to_stack(volume->stack->name, text, NULL);
+}
+
+enum exit_code stack_judge(const struct volume *volume, const char *text,
+			   int error)
+{
+	return error ? fail_message(error, volume->stack->name, text) :
+		       EXIT_DONE;
+}
+
 enum exit_code stack_message(const struct volume *volume,
 			     const char *format, ...)
 {
 	char text[MESSAGE_TEXT];
 	va_list arguments;
-	int error;
 
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	error = send_to_stack(volume->stack->name, text, NULL);
-	if (error)
-		return fail_message(error, volume->stack->name, text);
-	return EXIT_DONE;
+	return stack_judge(volume, text, stack_send(volume, text));
 }
 
 enum exit_code stack_ask(const struct volume *volume, const char *message,
@@ -176,7 +184,8 @@ enum exit_code stack_job_message(const struct volume *volume,
 	int error = send_to_stack(name, message, NULL);
 
 	if (error == -ENOENT)
-		return fail(EXIT_FAILED, "%s has no job", name);
+		return fail(EXIT_FAILED, "%s has no job; dmcommit start %s begins one",
+			    name, name);
 	if (error)
 		return fail_message(error, name, message);
 	return EXIT_DONE;

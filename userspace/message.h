@@ -13,6 +13,11 @@ enum exit_code stack_message(const struct volume *volume,
 			     const char *format, ...)
 	__printf(2, 3);
 
+/* The two halves of it: it is sent without a word, then said what came of it. */
+int stack_send(const struct volume *volume, const char *text);
+enum exit_code stack_judge(const struct volume *volume, const char *text,
+			   int error);
+
 /* @reply: to be freed, "" where the stack had nothing to say. */
 enum exit_code stack_ask(const struct volume *volume, const char *message,
 			 char **reply);

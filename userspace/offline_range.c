@@ -105,14 +105,56 @@ static enum exit_code open_base(struct offline_job *job)
 	return code ? code : check_others(job);
 }
 
+/*
+ * Sectors behind the base's end in the sixteenth in which that lies, where they are
+ * zeroes: such a piece was completed with what the base shows there.  0 or -errno.
+ */
+static int find_zero_tail(const struct offline_job *job, u64 *sectors)
+{
+	struct cowstack_segment tail;
+	struct io_ring_part part;
+	u64 first, end, i;
+	const u8 *data;
+	int error;
+
+	*sectors = 0;
+	if (!cowstack_range_tail(offline_geometry(job), &job->range,
+				 job->base.sectors, &tail))
+		return 0;
+	first = tail.place / COWSTACK_BLOCK_SECTORS;
+	end = DIV_ROUND_UP(tail.place + tail.sectors, COWSTACK_BLOCK_SECTORS);
+	part.offset = first * COWSTACK_BLOCK_SIZE;
+	part.bytes = (end - first) * COWSTACK_BLOCK_SIZE;
+	if (posix_memalign(&part.buffer, COWSTACK_BLOCK_SIZE, part.bytes))
+		return -ENOMEM;
+	error = store_file_read_parts(job->store.file, &part, 1);
+	data = (u8 *)part.buffer + (tail.place % COWSTACK_BLOCK_SECTORS
+				    << COWSTACK_SECTOR_SHIFT);
+	for (i = 0; !error && i < tail.sectors << COWSTACK_SECTOR_SHIFT; i++)
+		if (data[i])
+			tail.sectors = 0;
+	if (!error)
+		*sectors = tail.sectors;
+	free(part.buffer);
+	return error;
+}
+
 static enum exit_code check_base_end(const struct offline_job *job)
 {
-	u64 held;
+	u64 held, zeroes;
+	int error;
 
 	if (job->destination || job->base.sectors >= job->volume->info.sectors)
 		return EXIT_DONE;
 	held = cowstack_range_held_behind(offline_geometry(job), &job->range,
 					  job->base.sectors);
+	if (!held)
+		return EXIT_DONE;
+	error = find_zero_tail(job, &zeroes);
+	if (error)
+		return fail_errno(error, NULL, "%s",
+				  store_file_device(job->store.file)->path);
+	held -= zeroes;
 	if (!held)
 		return EXIT_DONE;
 	return fail(EXIT_FAILED,
@@ -225,6 +267,11 @@ static enum exit_code choose_own_top(struct offline_job *job)
 	    !cowstack_layer_is_whole(job->volume, job->top))
 		return fail(EXIT_REFUSED, "layer %u shows no point in time",
 			    from_layer_id(job->top->id));
+	if (job->top == job->destination && !job->snapshot &&
+	    !cowstack_layer_is_empty(top))
+		return fail(EXIT_FAILED,
+			    "the top of %s cannot be frozen, as a chain has at most %u layers; commit into a lower layer or the base first",
+			    job->name, COWSTACK_MAX_LAYERS);
 	return EXIT_DONE;
 }
 

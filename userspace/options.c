@@ -77,9 +77,9 @@ static enum exit_code take_arguments(const struct command *command, u64 seen,
 		return fail(EXIT_USAGE, "%s: \"%s\" is one too many; see dmcommit %s --help",
 			    command->name, argv[optind], command->name);
 	if (count > most)
-		return fail(EXIT_USAGE, "%s: \"%s\" is one too many; usage: dmcommit %s %s",
-			    command->name, argv[optind + most],
-			    command->name, command->arguments);
+		return fail(EXIT_USAGE, "%s: \"%s\" is one too many; usage: dmcommit %s%s%s",
+			    command->name, argv[optind + most], command->name,
+			    most ? " " : "", command->arguments);
 	if (count < least && !instead)
 		return fail(EXIT_USAGE, "%s: something is missing; usage: dmcommit %s %s",
 			    command->name, command->name, command->arguments);
@@ -176,7 +176,10 @@ enum exit_code options_run(int argc, char **argv)
 		return print_version();
 	if (!strcmp(word, "--help") || !strcmp(word, "-h") ||
 	    !strcmp(word, "help"))
-		return print_help(argc > 2 ? argv[2] : NULL);
+		return argc > 3 ?
+			fail(EXIT_USAGE, "help: \"%s\" is one too many; see dmcommit --help",
+			     argv[3]) :
+			print_help(argc > 2 ? argv[2] : NULL);
 	command = command_find(word);
 	if (!command)
 		return fail(EXIT_USAGE, "no %s \"%s\"; see dmcommit --help",

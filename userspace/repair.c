@@ -23,6 +23,7 @@ struct repair {
 	const char *path;
 	struct salvage salvage;
 	struct block_list list;		/* superblocks last, from .home_count on */
+	size_t ring_count;		/* first blocks of the journal, so many */
 	size_t home_count;
 	char backup[256];
 	bool named;			/* by --name */
@@ -49,6 +50,33 @@ static int add_superblock(struct repair *r,
 	return 0;
 }
 
+/*
+ * A load reads all of the ring, so one block that cannot be read, be there a step in
+ * it or not, keeps the store from coming up.  Written, it can be read again.
+ */
+static int add_unreadable(struct repair *r)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(&r->salvage.md);
+	struct cowstack_reader *reader = store_file_reader(r->store);
+	u64 place = from_mblock(g->ring_start), end = place + g->ring_blocks;
+	u8 block[COWSTACK_BLOCK_SIZE];
+	void *image;
+
+	for (; place < end; place++) {
+		if (!reader->read(reader, place, 1, block))
+			continue;
+		image = block_list_add(&r->list, place);
+		if (!image)
+			return -ENOMEM;
+		memset(image, 0, COWSTACK_BLOCK_SIZE);
+		salvage_note(&r->salvage,
+			     "block %llu of the journal cannot be read; it is written, with no step in it",
+			     llu(place));
+	}
+	r->ring_count = r->list.count;
+	return r->salvage.error;
+}
+
 static int plan_writes(struct repair *r)
 {
 	struct salvage *s = &r->salvage;
@@ -56,6 +84,8 @@ static int plan_writes(struct repair *r)
 	int error = 0;
 
 	if (!s->sound)
+		error = add_unreadable(r);
+	if (!s->sound && !error)
 		error = metadata_home(&s->md, &r->list, &superblock);
 	if (error)
 		return error;
@@ -203,8 +233,11 @@ static void print_text(struct repair *r)
 	}
 	if (s->lost_unknown)
 		printf("AFFECTED: more may be, in any volume: what was lost is not all known\n");
-	printf("to be written: %zu blocks of pages and index, %zu superblocks\n",
-	       r->home_count, r->list.count - r->home_count);
+	printf("to be written: ");
+	if (r->ring_count)
+		printf("%zu blocks of the journal, ", r->ring_count);
+	printf("%zu blocks of pages and index, %zu superblocks\n",
+	       r->home_count - r->ring_count, r->list.count - r->home_count);
 }
 
 static void print_affected(struct json *json, struct salvage *s)

@@ -56,7 +56,9 @@ struct salvage {
 	/* What the index is being looked for with. */
 	u64 index_at;			/* where it breaks off */
 	bool index_broken;
+	u64 index_room;			/* entries that md.index has room for */
 	u64 journal_step;		/* first that was lost; 0: none */
+	u32 last_volume;		/* id of the last that was made anew */
 	/* Chunks that lost steps name, each with whose it is then. */
 	struct later_name {
 		u64 place;

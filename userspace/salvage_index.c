@@ -7,6 +7,7 @@
 #include "salvage.h"
 #include "size.h"
 
+/* A block of an index, of which the device decides how many there are. */
 struct found_block {
 	u64 place;
 	u64 next;
@@ -14,32 +15,23 @@ struct found_block {
 };
 
 struct search {
-	struct found_block *found;
+	struct found_block *found;	/* by place */
 	size_t count;
 };
 
-static bool is_taken(const struct salvage *s, u64 place)
+/* Behind those that loading has taken, which has made room for what is wanted. */
+static int add_to_index(struct salvage *s, u64 place)
 {
-	u64 i;
-
-	for (i = 0; i < s->md.index_count; i++)
-		if (from_mblock(s->md.index[i]) == place)
-			return true;
-	return false;
-}
-
-static int take_place(struct salvage *s, u64 place)
-{
+	u64 room = 2 * s->index_room;
 	mblock_t *bigger;
 
-	if (is_taken(s, place))
-		return 0;
-	if (cowstack_allocator_claim_block(&s->md.allocator, to_mblock(place)))
-		return -EUCLEAN;
-	bigger = realloc(s->md.index, (s->md.index_count + 1) * sizeof(*bigger));
-	if (!bigger)
-		return -ENOMEM;
-	s->md.index = bigger;
+	if (s->md.index_count == s->index_room) {
+		bigger = realloc(s->md.index, room * sizeof(*bigger));
+		if (!bigger)
+			return -ENOMEM;
+		s->md.index = bigger;
+		s->index_room = room;
+	}
 	s->md.index[s->md.index_count++] = to_mblock(place);
 	return 0;
 }
@@ -72,17 +64,25 @@ static int take_records(struct salvage *s, const struct disk_record_block *block
 	return error;
 }
 
-/* Takes the block at *@place, and leads to the next; false: it is none. */
+/*
+ * Takes the block at *@place, and leads to the next; false: it is none.  Claiming ends
+ * a chain that runs in a circle, and is undone where it is somebody's data.
+ */
 static bool follow(struct salvage *s, u64 *place, int *error)
 {
+	mblock_t claimed = to_mblock(*place);
 	struct loader *l = &s->loader;
 	struct disk_record_block block;
 
-	/* Claimed only when it is known for one: it may be somebody's data. */
-	if (is_taken(s, *place) || l->reader->read(l->reader, *place, 1, &block) ||
-	    !has_right_header(s, &block, *place))
+	*error = load_pause(l);
+	if (*error || cowstack_allocator_claim_block(&s->md.allocator, claimed))
 		return false;
-	*error = take_place(s, *place);
+	if (l->reader->read(l->reader, *place, 1, &block) ||
+	    !has_right_header(s, &block, *place)) {
+		cowstack_allocator_put_block(&s->md.allocator, claimed);
+		return false;
+	}
+	*error = add_to_index(s, *place);
 	if (*error)
 		return false;
 	if (!load_block_is_valid(l, &block, COWSTACK_MAGIC_INDEX, *place)) {
@@ -125,11 +125,31 @@ static int look_at(struct salvage *s, struct search *search, u64 first,
 	for (i = 0; i < blocks && !error; i++)
 		if (has_right_header(s, &block[i], first + i) &&
 		    load_block_is_valid(l, &block[i], COWSTACK_MAGIC_INDEX,
-					first + i) &&
-		    !is_taken(s, first + i))
+					first + i))
 			error = note_found(s, search, first + i,
 					   le64_to_cpu(block[i].next));
 	return error;
+}
+
+static int compare_found(const void *a, const void *b)
+{
+	const struct found_block *x = a, *y = b;
+
+	return x->place < y->place ? -1 : x->place > y->place;
+}
+
+static void mark_led_to(struct search *search)
+{
+	struct found_block key, *next;
+	size_t i;
+
+	for (i = 0; i < search->count; i++) {
+		key.place = search->found[i].next;
+		next = bsearch(&key, search->found, search->count, sizeof(key),
+			       compare_found);
+		if (next)
+			next->led_to = true;
+	}
 }
 
 static int look_everywhere(struct salvage *s, struct search *search)
@@ -137,7 +157,6 @@ static int look_everywhere(struct salvage *s, struct search *search)
 	const struct cowstack_geometry *g = cowstack_geometry(&s->md);
 	u64 first = g->data_start / COWSTACK_BLOCK_SECTORS;
 	u64 end = s->loader.reader->device_sectors / COWSTACK_BLOCK_SECTORS;
-	size_t i, k;
 	int error;
 	u64 n;
 
@@ -149,10 +168,7 @@ static int look_everywhere(struct salvage *s, struct search *search)
 		if (error)
 			return error;
 	}
-	for (i = 0; i < search->count; i++)
-		for (k = 0; k < search->count; k++)
-			search->found[k].led_to |= search->found[i].next ==
-						   search->found[k].place;
+	mark_led_to(search);
 	return 0;
 }
 
@@ -169,8 +185,6 @@ static int take_found(struct salvage *s, struct search *search)
 			continue;
 		while (place && follow(s, &place, &error))
 			;
-		if (error == -EUCLEAN)
-			error = 0;
 	}
 	return error;
 }
@@ -193,7 +207,9 @@ static int search_index(struct salvage *s)
 /* The block at which loading it stopped was claimed before it was looked at. */
 static void return_last(struct salvage *s)
 {
-	if (!s->index_at || !is_taken(s, s->index_at))
+	u64 last = s->md.index_count - 1;
+
+	if (!s->md.index_count || from_mblock(s->md.index[last]) != s->index_at)
 		return;
 	s->md.index_count--;
 	cowstack_allocator_put_block(&s->md.allocator, to_mblock(s->index_at));
@@ -207,15 +223,15 @@ int salvage_index(struct salvage *s)
 
 	if (!s->loader.forgive)
 		return -EUCLEAN;
+	s->index_room = wanted + 1;
 	return_last(s);
 	while (place && follow(s, &place, &error))
 		;
-	if (error && error != -EUCLEAN)
+	if (error)
 		return error;
 	if (place)
 		salvage_note(s, "the index breaks off: block %llu is none of it",
 			     llu(place));
-	error = 0;
 	if (s->md.index_count < wanted)
 		error = search_index(s);
 	if (s->md.index_count == wanted || error)

@@ -180,17 +180,20 @@ static bool lies_on(struct salvage *s, const struct cowstack_layer *layer,
 	return layer;
 }
 
-static int mend_top(struct salvage *s, struct cowstack_volume *volume)
+static int mend_top(struct salvage *s, struct cowstack_volume *volume,
+		    struct cowstack_layer **lone)
 {
 	struct cowstack_layer *top = find_layer(s, volume->top_id);
-	struct cowstack_layer *found = find_lone_top(s);
+	struct cowstack_layer *found = *lone;
 	bool added;
 
 	/* Above the one that is named there may be the one that was meant. */
 	if (found && top && !lies_on(s, found, top))
 		found = NULL;
 	added = !found;
-	if (!found)
+	if (found)
+		*lone = NULL;
+	else
 		found = add_top(s, top);
 	if (!found)
 		return -ENOMEM;
@@ -210,13 +213,15 @@ static int mend_top(struct salvage *s, struct cowstack_volume *volume)
 static int mend_tops(struct salvage *s)
 {
 	struct cowstack_volume *volume;
+	struct cowstack_layer *lone;
 
 	count_users(s);
+	lone = find_lone_top(s);
 	/* Marked first: mending one changes what the next looks like. */
 	list_for_each_entry(volume, &s->md.volumes, list)
 		volume->changing = !has_good_top(s, volume);
 	list_for_each_entry(volume, &s->md.volumes, list) {
-		if (volume->changing && mend_top(s, volume))
+		if (volume->changing && mend_top(s, volume, &lone))
 			return -ENOMEM;
 		volume->changing = false;
 	}
@@ -227,11 +232,9 @@ static int mend_tops(struct salvage *s)
 
 static volume_id_t find_free_id(struct salvage *s)
 {
-	u32 id = 1;
-
-	while (cowstack_volume_find(&s->md, to_volume_id(id)))
-		id++;
-	return to_volume_id(id);
+	while (cowstack_volume_find(&s->md, to_volume_id(++s->last_volume)))
+		;
+	return to_volume_id(s->last_volume);
 }
 
 static int rescue(struct salvage *s, struct cowstack_layer *layer)
@@ -258,27 +261,14 @@ static int rescue(struct salvage *s, struct cowstack_layer *layer)
 	return 0;
 }
 
-static struct cowstack_layer *find_orphan(struct salvage *s)
+/* A layer that nothing is on; those below that only it was on follow it. */
+static int mend_orphan(struct salvage *s, struct cowstack_layer *layer)
 {
-	struct cowstack_layer *layer;
+	struct cowstack_layer *below;
 
-	list_for_each_entry(layer, &s->md.layers, list)
-		if (!layer->limit)
-			return layer;
-	return NULL;
-}
-
-static int mend_orphans(struct salvage *s)
-{
-	struct cowstack_layer *layer, *below;
-
-	count_users(s);
-	while ((layer = find_orphan(s))) {
-		if (!cowstack_layer_is_empty(layer)) {
-			if (rescue(s, layer))
-				return -ENOMEM;
-			continue;
-		}
+	for (; layer && !layer->limit; layer = below) {
+		if (!cowstack_layer_is_empty(layer))
+			return rescue(s, layer);
 		salvage_note(s, "layer %u, which is empty and belonged to no volume, is left out",
 			     layer_number(layer));
 		below = find_layer(s, layer->parent_id);
@@ -288,6 +278,29 @@ static int mend_orphans(struct salvage *s)
 		layer->reclaimed = true;
 	}
 	return 0;
+}
+
+static int mend_orphans(struct salvage *s)
+{
+	struct cowstack_layer **orphans = NULL, **bigger, *layer;
+	size_t count = 0, i;
+	int error = 0;
+
+	count_users(s);
+	/* Gathered first: what is mended leaves the list, or comes into it. */
+	list_for_each_entry(layer, &s->md.layers, list) {
+		if (layer->limit)
+			continue;
+		bigger = salvage_grow(s, orphans, count, sizeof(*bigger));
+		if (!bigger)
+			break;
+		orphans = bigger;
+		orphans[count++] = layer;
+	}
+	for (i = 0; i < count && !error; i++)
+		error = mend_orphan(s, orphans[i]);
+	free(orphans);
+	return error ? error : s->error;
 }
 
 /* --- volumes --- */

@@ -33,6 +33,12 @@ static void take_word(struct line *line, char *word, size_t size)
 	line->at += bytes;
 }
 
+static bool is_at_end(struct line *line)
+{
+	line->at += strspn(line->at, " ");
+	return !*line->at || *line->at == '\n';
+}
+
 static u64 to_number(struct line *line, const char *word, u64 most)
 {
 	u64 number = 0;
@@ -269,7 +275,9 @@ int part_line_parse(const char *text, struct map_part *part)
 	part->clean = take_number(&line, U64_MAX);
 	part->zero = take_number(&line, U64_MAX);
 	part->hidden = take_number(&line, U64_MAX);
-	part->pieces = take_number(&line, U64_MAX);
+	/* Modules of before it was told end here. */
+	part->tells_pieces = !is_at_end(&line);
+	part->pieces = part->tells_pieces ? take_number(&line, U64_MAX) : 0;
 	return line_result(&line);
 }
 

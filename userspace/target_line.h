@@ -119,6 +119,7 @@ struct map_part {
 	u64 zero;
 	u64 hidden;
 	u64 pieces;			/* that lie in the used ones */
+	bool tells_pieces;		/* or the module knows nothing of them */
 };
 
 /* A line of the reply to "errors". */

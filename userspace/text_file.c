@@ -120,7 +120,7 @@ enum exit_code text_file_close(struct text_file *file)
 	if (!error)
 		error = sync_file(file->fd);
 	if (error)
-		code = fail_errno(error, NULL, "%s", file->path);
+		code = fail_output(error, file->path);
 	close(file->fd);
 	free(file);
 	return code;

@@ -1,9 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <stdio.h>
 
+#include "size.h"
 #include "volume_make.h"
+#include "core/format.h"
 
 enum { MAX_TRIES = 16 };
+
+enum exit_code volume_size_parse(const char *text, u64 *sectors)
+{
+	u64 bytes;
+
+	if (size_parse(text, &bytes) || !bytes || bytes % 512 ||
+	    bytes >> COWSTACK_SECTOR_SHIFT > COWSTACK_MAX_VOLUME_SECTORS)
+		return fail(EXIT_USAGE,
+			    "\"%s\" is no size: give bytes, a multiple of 512 up to 2097152T, as 20G",
+			    text);
+	*sectors = bytes >> COWSTACK_SECTOR_SHIFT;
+	return EXIT_DONE;
+}
 
 enum exit_code volume_name_check(struct inventory *inventory,
 				 const struct store *store, const char *name)

@@ -7,6 +7,9 @@
 
 #include "inventory.h"
 
+/* The size of a volume as it is typed; says what is wrong with it. */
+enum exit_code volume_size_parse(const char *text, u64 *sectors);
+
 /* Has the store a volume of this name?  Says so if it has. */
 enum exit_code volume_name_check(struct inventory *inventory,
 				 const struct store *store, const char *name);

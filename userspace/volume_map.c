@@ -109,6 +109,7 @@ int volume_map_parse(const char *reply, struct volume_map *map,
 			error = -EPROTO;
 		if (error)
 			return error;
+		map->tells_pieces &= part.tells_pieces;
 		row->parts[part.number] = part;
 	}
 	for (i = 0; i < map->parts; i++) {
@@ -187,6 +188,7 @@ enum exit_code volume_map_load(struct volume_map *map,
 	int error;
 
 	memset(map, 0, sizeof(*map));
+	map->tells_pieces = true;
 	if (!volume->store)
 		return fail(EXIT_MISSING,
 			    "%s: its store is not attached; dmcommit attach brings it up",

@@ -31,6 +31,7 @@ struct volume_map {
 	unsigned int parts;
 	struct map_row *rows;		/* the top first, the base last */
 	size_t count;
+	bool tells_pieces;		/* all rows do, of all that they have */
 };
 
 /* Asks the kernel; to be freed, also after a failure.  @parts: at most so many. */

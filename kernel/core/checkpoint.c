@@ -66,10 +66,11 @@ static void add_item(struct cowstack_checkpoint *cp,
 
 	open_writer(cp, &w, &block);
 	if (!write_item(&w, item)) {
-		/* Any record fits an empty block. */
+		/* Any record fits an empty block; an index without it would lose what it says. */
 		add_index_block(cp);
 		open_writer(cp, &w, &block);
-		write_item(&w, item);
+		if (!write_item(&w, item))
+			cp->incomplete = true;
 	}
 	cp->used = w.used[0];
 	block->used = cpu_to_le32(cp->used);
@@ -86,7 +87,9 @@ static void add_objects(struct cowstack_metadata *md,
 
 	add_index_block(cp);
 	open_writer(cp, &w, &block);
-	record_write_store(&w, md->next_layer, cowstack_geometry(md)->chunks);
+	if (!record_write_store(&w, md->next_layer,
+				cowstack_geometry(md)->chunks))
+		cp->incomplete = true;
 	cp->used = w.used[0];
 	block->used = cpu_to_le32(cp->used);
 	list_for_each_entry(layer, &md->layers, list) {
@@ -229,7 +232,7 @@ int cowstack_checkpoint_make_index(struct cowstack_metadata *md,
 	}
 	for (i = 0; i < cp->layer_count; i++)
 		add_layer_pages(cp, cp->layers[i]);
-	return place_index(md, cp);
+	return cp->incomplete ? -EOVERFLOW : place_index(md, cp);
 }
 
 void cowstack_checkpoint_superblock(struct cowstack_metadata *md,

@@ -45,6 +45,7 @@ struct cowstack_checkpoint {
 	struct list_head index;		/* of struct cowstack_index_block */
 	u64 index_count;
 	u32 used;			/* bytes in the last index block */
+	bool incomplete;		/* a record found no room: never to be written */
 	struct cowstack_superblock superblock;
 };
 
@@ -71,7 +72,7 @@ int cowstack_checkpoint_next_page(struct cowstack_metadata *md,
  * cowstack_checkpoint_make_index() - cp->index is ready to be written.
  *
  * Metadata lock held; every image has been written.
- * 0 or -ENOSPC (a bug).
+ * 0, -ENOSPC, or -EOVERFLOW: a record does not fit (bugs).
  */
 int cowstack_checkpoint_make_index(struct cowstack_metadata *md,
 				   struct cowstack_checkpoint *cp);

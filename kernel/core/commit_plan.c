@@ -233,6 +233,33 @@ u64 cowstack_range_held_behind(const struct cowstack_geometry *g,
 	return held;
 }
 
+bool cowstack_range_tail(const struct cowstack_geometry *g,
+			 const struct cowstack_range *range, u64 from,
+			 struct cowstack_segment *tail)
+{
+	struct cowstack_segment segments[COWSTACK_MAX_PIECES];
+	u64 end = ((from >> g->piece_shift) + 1) << g->piece_shift;
+	u32 i, n;
+
+	if (end - from == 1ULL << g->piece_shift)
+		return false;
+	n = cowstack_range_plan(g, range, cowstack_sector_chunk(g, from),
+				segments);
+	for (i = 0; i < n; i++) {
+		const struct cowstack_segment *s = &segments[i];
+
+		if (s->zero || s->sector >= end || s->sector + s->sectors <= from)
+			continue;
+		/* Pieces are whole: it begins before, and reaches to the end. */
+		*tail = *s;
+		tail->sector = from;
+		tail->sectors = end - from;
+		tail->place += from - s->sector;
+		return true;
+	}
+	return false;
+}
+
 static bool mask_is_aligned(const struct cowstack_geometry *g, u16 mask,
 			    u32 unit)
 {

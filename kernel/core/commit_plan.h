@@ -89,6 +89,15 @@ u64 cowstack_range_held_behind(const struct cowstack_geometry *g,
 			       const struct cowstack_range *range, u64 from);
 
 /*
+ * Of that what lies in the sixteenth in which sector @from is, and not where one begins.
+ * Such a piece was completed with what the base shows behind its end: it may be all
+ * zeroes, and then it fits.  False: nothing.
+ */
+bool cowstack_range_tail(const struct cowstack_geometry *g,
+			 const struct cowstack_range *range, u64 from,
+			 struct cowstack_segment *tail);
+
+/*
  * Is what the layers from @top down hold whole in units of @sectors, a power of two?
  * Pieces are smaller than some disks' blocks where chunks are small.  The chain does not
  * change meanwhile.

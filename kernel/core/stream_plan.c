@@ -82,8 +82,12 @@ static void take_words(struct planner *p, vchunk_t chunk)
 
 		if (!map_word_is_known(word))
 			continue;
-		/* The base, which stays below, shows the same. */
-		if (map_word_is_clean(word) && !s->base_sectors)
+		/*
+		 * The base shows the same: it stays below, or is asked, where the
+		 * copy may go at any time, as another volume drops it.
+		 */
+		if (map_word_is_clean(word) &&
+		    (!s->base_sectors || i >= s->own))
 			continue;
 		take_word(p, word, i < s->own);
 	}

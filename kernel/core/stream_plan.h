@@ -5,7 +5,8 @@
  * be copied for that.
  *
  * What only this volume uses moves: the newest data chunk goes up with its word,
- * and takes what it lacks from older ones.  What other volumes use too is copied.
+ * and takes what it lacks from older ones.  What other volumes use too is copied,
+ * but for clean copies: of these any volume may let go while they are being read.
  */
 #ifndef COWSTACK_CORE_STREAM_PLAN_H
 #define COWSTACK_CORE_STREAM_PLAN_H

@@ -51,6 +51,8 @@ enum disk_cut aim_watch(const struct disk_request *request)
 	aim.fell_on = aim.last;
 	aim.request = *request;
 	aim.metadata = phase_is_metadata(request);
+	if (aim.alone)
+		power_set_loser_in_watch(request->disk);
 	if (aim.kind == AIM_ERROR)
 		return CUT_ERROR;
 	if (aim.pull) {
@@ -148,6 +150,21 @@ static void aim_at_jobs(struct random *random)
 		aim_at_job(job_aim_choose(random), random);
 }
 
+/* A commit's destination holds something for moments only, so one writes to it. */
+static void aim_at_disk(unsigned int disk, struct random *random)
+{
+	static const enum phase writes[MAX_DISKS] = {
+		PHASE_WORK, PHASE_WRITE, PHASE_MASTER_WRITE,
+	};
+
+	if (disk && options.jobs)
+		aim_at_job((struct job_place){ JOB_COMMIT, STAGE_WRITE },
+			   random);
+	else
+		aim_at_phase(writes[disk], random);
+	aim.alone = true;
+}
+
 static bool is_behind(unsigned int cuts, unsigned int wanted)
 {
 	return cuts < (u64)wanted * (tally.total + 1) / options.cuts;
@@ -155,20 +172,26 @@ static bool is_behind(unsigned int cuts, unsigned int wanted)
 
 /*
  * Every place is aimed at first, until each was hit often enough; these are the
- * dearest.  Then what there are numbers to reach of; then anything.
+ * dearest.  Then what there are numbers to reach of; then disks that lose their caches
+ * alone; then anything.
  */
 static void aim_where_wanted(struct random *random)
 {
+	unsigned int seldom = tally_seldom_alone();
+
 	if (!tally_each_place_was_hit() && random_percent(random, 60)) {
 		if (options.jobs)
 			aim_at_jobs(random);
 		else
 			aim_at_phase(choose_phase(random), random);
+		aim.alone = seldom < MAX_DISKS && random_percent(random, 50);
 	} else if (is_behind(tally.again, options.recoveries)) {
 		aim_at_phase(PHASE_RECOVERY, random);
 	} else if (is_behind(tally.torn, options.torn)) {
 		aim.kind = AIM_METADATA;
 		aim.countdown = 1 + random_below(random, 12);
+	} else if (seldom < MAX_DISKS) {
+		aim_at_disk(seldom, random);
 	} else {
 		/* The phase says what is done meanwhile. */
 		aim.phase = options.jobs ? PHASE_WORK : choose_phase(random);
@@ -203,6 +226,7 @@ void aim_take(struct random *random)
 {
 	aim.phase = PHASE_WORK;
 	aim.job.kind = JOB_KINDS;
+	aim.alone = false;
 	if (churning)
 		aim_at_ring(random);
 	else if (options.only != PHASES)
@@ -224,6 +248,7 @@ void aim_take(struct random *random)
 void aim_pull(struct disk *pull, enum phase phase, struct random *random)
 {
 	aim.pull = pull;
+	aim.alone = false;
 	aim.job.kind = JOB_KINDS;
 	aim.wants_stake = false;
 	aim.fell = false;
@@ -233,6 +258,7 @@ void aim_pull(struct disk *pull, enum phase phase, struct random *random)
 void aim_error(struct disk *disk, bool at_load, bool spares_reads, int n)
 {
 	aim.kind = AIM_ERROR;
+	aim.alone = false;
 	aim.job.kind = JOB_KINDS;
 	aim.wants_stake = false;
 	aim.fell = false;

@@ -22,6 +22,7 @@ struct aim {
 	int countdown;			/* requests of that place; 0: no cut */
 	bool wants_stake;		/* not before there is some … */
 	bool has_stake;			/* … of both volumes */
+	bool alone;			/* the disk where it falls alone loses its cache */
 	struct disk *pull;		/* goes there, and the power stays on */
 	struct disk *fails;		/* of AIM_ERROR */
 	bool at_load;			/* … while stacks come up, or not */

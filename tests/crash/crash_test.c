@@ -459,6 +459,11 @@ static void judge_without_cuts(void)
 		tally_ok(replay_states() >= options.replays,
 			 "%u states at flushes of recorded runs were recovered from, %u wanted",
 			 replay_states(), options.replays);
+		tally_ok(replay_each_was_alone(),
+			 "the store's disk, and a base's, lost what it held, and no other did");
+		if (options.replays >= REPLAY_MANY)
+			tally_ok(replay_all_was_begun(),
+				 "the runs had commits, streams and make_empty");
 		replay_print();
 	}
 }

@@ -210,6 +210,11 @@ void power_set_losers(u32 losers)
 	pthread_mutex_unlock(&power.lock);
 }
 
+void power_set_loser_in_watch(const struct disk *disk)
+{
+	power.losers = 1u << disk->number;
+}
+
 void power_set_tearing(unsigned int percent)
 {
 	pthread_mutex_lock(&power.lock);

@@ -136,6 +136,8 @@ bool power_is_on(void);
 void power_on(void);
 /* @losers: of the next cut; all of a cache that is not lost survives. */
 void power_set_losers(u32 losers);
+/* As the watch may, which is about to cut: @disk alone. */
+void power_set_loser_in_watch(const struct disk *disk);
 /* So many of the writes with CUT_TEARING are torn. */
 void power_set_tearing(unsigned int percent);
 /* A cut that falls on no request, unless there has been one already. */

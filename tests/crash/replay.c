@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include "aim.h"
+#include "job_view.h"
+#include "mapper.h"
 #include "offline.h"
 #include "replay.h"
 #include "spent.h"
@@ -40,6 +42,7 @@ static struct {
 	unsigned int runs, boundaries, states;
 	unsigned int lost[MAX_DISKS];	/* states in which it lost something, … */
 	unsigned int alone[MAX_DISKS];	/* … it alone */
+	unsigned int commits, streams, emptied;	/* begun while a run was recorded */
 } replay;
 
 /* --- recording --- */
@@ -93,6 +96,47 @@ static bool is_recorded(void)
 	return READ_ONCE(replay.count) == REQUESTS;
 }
 
+/* A refusal is as good: not all is possible all the time. */
+static unsigned int tell(unsigned int volume, const char *message)
+{
+	return !mapper_message(strrchr(stack_paths[volume], '/') + 1, message);
+}
+
+/* What a commit has left clean copies in. */
+static void empty_layers(unsigned int volume)
+{
+	struct layer_list list;
+	char text[32];
+	unsigned int i;
+
+	if (layers_view(volume, &list))
+		return;
+	for (i = 1; i < list.count; i++) {
+		if (!list.layer[i].clean)
+			continue;
+		snprintf(text, sizeof(text), "make_empty %u", list.layer[i].id);
+		replay.emptied += tell(volume, text);
+		snprintf(text, sizeof(text), "drop %u", list.layer[i].id);
+		tell(volume, text);
+	}
+}
+
+static void begin_job(unsigned int volume)
+{
+	switch (random_below(replay.random, 4)) {
+	case 0:
+		replay.streams += tell(volume, "stream start yield 0");
+		break;
+	case 1:
+		replay.commits += tell(volume, "commit start retain 1 yield 0");
+		break;
+	default:
+		workload_pause();
+		replay.commits += !stacks_commit(volume, true, "");
+		workload_resume();
+	}
+}
+
 static void tend(void)
 {
 	unsigned int v = random_below(replay.random, VOLUMES);
@@ -100,16 +144,15 @@ static void tend(void)
 
 	if (stacks_view(v, &view))
 		return;
-	if (!view.running && random_percent(replay.random, 40)) {
-		workload_pause();
-		stacks_commit(v, true, "");
-		workload_resume();
-	} else if (view.layers < 6 && random_percent(replay.random, 30)) {
+	if (!view.running && random_percent(replay.random, 25))
+		empty_layers(v);
+	else if (!view.running && random_percent(replay.random, 45))
+		begin_job(v);
+	else if (view.layers < 6 && random_percent(replay.random, 30))
 		stacks_snapshot(v);
-	}
 }
 
-/* Users, snapshots and commits, until there are requests enough. */
+/* Users, snapshots and jobs, until there are requests enough. */
 static void record_run(void)
 {
 	struct workload_options work = {
@@ -261,6 +304,26 @@ static void walk(void)
 		free(replay.list[i].data);
 }
 
+bool replay_each_was_alone(void)
+{
+	return replay.alone[0] && replay.alone[1] + replay.alone[2];
+}
+
+bool replay_all_was_begun(void)
+{
+	return replay.commits && replay.streams && replay.emptied;
+}
+
+/* A run in which nobody got as far as a commit is followed by others. */
+static bool has_enough(unsigned int states)
+{
+	bool has_all = replay_each_was_alone() &&
+		       (states < REPLAY_MANY || replay_all_was_begun());
+
+	return replay.states >= states &&
+	       (has_all || replay.states >= 5 * states);
+}
+
 void replay_run(unsigned int states, struct random *random)
 {
 	unsigned int v;
@@ -270,7 +333,7 @@ void replay_run(unsigned int states, struct random *random)
 	replay.random = random;
 	replay.list = calloc(REQUESTS, sizeof(*replay.list));
 	replay.content = malloc(STORE_DISK_SECTORS * DISK_SECTOR);
-	while (replay.states < states && !oracle_finding()) {
+	while (!has_enough(states) && !oracle_finding()) {
 		for (v = 0; v < VOLUMES; v++)
 			stacks_set_features(v, "");
 		stacks_format(16, 6144, "2 on_full error");
@@ -304,5 +367,6 @@ void replay_print(void)
 	for (i = 0; i < MAX_DISKS; i++)
 		printf(" %s %u (alone %u)", replay.past[i].disk->name,
 		       replay.lost[i], replay.alone[i]);
-	putchar('\n');
+	printf("\n# begun in them: %u commits, %u streams; %u layers were emptied\n",
+	       replay.commits, replay.streams, replay.emptied);
 }

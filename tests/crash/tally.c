@@ -95,8 +95,10 @@ void tally_cut(bool churning, bool after_cut)
 	tally.staked[aim.fell_on][0] += !!first;
 	tally.staked[aim.fell_on][1] += !!second;
 	tally.both_staked[aim.fell_on] += first && second;
-	for (i = 0; i < MAX_DISKS; i++)
+	for (i = 0; i < MAX_DISKS; i++) {
 		tally.alone[i] += cut->losers == 1u << i;
+		tally.alone_held[i] += cut->losers == 1u << i && cut->cached[i];
+	}
 	count_job_cut(first && second);
 	tally.base_alone += !(cut->losers & 1);
 	describe_cut();
@@ -115,6 +117,27 @@ static unsigned int least_wanted(void)
 static unsigned int least_in_place(void)
 {
 	return min(LEAST_PER_PLACE, options.cuts / 50);
+}
+
+static unsigned int least_alone(void)
+{
+	return options.losers ? 0 : min(LEAST_ALONE, options.cuts / 20);
+}
+
+static unsigned int count_alone(unsigned int disk)
+{
+	if (disk && !options.tiers)
+		return tally.alone_held[1] + tally.alone_held[2];
+	return tally.alone_held[disk];
+}
+
+unsigned int tally_seldom_alone(void)
+{
+	unsigned int disk = 0;
+
+	while (disk < MAX_DISKS && count_alone(disk) >= least_alone())
+		disk++;
+	return disk;
 }
 
 static bool each_phase_was_hit(void)
@@ -142,6 +165,7 @@ static bool aims_at_all(void)
 static bool has_reached_numbers(void)
 {
 	return tally_each_place_was_hit() &&
+	       tally_seldom_alone() == MAX_DISKS &&
 	       tally.torn >= options.torn &&
 	       tally.again >= options.recoveries;
 }
@@ -194,6 +218,10 @@ static void judge_places(void)
 		tally_ok(job_aim_has_hit(least_wanted(), least_in_place()),
 			 "each kind of job and each stage was hit %u times, each of each %u times",
 			 least_wanted(), least_in_place());
+	if (least_alone())
+		tally_ok(tally_seldom_alone() == MAX_DISKS,
+			 "each disk lost what its cache held, and no other did, %u times",
+			 least_alone());
 	if (options.torn)
 		tally_ok(tally.torn >= options.torn,
 			 "%u writes of metadata were torn, %u wanted",
@@ -236,7 +264,9 @@ void tally_print(void)
 		       tally.staked[phase][1], tally.both_staked[phase]);
 	printf("# all          %4u; not the ssd's cache lost in %u\n",
 	       tally.total, tally.base_alone);
-	printf("# one cache alone lost: %s %u, %s %u, %s %u; %u torn writes of metadata\n",
-	       store_disk.name, tally.alone[0], base_disks[0].name,
-	       tally.alone[1], base_disks[1].name, tally.alone[2], tally.torn);
+	printf("# one cache alone lost (that held something): %s %u (%u), %s %u (%u), %s %u (%u)\n",
+	       store_disk.name, tally.alone[0], tally.alone_held[0],
+	       base_disks[0].name, tally.alone[1], tally.alone_held[1],
+	       base_disks[1].name, tally.alone[2], tally.alone_held[2]);
+	printf("# %u torn writes of metadata\n", tally.torn);
 }

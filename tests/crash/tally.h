@@ -9,6 +9,7 @@
 enum {
 	LEAST_PER_PHASE = 5,		/* of the cuts that there are by default */
 	LEAST_PER_PLACE = 2,		/* of jobs: a stage of a kind */
+	LEAST_ALONE = 5,		/* cuts in which one disk alone loses anything */
 	LEAST_WRAPPING = 10,		/* cuts while the ring goes round */
 	RING_BLOCKS = COWSTACK_MIN_METADATA_BLOCKS - COWSTACK_RING_START,
 };
@@ -22,7 +23,8 @@ struct tally {
 	unsigned int again;		/* in the recovery from the one before */
 	unsigned int wrapping;		/* of these, while the ring goes round */
 	u64 at_stake[VOLUMES];		/* flushed sectors */
-	unsigned int alone[MAX_DISKS];	/* this disk's cache alone was lost */
+	unsigned int alone[MAX_DISKS];	/* this disk's cache alone was lost … */
+	unsigned int alone_held[MAX_DISKS];	/* … and had something in it */
 	unsigned int base_alone;
 	/* Of the journal and what follows it. */
 	u64 journal_blocks;
@@ -37,6 +39,11 @@ void tally_cut(bool churning, bool after_cut);
 /* Each phase, and of jobs each stage of each kind. */
 bool tally_each_place_was_hit(void);
 bool tally_is_enough(void);
+/*
+ * The disk that too seldom had something in its cache when that alone was lost, or
+ * MAX_DISKS.  Bases of one level count together: the second is never the answer.
+ */
+unsigned int tally_seldom_alone(void);
 u64 tally_wraps(void);
 bool tally_has_wrapped_enough(void);
 

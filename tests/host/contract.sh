@@ -19,6 +19,7 @@ PATH=$PWD/userspace:$PATH
 . tests/guest/lib/contract.sh
 . tests/golden/golden.sh
 commands=("${all_commands[@]}")
+release=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 
 # --- words ---
 
@@ -27,6 +28,12 @@ speaks()
 {
 	run dmcommit "$@"
 	is_done && [ -n "$output" ]
+}
+
+# Of 80 columns, and whatever characters it has.
+is_for_any_terminal()
+{
+	! LC_ALL=C grep -nE '.{80}|[^ -~]| $' <<<"$1" >&2
 }
 
 helps()
@@ -38,6 +45,7 @@ helps()
 	speaks "$1" -h && [ "$output" = "$help" ] || return 1
 	speaks help "$1" && [ "$output" = "$help" ] || return 1
 	[[ $help == "usage: dmcommit $1"* ]] || return 1
+	is_for_any_terminal "$help" || return 1
 	while read -r option value; do
 		[ "$option" = --version ] || grep -q -e "$option" <<<"$help" ||
 			{ diag "$1 --help: no $option"; return 1; }
@@ -46,7 +54,7 @@ helps()
 
 knows_version()
 {
-	speaks "$1" --version && [[ $output =~ ^dmcommit\ [^\ ]+$ ]]
+	speaks "$1" --version && [[ $output =~ ^dmcommit\ $release(-[0-9a-f]+(-dirty)?)?$ ]]
 }
 
 refuses_option()
@@ -110,6 +118,16 @@ test_words()
 	check "no command" refused 2 "dmcommit --help" ""
 	check "no such command" refused 2 '"frobnicate"; see dmcommit --help' frobnicate
 	check "help for no such command" refused 2 '"frobnicate"' help frobnicate
+	check "help for two" refused 2 '"map" is one too many; see dmcommit --help' help list map
+	check "all help together" is_for_any_terminal "$(dmcommit --help)"
+	# Where nobody can be asked what there is, and with words that say what is wanted.
+	check "a rate" refused 2 '"fast" is no rate: give bytes per second' speed vm fast
+	check "a speed" refused 2 '"5Q" is no rate: give bytes per second' start vm --speed 5Q
+	check "a size" refused 2 '"1000" is no size: give bytes, a multiple of 512' resize vm 1000
+	check "the size of a new volume" refused 2 '"0" is no size: give bytes' \
+		create vm --base /dev/nothing --store ssd --size 0
+	check "a feature's value" refused 2 'on_full: "never" is not queue or error' \
+		attach /dev/nothing --set on_full=never
 }
 
 # --- files that are closed, or full ---
@@ -129,10 +147,10 @@ test_closed()
 	golden_unpack chain
 	mv "$work/chain.store" "$store"
 	sum=$(sha256sum <"$store")
-	run bash -c "dmcommit check $store >&-"
+	run bash -c 'dmcommit check "$1" >&-' - "$store"
 	verdict "check with a closed stdout" is_refusal 1 "standard output"
-	bash -c "dmcommit format $store 2>&- >&- <&-" && diag "it was formatted"
-	bash -c "dmcommit check $store <&- >&- 2>&-"
+	dmcommit format "$store" 2>&- >&- <&- && diag "it was formatted"
+	dmcommit check "$store" <&- >&- 2>&-
 	is "$(sha256sum <"$store")" "$sum" "nothing is said onto a store"
 }
 
@@ -165,7 +183,7 @@ refuses_kind()
 	for device in /dev/null "$work"; do
 		words[1]=$device
 		run dmcommit "${words[@]}"
-		is_refusal 1 "$device: this is no block device; give one" ||
+		is_refusal 1 "${device##*/}: this is no block device; give one" ||
 			is_refusal 1 "$no_mapper" || { diag "$1: status $status, $error"; return 1; }
 	done
 }
@@ -174,21 +192,22 @@ refuses_what_is_private()
 {
 	takes_device "$1" || return 0
 	usage_with_samples "$1"
-	words[1]=$work/private
+	words[1]=private
 	run as_nobody dmcommit "${words[@]}"
-	is_refusal 1 "$work/private: .*not permitted; are you root\?" ||
+	is_refusal 1 "private: .*not permitted; are you root\?" ||
 		is_refusal 1 "cannot list mapped devices: not permitted; are you root\?" ||
 		is_refusal 1 "$no_mapper" || { diag "$1: status $status, $error"; return 1; }
 }
 
+# as_nobody COMMAND…: in $work, and from there: it may lie where nobody may go
 as_nobody()
-{
-	if [ "$(id -u)" -eq 0 ]; then
-		setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
-	else
-		"$@"
-	fi
-}
+(
+	cd "$work" || exit
+	PATH=bin:$PATH
+	[ "$(id -u)" -ne 0 ] ||
+		exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+	"$@"
+)
 
 # What asks the kernel says so where it cannot be asked.
 wants_the_module()
@@ -205,7 +224,6 @@ test_devices()
 	[ "$(id -u)" -eq 0 ] || chmod 000 "$work/private"
 	mkdir "$work/bin"
 	cp userspace/dmcommit "$work/bin"
-	PATH=$work/bin:$PATH
 	for_all "a device that is not there" refuses_missing_device "${commands[@]}"
 	for_all "no block device" refuses_kind "${commands[@]}"
 	for_all "a device that is another's" refuses_what_is_private "${commands[@]}"
@@ -215,7 +233,7 @@ test_devices()
 		for_all "no module" wants_the_module "${commands[@]}"
 	fi
 	truncate -s 4M "$work/zeroes"
-	check "a device that is no store" refused 3 "$work/zeroes holds no store" check "$work/zeroes"
+	check "a device that is no store" refused 3 "zeroes holds no store" check "$work/zeroes"
 }
 
 # --- JSON ---

@@ -127,6 +127,7 @@ done
 is "$(sha256sum "$work/new")" "$before" "none of them changed anything"
 
 # --- bad places ---
+ln -s new "$work/link"
 # is_refused STATUS MESSAGE TEXT COMMAND…
 is_refused()
 {
@@ -153,7 +154,11 @@ check_fails "a file system is not overwritten" "$tool" restore "$work/other" --f
 check_fails "a dump of what is no store" "$tool" dump "$work/good"
 is "$("$tool" dump "$work/nothing" 2>/dev/null)$?" 3 "a device that is not there has status 3"
 is "$("$tool" restore "$work/new" --from "$work/nothing" 2>/dev/null)$?" 3 "so has a dump that is not"
-check_fails "a full disk is noticed" "$tool" dump "$work/small.store" --output /dev/full
+is_refused 1 "/dev/full: No space left on device" "a full disk is noticed" \
+	"$tool" dump "$work/small.store" --output /dev/full
+is_refused 4 "--output $work/link is the store itself, which the dump would overwrite; give another file" \
+	"a store is not overwritten by its own dump" "$tool" dump "$work/new" --output "$work/link"
+is "$(sha256sum "$work/new")" "$before" "… it is as it was"
 is "$(gzip -dc "$work/gz" 2>&1 | head -n 1)" "cowstack-dump 1" "gzip reads what is compressed"
 is "$("$tool" restore "$work/new" --from - --force <"$work/good" 2>&1)" "" "a dump comes from a pipe too"
 done_testing

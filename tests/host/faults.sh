@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Builds of the module with one rule broken: the crash test has to notice each.
-# Arguments: those to look for (all).
+# Arguments: those to look for (all); --list names them.
 set -u
 
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
@@ -114,6 +114,10 @@ catch_fault()
 	fi
 }
 
+if [ "${1:-}" = --list ]; then
+	printf '%s\n' "${!rule[@]}" | sort -V
+	exit
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 table=

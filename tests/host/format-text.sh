@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # The tables of on-disk-format.rst are those of the code: each field of format.h stands
-# there with the offset that format.c asserts and its size, and nothing else does.
+# there with the offset that format.c asserts and its size, and nothing else does. What
+# documents refer to is there.
 set -u
 
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
@@ -63,4 +64,35 @@ records()
 }
 is "$(sed -n 's/^\([0-9]\+\) \+``\([A-Z_]*\)`` .*/\1 \2/p' "$document")" "$(records)" \
 	"the types of records are the code's"
+
+# --- documents ---
+
+# missing_documents: named in some text, and not there
+missing_documents()
+{
+	local name
+
+	grep -ohE '[a-z-]+\.rst\>' Documentation/*.rst README CONTRIBUTING CHANGELOG \
+		userspace/man/*.in | sort -u | while read -r name; do
+		[ -f "Documentation/$name" ] || echo "$name"
+	done
+}
+
+# missing_sections: `NAME`_ where the same document has no such title
+missing_sections()
+{
+	local file name
+
+	for file in Documentation/*.rst; do
+		grep -oE '`[^`]+`_' "$file" | tr -d '`_' | sort -u | while read -r name; do
+			grep -q -x -e "$name" "$file" || echo "$file: $name"
+		done
+	done
+}
+
+is "$(missing_documents)" "" "each document that is named is there"
+is "$(missing_sections)" "" "so is each section"
+is "$(grep -xE '[a-z-]+\.rst' Documentation/index.rst | sort)" \
+	"$(cd Documentation && printf '%s\n' *.rst | grep -v -x index.rst | sort)" \
+	"index.rst has all of them"
 done_testing

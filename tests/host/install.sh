@@ -53,7 +53,7 @@ test_pages()
 	while IFS=$'\t' read -r group _; do
 		page=$(page_of "$group")
 		while IFS=$'\t' read -r command synopsis; do
-			synopsis=${synopsis//\[OPTION\]…/[OPTION ...]}
+			synopsis=${synopsis//\[OPTION\].../[OPTION ...]}
 			[[ $page == *"dmcommit $synopsis"* ]] || wrong+=" $synopsis"
 			while IFS=$'\t' read -r option value; do
 				[[ $page == *" $option${value:+ $value}"* ]] || wrong+=" $command:$option"
@@ -92,6 +92,18 @@ test_unit_page()
 		grep -qwF -e "${name/@/@NAME}" <<<"$page" || missing+=" $name"
 	done
 	is "$missing" "" "stacks.conf(5) has each unit and each variable of theirs"
+}
+
+# What monitor tells the program that it runs.
+test_monitor_page()
+{
+	local page name missing=''
+
+	page=$(page_of status)
+	for name in $(grep -o 'DMCOMMIT_[A-Z]*' userspace/hook.c | sort -u); do
+		grep -qw -e "$name" <<<"$page" || missing+=" $name"
+	done
+	is "$missing" "" "dmcommit-status(8) has each variable of the program that monitor runs"
 }
 
 expand()
@@ -143,6 +155,7 @@ test_install
 test_pages
 test_module_page
 test_unit_page
+test_monitor_page
 test_failures
 test_prefix
 test_uninstall

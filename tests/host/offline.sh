@@ -405,7 +405,7 @@ for ((i = 0; i < 6; i++)); do
 done
 "$tool" start 1 --offline --store "$work/store" --base "$work/base" --speed 256K \
 	>"$work/output" 2>&1 &
-check "a commit is at work" has_come_to_wait $!
+check "a commit is at work" await is_waiting $!
 is "$(commit 1 2>&1)" "dmcommit: $work/store: it is in use; end its use or its job, then try again" \
 	"nobody else commits meanwhile"
 kill -TERM $!

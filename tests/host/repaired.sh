@@ -201,6 +201,31 @@ like "$(repair)" '^0 store: store later, ' "… which is its name then"
 (cd "$work" && "$tool" restore store --from named) || not_ok "… the backup is not put back"
 cmp -s "$work/before" "$work/store" || not_ok "… the backup brings back something else"
 
+# --- blocks that cannot be read ---
+check "a disk with a bad block is built" gcc -Wall -Wextra -Werror -O1 -shared -fPIC \
+	-o "$work/bad.so" tests/host/bad_block.c -ldl
+# with_bad BLOCK: what a repair says, with that one unreadable until it is written, but for
+# what is always there
+with_bad()
+{
+	cp "$work/chain.store" "$work/store"
+	rm -f "$work/bad"
+	LD_PRELOAD=$work/bad.so BAD_FILE=$work/store BAD_BLOCK=$1 repair --backup bad |
+		sed -e '/^backup:/d' -e '/^  AFFECTED/d' -e '/^dmcommit: store: what/d'
+}
+start=$(($(od -A n -t u8 -j 80 -N 8 "$work/chain.store")))
+blocks=$(($(od -A n -t u8 -j 88 -N 8 "$work/chain.store")))
+tail=$(($(od -A n -t u8 -j 120 -N 8 "$work/chain.store")))
+# Nothing is there yet; and there is the second step that counts.
+for block in $((start + (tail + blocks - 3) % blocks)) $((start + (tail + 1) % blocks)); do
+	like "$(with_bad "$block")" "
+  the journal ends before step [0-9]+: it cannot be read
+(  steps [0-9]+ to [0-9]+ of the journal are lost
+)?  block $block of the journal cannot be read; it is written, with no step in it
+" "block $block of the journal: it is written"
+	like "$(repair)" '^0 store: store chain, .*: clean' "… and the store is whole then"
+done
+
 # --- what another has written over the superblocks ---
 cp "$work/chain.store" "$work/store"
 "$edit" "$work/store" raw:wipe:0.count=17

@@ -108,7 +108,7 @@ install_script='
 	ls /usr/share/bash-completion/completions/dmcommit /usr/share/zsh/vendor-completions/_dmcommit \
 		/usr/share/man/man8/dmcommit.8.gz /usr/share/man/man5/stacks.conf.5.gz \
 		/usr/lib/systemd/system/dmcommit.target /usr/lib/udev/rules.d/62-dm-cowstack-base.rules \
-		/usr/share/initramfs-tools/hooks/dmcommit
+		/usr/share/initramfs-tools/hooks/dmcommit /usr/share/doc/dmcommit/guides.rst.gz
 	[ "$(readlink -f /usr/lib/systemd/system-generators/dmcommit-generator)" = /usr/sbin/dmcommit ]
 
 	# Whatever could touch a stack that is up, or bring the new version into the next
@@ -141,7 +141,7 @@ SPEED=8M" ] || { echo "files of the administrator have changed"; exit 1; }
 	! grep -v -e "^update-initramfs -u" -e "^systemctl .*daemon-reload" /calls || {
 		echo "a new version does that"; exit 1; }
 	: >/calls
-	dpkg --purge dmcommit dm-cowstack-dkms >/dev/null
+	dpkg --purge dmcommit-dbgsym dmcommit dm-cowstack-dkms >/dev/null
 	cat /calls
 	grep -q "^systemctl .*stop.* dmcommit-monitor.service" /calls || {
 		echo "nothing stops the monitor when the tool goes"; exit 1; }

@@ -396,4 +396,34 @@ TEST_F(range, held_behind_a_short_base)
 	EXPECT_EQ(0, cowstack_range_held_behind(g, &self->range, 0));
 }
 
+/* Of a piece in which the base ends, and of no other, the rest. */
+TEST_F(range, tail_of_a_short_base)
+{
+	const struct cowstack_geometry *g = geometry(self);
+	u32 piece = 1u << g->piece_shift;
+	map_word_t word = map_word_with_room(MAP_WORD_NONE, to_dchunk(3));
+	u64 place = cowstack_chunk_sector(g, to_dchunk(3));
+	struct cowstack_segment tail;
+
+	image_set_word(&self->md, self->range.layer[0], 0,
+		       map_word_with_pieces(map_word_with_zeroes(word), 0x0c,
+					    g->full_mask));
+	EXPECT_FALSE(cowstack_range_tail(g, &self->range, 1, &tail));
+	EXPECT_FALSE(cowstack_range_tail(g, &self->range, 2 * piece, &tail));
+	/* In a piece of one sector nothing ends. */
+	EXPECT_EQ(piece > 1, cowstack_range_tail(g, &self->range,
+						 2 * piece + 1, &tail));
+	if (piece == 1)
+		return;
+	ASSERT_TRUE(cowstack_range_tail(g, &self->range, 2 * piece + 1, &tail));
+	EXPECT_EQ(2 * piece + 1, tail.sector);
+	EXPECT_EQ(piece - 1, tail.sectors);
+	EXPECT_EQ(place + 2 * piece + 1, tail.place);
+	EXPECT_FALSE(cowstack_range_tail(g, &self->range, 3 * piece, &tail));
+	ASSERT_TRUE(cowstack_range_tail(g, &self->range, 4 * piece - 1, &tail));
+	EXPECT_EQ(1, tail.sectors);
+	EXPECT_EQ(place + 4 * piece - 1, tail.place);
+	EXPECT_FALSE(cowstack_range_tail(g, &self->range, 4 * piece + 1, &tail));
+}
+
 TEST_HARNESS_MAIN

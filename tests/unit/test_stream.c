@@ -90,7 +90,10 @@ static s64 naive_place(stream_data *self, u32 piece)
 	for (i = TAKER; i >= 0; i--) {
 		map_word_t word = chain_word(&self->s, i, 0);
 
-		if (map_word_is_clean(word) && !self->stream.base_sectors)
+		/* Another volume may drop its copies: the base has the same. */
+		if (map_word_is_clean(word) &&
+		    (!self->stream.base_sectors ||
+		     TAKER - i >= (int)self->stream.own))
 			continue;
 		if (map_word_mask(word) & 1u << piece)
 			return place_of(self, word, piece);
@@ -221,6 +224,11 @@ TEST_F(stream, clean_words_go_or_become_data)
 	self->stream.base_sectors = 8;
 	EXPECT_EQ(0, check_all(self, 7, &why)) {
 		TH_LOG("with the base: %s", why);
+	}
+	/* Copies that others have too may go while they are read. */
+	self->stream.own = 2;
+	EXPECT_EQ(0, check_all(self, 7, &why)) {
+		TH_LOG("with the base, of layers of others: %s", why);
 	}
 }
 

@@ -99,6 +99,12 @@ ratio()
 	awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f", b ? a / b : 0 }'
 }
 
+# median NUMBER…: an odd number of them
+median()
+{
+	printf '%s\n' "$@" | sort -g | sed -n "$((($# + 1) / 2))p"
+}
+
 # speed BYTES NS: in MiB/s
 speed()
 {

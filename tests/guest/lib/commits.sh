@@ -65,18 +65,6 @@ job_end()
 	echo "${words[9]} errno ${words[15]} errors $errors first $first ${words[8]}"
 }
 
-# job_has_moved: waits until a part of the job is done; the base is marked before that
-job_has_moved()
-{
-	local i
-
-	for ((i = 0; i < 1200; i++)); do
-		[[ $(status_field v 11) != [1-9]*/* ]] || return 0
-		sleep 0.1
-	done
-	return 1
-}
-
 # sectors_written DISK
 sectors_written()
 {

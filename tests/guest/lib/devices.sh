@@ -52,19 +52,6 @@ status_value()
 	dmsetup status "$1" | tr ' ' '\n' | grep -A1 -x "$2" | tail -n 1
 }
 
-# Waits look often and give up late: a machine may be slow, or have others to serve.
-
-# await COMMAND…: until it succeeds; fails if it does not for minutes
-await()
-{
-	local end=$((SECONDS + 180))
-
-	until "$@" >/dev/null 2>&1; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.1
-	done
-}
-
 # at_rest COMMAND…: waits until it prints the same for one and a half seconds, which is
 # longer than the timer waits that makes durable what nobody has flushed; prints that
 at_rest()
@@ -102,6 +89,12 @@ wait_for_value()
 		sleep 0.2
 	done
 	echo "$value"
+}
+
+# has_moved DEVICE: a part of its job is done; the base is marked before that
+has_moved()
+{
+	[[ $(status_field "$1" 11) == [1-9]*/* ]]
 }
 
 # wait_for_job DEVICE: until it is not running; prints the state

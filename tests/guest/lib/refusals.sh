@@ -45,15 +45,25 @@ reload_refused()
 	refused "$1 (-" dmsetup reload "$2" --table "$3"
 }
 
+# Without what the module changes by itself: of a store how much is used, which sinks as
+# room comes back, and the statistics of both, which tell of steps and of discards.
+status_that_stays()
+{
+	dmsetup status | awk '
+		$4 == "cowstore" { sub("^[0-9]*/", "/", $7); NF = 10 }
+		$4 == "cowstack" { NF = 17 }
+		{ print }'
+}
+
 # Tables, live and loaded, status lines, who is held how often, volumes and whether they
-# are up. What changes by itself would be noise: nothing may be dirty, no job under way.
+# are up. No job may be under way.
 dm_state()
 {
 	local store
 
 	dmsetup table
 	dmsetup table --inactive
-	dmsetup status
+	status_that_stays
 	dmsetup info -c --noheadings -o name,attr,open,segments,events
 	for store in $(dmsetup ls --target cowstore | cut -f 1); do
 		dmsetup message "$store" 0 volumes

@@ -107,6 +107,18 @@ check_fails()
 	fi
 }
 
+# await COMMAND…: until it succeeds; fails if it does not for minutes. Waits look often and
+# give up late: a machine may be slow, or have others to serve.
+await()
+{
+	local end=$((SECONDS + ${await_seconds:-180}))
+
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+
 done_testing()
 {
 	[ -n "${tap_planned:-}" ] || echo "1..$tap_count"

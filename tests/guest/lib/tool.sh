@@ -104,20 +104,15 @@ fails()
 	verdict "$2: $1" is_refusal "$1" "$3"
 }
 
-# has_come_to_wait PROCESS: a dmcommit waits for a job: it catches signals, which it does from
-# its first look at the job on, and sleeps until the next. Limits are for what hangs.
-has_come_to_wait()
+# is_waiting PROCESS: a dmcommit waits for a job: it catches signals, which it does from its
+# first look at the job on, and sleeps until the next.
+is_waiting()
 {
-	local i text
+	local text
 
-	for ((i = 0; i < 1200; i++)); do
-		text=$(cat "/proc/$1/status" 2>/dev/null) || return
-		# SIGINT is the second bit.
-		[[ $text != *State:$'\t'S* || ! $text =~ SigCgt:$'\t'[0-9a-f]*[2367abef]$'\n' ]] ||
-			return 0
-		sleep 0.1
-	done
-	return 1
+	# SIGINT is the second bit.
+	text=$(cat "/proc/$1/status") && [[ $text == *State:$'\t'S* ]] &&
+		[[ $text =~ SigCgt:$'\t'[0-9a-f]*[2367abef]$'\n' ]]
 }
 
 # run_interrupted COMMAND…: gets an interrupt when it waits; as run
@@ -127,7 +122,7 @@ run_interrupted()
 
 	"$@" >/tmp/output 2>"$error_file" &
 	process=$!
-	has_come_to_wait "$process"
+	await is_waiting "$process"
 	kill -INT "$process"
 	status=0
 	wait "$process" || status=$?
@@ -135,29 +130,10 @@ run_interrupted()
 	error=$(cat "$error_file")
 }
 
-# has_said COUNT PATTERN FILE: waits until so many of its lines match
+# has_said COUNT PATTERN FILE: so many of its lines match
 has_said()
 {
-	local i count
-
-	for ((i = 0; i < 1200; i++)); do
-		count=$(grep -c -e "$2" "$3" 2>/dev/null)
-		[ "${count:-0}" -lt "$1" ] || return 0
-		sleep 0.1
-	done
-	return 1
-}
-
-# has_moved VOLUME: waits until a part of its job is done
-has_moved()
-{
-	local i
-
-	for ((i = 0; i < 1200; i++)); do
-		[[ $(status_field "$1" 11) != [1-9]*/* ]] || return 0
-		sleep 0.1
-	done
-	return 1
+	[ "$(grep -c -e "$2" "$3")" -ge "$1" ]
 }
 
 # commit_on_terminal PATTERN: of vm, slowly until the bar has shown that; what was drawn
@@ -167,7 +143,7 @@ commit_on_terminal()
 	rm -f /tmp/terminal
 	TERM=vt100 script -qec 'dmcommit start vm --speed 512K --wait' /dev/null \
 		</dev/null >/tmp/terminal 2>&1 &
-	check "a progress bar on a terminal" has_said 1 "$1" /tmp/terminal
+	check "a progress bar on a terminal" await has_said 1 "$1" /tmp/terminal
 	silent "speed" speed vm 0
 	wait $!
 }

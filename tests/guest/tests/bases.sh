@@ -208,6 +208,47 @@ test_written_since()
 	dmsetup remove a
 }
 
+# The same, but that the other stack's commit has nothing to copy, and so writes nothing.
+test_unwritten_since()
+{
+	up a 1 $size /dev/base st
+	check "a table is loaded" dmsetup create --notable c
+	check "over the base as it is" dmsetup load c --table \
+		"$(stack_line 1 $size /dev/base st2)"
+	commit a
+	check "nothing was written: it goes live" dmsetup resume c
+	dmsetup remove c
+	dmsetup remove a
+}
+
+# A commit that may share its base is at work, its next chunk comes in a day: what has clean
+# copies of that base does not come up. What the commit writes is what is there.
+test_beside_shared()
+{
+	up c 1 $size /dev/base st2
+	put c 1
+	commit c retain 1
+	dmsetup remove c
+	up a 1 $size /dev/base st accept_base 1 allow_shared_base 1
+	dd if=/dev/base of=/dev/mapper/a bs=1M count=1 oflag=direct 2>/dev/null
+	check "a commits slowly" dmsetup message a 0 commit start speed 1
+	refused "the base is a store by now, or is being committed into by another stack" \
+		dmsetup create c --table "$(stack_line 1 $size /dev/base st2)"
+	check "a table is loaded" dmsetup create --notable c
+	check "over the base as it is by then" dmsetup load c --table \
+		"$(stack_line 1 $size /dev/base st2)"
+	dmsetup message a 0 commit speed 0
+	is "$(wait_for_job a)" completed "the commit ends"
+	refused "another stack has committed into the base since the table was loaded" \
+		dmsetup resume c
+	dmsetup remove c
+	up c 1 $size /dev/base st2
+	is "$(sum /dev/mapper/c)" "$(sum /dev/base)" "and c comes up, with copies that are true"
+	dmsetup message c 0 "make_empty $(dmsetup message c 0 layers | awk '$5 > 0 { print $1 }')"
+	dmsetup remove c
+	dmsetup remove a
+}
+
 # --- the wrong one ---
 
 # Nothing is written by a table that is refused, nor before the first resume.
@@ -278,6 +319,44 @@ test_short()
 	dmsetup message st 0 delete_volume 4
 }
 
+# The base ends within a piece, which is completed by zeroes: these go nowhere, data does not.
+test_end_within_piece()
+{
+	local data error
+
+	dd if=/dev/urandom of=/dev/short bs=1M oflag=direct 2>/dev/null
+	check "a base ends 3 sectors before a piece" \
+		dmsetup create odd --table "0 16381 linear /dev/short 0"
+	dmsetup message st 0 "create_volume 5 $size f"
+	up f 5 $size /dev/mapper/odd st
+	data=$(sum /dev/mapper/odd)
+	dmsetup message f 0 stream start base none
+	is "$(wait_for_job f)" completed "f has all of it"
+	commit f verify 1
+	is "$(sum /dev/mapper/odd)" "$data" "which is what was there before"
+	head -c 512 /dev/urandom >/tmp/sector
+	dd if=/tmp/sector of=/dev/mapper/f seek=16380 oflag=direct conv=notrunc 2>/dev/null
+	dmsetup remove f
+	dmsetup remove st
+	check "offline the last sector is committed" dmcommit start f --offline \
+		--store /dev/ssd --base /dev/mapper/odd
+	is "$(dd if=/dev/mapper/odd skip=16380 iflag=direct 2>/dev/null | xxhsum)" \
+		"$(xxhsum </tmp/sector)" "and is there"
+	attach_store st /dev/ssd
+	up f 5 $size /dev/mapper/odd st
+	dd if=/tmp/sector of=/dev/mapper/f seek=16382 oflag=direct conv=notrunc 2>/dev/null
+	dmesg -c >/dev/null
+	start_refused "the base ends at sector 16381, the layers hold 3 sectors behind it" f
+	dmsetup remove f
+	dmsetup remove st
+	error=$(dmcommit start f --offline --store /dev/ssd --base /dev/mapper/odd 2>&1)
+	like "$error" "the base ends at sector 16381, and the layers hold 3 sectors behind it" \
+		"offline that is refused too"
+	attach_store st /dev/ssd
+	dmsetup message st 0 delete_volume 5
+	dmsetup remove odd
+}
+
 # Of a base that others may write to no clean copies are made, by a job that has begun before
 # either: here one whose next chunk comes in a day.
 test_retain()
@@ -319,9 +398,12 @@ test_records
 test_shared
 test_changed_under
 test_written_since
+test_unwritten_since
+test_beside_shared
 test_wrong
 test_read_only
 test_short
+test_end_within_piece
 test_retain
 dmsetup remove st
 dmsetup remove st2

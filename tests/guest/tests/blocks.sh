@@ -55,10 +55,37 @@ check_fails "a volume that ends within a block does not come up" \
 	dmsetup create v --table "$(stack_line 1 8191 /dev/small st)"
 dmsetup remove st
 
-# A stream of all of a base that ends within a block of the store's, as the volume does: what
-# goes up is whole blocks, and the stack comes up on it again.
-dmcommit format /dev/large --name st --chunk-size 16K --force >/dev/null
+# Memory: what the store's device asks of its alignment is asked of users. Of dm-log-writes,
+# as of dm-crypt, which fails what comes otherwise, that is a whole block.
+make_disk log 16 blocksize=4096
+dmsetup create logged --table "0 $(sectors_of /dev/large) log-writes /dev/large /dev/log"
+# alignment DEVICE: of memory, as the kernel has it: a mask
+alignment()
+{
+	echo "$(<"/sys/block/dm-$(dmsetup info -c --noheadings -o minor "$1")/queue/dma_alignment")"
+}
+is "$(alignment logged)" 4095 "a device whose I/O has to lie in memory by blocks of 4096"
+attach_store st /dev/mapper/logged
+dmsetup create v --table "$(stack_line 1 8192 /dev/small st)"
+is "$(alignment v)" 4095 "… as a store: so has the stack's, over any base"
+dmsetup remove v
+dmsetup remove st
 attach_store st /dev/large
+check_fails "… instead of one that did not ask for it" \
+	dmsetup reload st --table "0 $(sectors_of /dev/large) cowstore /dev/mapper/logged"
+like "$(dmesg | tail -n 5)" "wants memory aligned to more than the store's" "… and why"
+dmsetup remove st
+dmsetup remove logged
+remove_disk log
+
+# A stream of all of a base that ends within a block of the store's, as the volume does: what
+# goes up is whole blocks, and the stack comes up on it again. A commit takes it down. The
+# store's disk fails what is no whole block, which null_blk does not.
+modprobe sd_mod
+modprobe scsi_debug dev_size_mb=16 sector_size=4096
+await test -b /dev/sda
+dmcommit format /dev/sda --name st --chunk-size 16K --force >/dev/null
+attach_store st /dev/sda
 dd if=/dev/urandom of=/dev/small bs=64k count=32 oflag=direct 2>/dev/null
 dmsetup create cut --table "0 4089 linear /dev/small 0"
 dmsetup message st 0 create_volume 1 4089 v
@@ -70,10 +97,39 @@ is "$(wait_for_job v)" completed "a stream of a base that ends within a block"
 dmsetup remove v
 check "… comes up again" dmsetup create v --table "$(stack_line 1 4088 /dev/mapper/cut st)"
 is "$(xxhsum </dev/mapper/v)" "$before" "… with the same content"
+dmsetup message v 0 commit start
+is "$(wait_for_job v)" completed "… and is committed, up to the base's end"
+is "$(xxhsum </dev/mapper/v)" "$before" "… the content stays"
 dmsetup remove v
+is "$(head -c $((4088 * 512)) /dev/mapper/cut | xxhsum)" "$before" "… and is the base's"
+dmsetup message st 0 create_volume 2 8192 w
+check "a base that ends within a block of the store's, below a volume that goes on" \
+	dmsetup create w --table "$(stack_line 2 8192 /dev/mapper/cut st)"
+{ head -c $((4089 * 512)) /dev/mapper/cut; head -c $((4103 * 512)) /dev/zero; } >/tmp/wanted
+check "… shows the base, and zeroes" cmp /tmp/wanted /dev/mapper/w
+dmsetup remove w
 dmsetup remove st
 dmsetup remove cut
-check "… metadata is sound" dmcommit check /dev/large
+check "… metadata is sound" dmcommit check /dev/sda
+
+# A volume that ends within a block of the base's: the last one is written as a whole, and
+# what lies behind the volume stays what it was.
+make_disk mid 32
+dmcommit format /dev/mid --name st --chunk-size 1M >/dev/null
+attach_store st /dev/mid
+dd if=/dev/urandom of=/dev/sda bs=64k count=32 oflag=direct 2>/dev/null
+dmsetup message st 0 create_volume 1 4089 v
+dmsetup create v --table "$(stack_line 1 4088 /dev/sda st)"
+dd if=/dev/sda of=/tmp/wanted bs=4k count=513 2>/dev/null
+dd if=/dev/urandom of=/tmp/sector bs=4k count=1 2>/dev/null
+dd if=/tmp/sector of=/tmp/wanted bs=4k seek=510 conv=notrunc 2>/dev/null
+dd if=/tmp/sector of=/dev/mapper/v bs=4k seek=510 oflag=direct 2>/dev/null
+dmsetup message v 0 commit start
+is "$(wait_for_job v)" completed "a commit of a volume that ends within a block of the base's"
+dmsetup remove v
+dmsetup remove st
+dd if=/dev/sda of=/tmp/found bs=4k count=513 iflag=direct 2>/dev/null
+check "… is on the base" cmp /tmp/wanted /tmp/found
 
 # Pieces of 512 bytes, written over disks of such blocks; then base, store or both are
 # copied to disks of 4096. The module refuses what it would have to ask of those; the

@@ -8,6 +8,7 @@
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/failing.sh
+. /lib/cowstack-tests/beside.sh
 . /lib/cowstack-tests/store_bytes.sh
 . /lib/cowstack-tests/commits.sh
 
@@ -294,6 +295,11 @@ dmsetup suspend hdd
 echo "0 $(sectors_of /dev/slow) delay /dev/slow 0 0 /dev/slow 0 2000" | dmsetup load hdd
 dmsetup resume hdd
 
+is_mixed()
+{
+	[ "$(base_alone)" = mixed ]
+}
+
 # steer: sets longest to the time of the message that took longest
 steer()
 {
@@ -324,6 +330,21 @@ wait_for_job v >/dev/null
 same "a slow disk"
 commits "with the disk as it was a commit completes"
 base_is_volume "a slow disk"
+
+# --- what is cancelled, and still at work, is told by the store as by the stack ---
+fill 1
+dmsetup suspend hdd
+start yield 0
+await is_mixed
+check "the job waits for its disk" stands_still "$(grep -lx cowstack/v /proc/[0-9]*/comm | cut -d/ -f3)"
+job cancel
+is "$(dmsetup message st 0 volume 1 | cut -d' ' -f7) $(state)" "running running" \
+	"both say that it runs"
+message_refused "Device or resource busy" "commit start: the job before is coming to its end" commit start
+dmsetup resume hdd
+is "$(wait_for_job v)" cancelled "then it has ended"
+is "$(dmsetup message st 0 volume 1 | cut -d' ' -f7)" cancelled "and the store says so too"
+commits "and another completes"
 
 # --- who starts another job when the one before comes to its end waits for that ---
 begin_anew 4

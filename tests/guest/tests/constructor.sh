@@ -144,6 +144,10 @@ remember_state
 table_refused "dm-0 is the store of st already" "$(store_table /dev/mapper/fast)"
 table_refused "base is a stack's base" "$(store_table /dev/base)"
 nothing_changed "devices that are in use"
+remember_state
+dmsetup message st 0 create_volume 9 "$size"
+dmsetup message st 0 delete_volume 9
+nothing_changed "steps, of which the timer takes some too"
 
 # While a store is being loaded its device is taken.
 dmsetup create --notable st2
@@ -201,6 +205,9 @@ dmsetup suspend st
 dd if=/dev/ssd of=/dev/copy bs=1M iflag=direct oflag=direct 2>/dev/null
 old=$(content /dev/ssd)
 dmsetup reload st --table "$(store_table /dev/copy)"
+# It is the store's from then on, though not in use yet.
+table_refused "base /dev/copy is a store" "$(stack_line 6 "$size" /dev/copy st)"
+table_refused "copy is the store of st already" "$(store_table /dev/copy)"
 check "a reload onto a copy is taken" dmsetup resume st
 is "$(content /dev/mapper/v1)" "$content" "the stack shows what it did"
 dd if=/dev/urandom of=/dev/mapper/v1 bs=64k count=3 seek=100 oflag=direct conv=fsync 2>/dev/null
@@ -267,7 +274,16 @@ blockdev --setro /dev/base2
 table_refused "base /dev/base2 is read-only (read_only_base 1 takes it)" \
 	"$(stack_line 2 "$size" /dev/base2 st)"
 blockdev --setrw /dev/base2
+# dm opens a device once for a table: to open it for more it would close what the first has.
+refused "base /dev/base2 is opened read-only in this table" two_targets \
+	"0 2048 cowstack /dev/base2 /dev/mapper/st 2 2 read_only_base 1" \
+	"2048 2048 cowstack /dev/base2 /dev/mapper/st 3"
 nothing_changed "bases"
+dmsetup message st 0 create_volume 7 2048 v7
+check "the other way round both have it" two_targets \
+	"0 2048 cowstack /dev/base2 /dev/mapper/st 7" \
+	"2048 2048 cowstack /dev/base2 /dev/mapper/st 3 2 read_only_base 1"
+dmsetup remove bad
 check "read_only_base takes one that cannot even be opened for writing" \
 	dmsetup create v4 --table "$(stack_line 4 "$size" /dev/sda st read_only_base 1)"
 dmsetup remove v4

@@ -86,7 +86,7 @@ commit_cancelled()
 {
 	# Too slow to come to its end before that
 	start yield 0 speed 128K
-	check "$name: a part of it is done" job_has_moved
+	check "$name: a part of it is done" await has_moved v
 	dmsetup message v 0 commit cancel
 	is "$(wait_for_job v) $(base_alone)" "cancelled mixed" "$name: is cancelled"
 	check "$name: users see no difference" has_trees $mnt "${kept[@]}"

@@ -118,7 +118,7 @@ test_above()
 	make_tree 4
 	# Too slow to come to its end before that
 	start yield 0 speed 128K
-	check "a part of it is done" job_has_moved
+	check "a part of it is done" await has_moved v
 	check "a commit is cancelled" dmsetup message v 0 commit cancel
 	stop_churn
 	rm -rf $mnt/kept3

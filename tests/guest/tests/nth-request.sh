@@ -12,5 +12,5 @@ modprobe dm-cowstack
 modprobe nbd nbds_max=3 max_part=0
 # Each point is good for some I/O errors, and a serial line is slow.
 echo 3 >/proc/sys/kernel/printk
-[ $# -gt 0 ] || set -- --points 60
+[ $# -gt 0 ] || set -- --points 50
 exec fault_test "$@"

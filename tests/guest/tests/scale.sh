@@ -6,6 +6,7 @@
 # not on the debug kernel: it measures memory and time
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
+. /lib/cowstack-tests/refusals.sh
 
 modprobe dm-cowstack
 
@@ -54,6 +55,20 @@ done
 check_fails "251 layers are refused" dmsetup message v 0 snapshot
 write_both 0 8
 check "content through 250 layers" cmp /dev/mapper/v /dev/shadow
+chain=$(dmsetup message v 0 layers)
+mapfile -t ids < <(cut -d' ' -f1 <<<"$chain")
+dmesg -c >/dev/null
+refused "commit start: top ${ids[0]} cannot be frozen, as a chain has at most 250 layers" \
+	dmsetup message v 0 commit start base "${ids[1]}"
+is "$(dmsetup message v 0 layers)" "$chain" "and the chain is as it was"
+is "$(status_field v 7)" idle "and there is no job"
+dmsetup remove v
+dmsetup remove st
+error=$(dmcommit start v --offline --store /dev/ssd --base "${ids[1]}" 2>&1 >/dev/null)
+is "$?" 1 "offline it is refused too"
+like "$error" "the top of v cannot be frozen, as a chain has at most 250 layers; commit into" "with what to do"
+attach_store st /dev/ssd
+dmsetup create v --table "$(stack_line 1 "$size" /dev/base st)"
 check "a commit takes no snapshot then" dmsetup message v 0 commit start
 is "$(wait_for_job v)" completed "and completes"
 is "$(dmsetup message v 0 layers | wc -l)" 1 "one layer is left"

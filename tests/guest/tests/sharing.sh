@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 1024 --cpus 2 --timeout 1800 --add tests/crash/build/direct_io
+# guest: --add tests/crash/build/cut_disks
 # Several volumes share the store's durable steps: what is flushed while a step is under way
 # is flushed by the next one, whosever it is. And a flush that finds nothing changed writes
-# nothing. What gives way to others ends all the same.
+# nothing. What gives way to others ends all the same. What nobody flushes is durable within
+# a second.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 
@@ -203,6 +205,73 @@ for ((i = 1; i <= volumes; i++)); do
 	dmsetup remove v$i
 done
 dmsetup remove st
+
+# --- what nobody flushes ---
+# Disks with caches that a power cut loses.
+modprobe nbd nbds_max=2 max_part=0
+coproc disks { exec cut_disks 1 16 16; }
+disk_process=$!
+read -r -u "${disks[0]}" _
+
+# tell WORD: to the disks; prints the answer
+tell()
+{
+	local answer
+
+	echo "$*" >&"${disks[1]}"
+	read -r -u "${disks[0]}" answer
+	echo "$answer"
+}
+
+bring_up()
+{
+	attach_store late /dev/nbd0 &&
+		dmsetup create vl --table "$(stack_line 1 $((16 * 2048)) /dev/nbd1 late)"
+}
+
+# In hundredths of a second
+now()
+{
+	local up
+
+	read -r up _ </proc/uptime
+	echo "${up/./}"
+}
+
+has_stepped()
+{
+	[ "$(status_value late steps)" -gt "$steps" ]
+}
+
+dmcommit format /dev/nbd0 --name late >/dev/null
+attach_store late /dev/nbd0
+dmsetup message late 0 create_volume 1 $((16 * 2048)) vl
+dmsetup remove late
+check "a stack on disks with caches" bring_up
+dd if=/dev/urandom of=/tmp/late bs=64k count=4 iflag=fullblock 2>/dev/null
+# Each write comes right behind a step, but for the first, and so waits for the whole period.
+least=1000000
+for i in 0 1 2 3; do
+	steps=$(status_value late steps)
+	dd if=/tmp/late of=/dev/mapper/vl bs=64k count=1 skip=$i seek=$i oflag=direct 2>/dev/null
+	began=$(now)
+	check "a step comes that nobody has asked for" await has_stepped
+	took=$(($(now) - began))
+	diag "after $(hundredths $took) s"
+	[ $i -eq 0 ] || [ $took -ge $least ] || least=$took
+done
+check "a second after a write, or a little more where that is slow to be seen" test $least -le 200
+is "$(tell cut 3)" "cut 0 0" "the power is cut, and nothing was left in a cache"
+# Whatever they still ask for fails.
+dmsetup remove vl
+dmsetup remove late
+tell on >/dev/null
+check "with power again the stack comes up" bring_up
+check "it shows all that was written" cmp -n $((4 * 65536)) /tmp/late /dev/mapper/vl
+dmsetup remove vl
+dmsetup remove late
+eval "exec ${disks[1]}>&-"
+wait $disk_process
 check "the module unloads" rmmod dm_cowstack
 check "the store is clean" dmcommit check /dev/ssd
 done_testing

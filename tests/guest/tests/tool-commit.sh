@@ -28,15 +28,15 @@ layer()
 	dmsetup message vm 0 layers | sed -n "$1p" | cut -d' ' -f1
 }
 
-# wait_until STATE: of vm's job
+# job_is STATE: vm's
+job_is()
+{
+	[ "$(status_field vm 7)" = "$1" ]
+}
+
 wait_until()
 {
-	local i
-
-	for ((i = 0; i < 1200; i++)); do
-		[ "$(status_field vm 7)" != "$1" ] || break
-		sleep 0.1
-	done
+	await job_is "$1"
 	is "$(status_field vm 7)" "$1" "the job is $1"
 }
 
@@ -48,7 +48,7 @@ new_vm()
 no_vm()
 {
 	silent "down" down vm
-	silent "delete" delete vm
+	silent "delete" delete vm --force
 }
 
 # --- wrong usage ---
@@ -99,6 +99,8 @@ test_ranges()
 	fails 3 "pin of what is not there" "99" pin vm 99
 	fails 3 "empty of what is not there" "99" empty vm 99
 	fails 4 "drop of the top" "top of vm" drop vm "$(layer 1)"
+	fails 4 "pin of the top" "top of vm" pin vm "$(layer 1)"
+	fails 4 "empty of the top" "top of vm" empty vm "$(layer 1)"
 	fails 4 "a clone with a name that is taken" "vm already" clone vm vm
 	no_vm
 	fails 3 "clone of what was deleted" "vm" clone vm other
@@ -114,7 +116,7 @@ test_words()
 	fill 4
 	silent "start" start vm --speed 64K
 	# The base is marked before the first write, by the job's own thread.
-	check "a part of it is done" has_moved vm
+	check "a part of it is done" await has_moved vm
 	works "status" status vm
 	like "$output" 'mixed: a commit into it is unfinished and goes on' \
 		"while a commit runs"
@@ -125,6 +127,9 @@ test_words()
 	works "status" status vm
 	like "$output" 'mixed: a commit into it was not finished' \
 		"after a cancel"
+	silent "down" down vm
+	fails 4 "delete of a volume whose base alone is no state of it" "mixed.*--force" delete vm
+	silent "up" up vm --base /dev/hdd
 	works "start --wait" start vm --wait
 	works "status" status vm
 	like "$output" 'valid: the base alone is the volume as of .*20[0-9][0-9]-' \
@@ -359,8 +364,8 @@ test_control()
 	silent "start" start vm --speed 64K
 	dmcommit wait vm >/tmp/waited 2>&1 &
 	waiter=$!
-	check "somebody waits for it" has_come_to_wait $waiter
-	check "a part of it is done" has_moved vm
+	check "somebody waits for it" await is_waiting $waiter
+	check "a part of it is done" await has_moved vm
 	silent "pause" pause vm
 	wait "$waiter"
 	is "$?" 7 "wait for a job that was paused"
@@ -454,7 +459,9 @@ test_retain()
 		$((2 << 20)) "and the store has copies"
 	silent "empty" empty vm "$(layer 2)"
 	silent "empty of the base's" empty vm 0
-	fails 4 "empty of what is not clean" "" empty vm "$(fill 1; layer 1)"
+	fill 1
+	silent "snapshot" snapshot vm
+	fails 4 "empty of what is not clean" "make_empty" empty vm "$(layer 2)"
 	no_vm
 }
 

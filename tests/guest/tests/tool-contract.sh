@@ -60,6 +60,16 @@ refuses_kind()
 	esac
 }
 
+# --- what cannot be read ---
+
+refuses_unreadable()
+{
+	[[ ${arguments_of[$1]} == DEV* ]] || return 0
+	usage_with_samples "$1"
+	words[1]=/dev/mapper/broken
+	refused 1 "/dev/mapper/broken.*: (Input/output error|.* cannot be read)\$" "${words[@]/FILE//tmp/dump}"
+}
+
 # --- what may not be ---
 
 as_nobody()
@@ -142,9 +152,15 @@ mapfile -t printing < <(printf '%s\n' "${json_commands[@]}" | grep -vx "$endless
 for_all "what is not there" refuses_missing "${ending[@]}"
 for_all "layers that are not there" refuses_missing_layer "${ending[@]}"
 for_all "what is of another kind" refuses_kind "${ending[@]}"
+dmcommit dump /dev/other --output /tmp/dump
+dmsetup create broken --table "0 $(sectors_of /dev/other) error"
+for_all "what cannot be read" refuses_unreadable "${ending[@]}"
+dmsetup remove broken
 for_all "nobody may do it" refuses_nobody "${ending[@]}"
 mapfile -t plain < <(printf '%s\n' "${printing[@]}" | grep -vxE 'start|stream')
 for_all "what cannot be printed is a failure" notices_full_output "${plain[@]}"
+run bash -c 'dmcommit status vm --watch --json >/dev/full'
+verdict "so it is for one that prints again and again" is_refusal 1 "standard output: No space left"
 for_all "those that print JSON do" prints_json "${printing[@]}"
 dmcommit wait vm >/dev/null
 json "of a store" status ssd --json

@@ -49,7 +49,7 @@ dmcommit detach st
 # kill_in_the_middle: of what was started last. When it comes to wait its job is recorded.
 kill_in_the_middle()
 {
-	check "it is at work" has_come_to_wait $!
+	check "it is at work" await is_waiting $!
 	sleep 1
 	kill -9 $!
 	wait $! 2>/dev/null
@@ -72,7 +72,7 @@ is "$(sum_of /dev/hdd)" "$wanted" "and alone the same"
 fill 250
 wanted=$(sum_of /dev/mapper/vm)
 dmcommit start vm --speed 64K
-check "a part of it is done" has_moved vm
+check "a part of it is done" await has_moved vm
 is "$(status_field vm 7)" running "a commit runs"
 dmcommit down vm
 is_refused "offline: the store is attached" "${offline[@]}"

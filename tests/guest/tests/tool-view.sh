@@ -147,7 +147,7 @@ watch_on_terminal()
 	rm -f /tmp/watched /tmp/watcher
 	# shellcheck disable=SC2016 # it is that shell's own number
 	on_terminal 'echo $$ >/tmp/watcher; exec' dmcommit "$1" vm --watch >/tmp/watched &
-	has_said 1 'vm: volume of' /tmp/watched
+	await has_said 1 'vm: volume of' /tmp/watched
 	kill -INT "$(cat /tmp/watcher)"
 	wait $!
 	output=$(cat /tmp/watched)
@@ -171,7 +171,7 @@ test_terminal()
 	# The shell that opens the next one may be slower than who looks.
 	rm /tmp/watched
 	dmcommit status vm --watch >/tmp/watched 2>&1 &
-	check "in a pipe it is repeated" has_said 2 'vm: volume of' /tmp/watched
+	check "in a pipe it is repeated" await has_said 2 'vm: volume of' /tmp/watched
 	kill $!
 	wait $! 2>/dev/null
 	is "$(grep -c "$escape" /tmp/watched)" 0 "and nothing else"

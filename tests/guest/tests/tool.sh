@@ -238,7 +238,7 @@ test_status()
 	works "status by store and name" status ssd/vm
 	works "status by id" status "ssd/#1"
 	dmcommit status vm --watch --json >/tmp/watched 2>&1 &
-	check "--watch prints again" has_said 2 '"base_alone"' /tmp/watched
+	check "--watch prints again" await has_said 2 '"base_alone"' /tmp/watched
 	check "and goes on" kill $!
 	wait $! 2>/dev/null
 }
@@ -258,6 +258,7 @@ test_snapshot()
 	silent "snapshot with a name" snapshot vm --name monday
 	fails 4 "snapshot with a name that is taken" "" snapshot vm --name monday
 	fails 2 "snapshot with a bad name" "a/b" snapshot vm --name a/b
+	fails 2 "snapshot with the name of an id" "a number is a layer's id" snapshot vm --name 7
 	works "layers" layers vm
 	like "$output" 'monday' "the layer has its name"
 	is "$(dmcommit layers vm | grep -c frozen)" 2 "two layers are frozen"
@@ -269,13 +270,25 @@ test_snapshot()
 	fails 1 "freeze where nothing is mounted" "mounted" snapshot vm --freeze
 }
 
+has_ended()
+{
+	! kill -0 "$1" 2>/dev/null
+}
+
 test_freeze()
 {
+	local child when=soon
+
 	mkfs.ext4 -q /dev/mapper/vm
 	mount /dev/mapper/vm /mnt
 	echo words >/mnt/file
-	silent "snapshot --freeze of a mounted file system" snapshot vm --freeze
+	silent "snapshot --freeze of a mounted file system" snapshot vm --freeze --name rest
 	check "it is not frozen any more" touch /mnt/other
+	dmcommit snapshot vm --freeze --name rest 2>/mnt/said &
+	child=$!
+	await has_ended "$child" || { when=never; busybox fsfreeze --unfreeze /mnt; }
+	wait "$child"
+	is "$? $(wc -l </mnt/said) $when" "4 1 soon" "a refusal may go into what was frozen, too"
 	fails 4 "down of a mounted volume" "/mnt" down vm
 	umount /mnt
 }
@@ -337,9 +350,9 @@ test_cancel()
 	fails 4 "start while a job runs" "job" start vm
 	dmcommit wait vm >/tmp/waited 2>&1 &
 	waiter=$!
-	check "somebody waits for it" has_come_to_wait $waiter
+	check "somebody waits for it" await is_waiting $waiter
 	# The base is marked by the job's own thread.
-	check "a part of it is done" has_moved vm
+	check "a part of it is done" await has_moved vm
 	silent "cancel" cancel vm
 	wait "$waiter"
 	is "$?" 7 "wait for a job that was cancelled"

@@ -143,7 +143,14 @@ TEST(map)
 	EXPECT_EQ(1, part.zero);
 	EXPECT_EQ(9, part.hidden);
 	EXPECT_EQ(99, part.pieces);
-	EXPECT_EQ(-EPROTO, part_line_parse("4 13 2 1 9\n", &part));
+	EXPECT_TRUE(part.tells_pieces);
+	/* As modules of before said it. */
+	ASSERT_EQ(0, part_line_parse("4 13 2 1 9\n5 6 7 8 9 10\n", &part));
+	EXPECT_EQ(9, part.hidden);
+	EXPECT_EQ(0, part.pieces);
+	EXPECT_FALSE(part.tells_pieces);
+	EXPECT_EQ(-EPROTO, part_line_parse("4 13 2 1 9 x\n", &part));
+	EXPECT_EQ(-EPROTO, part_line_parse("4 13 2 1\n", &part));
 	EXPECT_EQ(-EPROTO, part_line_parse("-4 13 2 1 9 99\n", &part));
 }
 

@@ -45,6 +45,33 @@ TEST(json)
 	free(text);
 }
 
+static const char *json_of(char text[64], const char *string)
+{
+	struct json json = { .file = fmemopen(text, 64, "w") };
+
+	json_string(&json, NULL, string);
+	fclose(json.file);
+	return text;
+}
+
+/* Each byte that is no part of a character stands for itself. */
+TEST(json_of_any_bytes)
+{
+#define NONE "\\ufffd"
+	char t[64];
+
+	EXPECT_STREQ("\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x92\xbe\"",
+		     json_of(t, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x92\xbe"));
+	EXPECT_STREQ("\"a" NONE "z\"", json_of(t, "a\xffz"));
+	EXPECT_STREQ("\"" NONE "\"", json_of(t, "\xc3"));
+	EXPECT_STREQ("\"" NONE NONE "(\"", json_of(t, "\xe2\x82("));
+	EXPECT_STREQ("\"" NONE NONE "\"", json_of(t, "\xc0\xaf"));
+	EXPECT_STREQ("\"" NONE NONE NONE "\"", json_of(t, "\xed\xa0\x80"));
+	EXPECT_STREQ("\"" NONE NONE NONE NONE "\"",
+		     json_of(t, "\xf4\x90\x80\x80"));
+	EXPECT_STREQ("\"\xf4\x8f\xbf\xbf\"", json_of(t, "\xf4\x8f\xbf\xbf"));
+}
+
 static const char *match(char record[256], const char *text)
 {
 	snprintf(record, 256, "3,99,5;%s\n SUBSYSTEM=x\n", text);

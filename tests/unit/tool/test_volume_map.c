@@ -158,7 +158,8 @@ TEST_F(map, bad_answers)
 		"1000 100\n0 1 0 0 0 17\n",	/* more pieces than chunks have */
 		"1000 100\n0 0 0 1 0 1\n",
 		"1000 100\n0 0 0 1 0 18446744073709551615\n",
-		"1000 100\n0 1 0 0 0\n",
+		"1000 100\n0 1 0 0\n",
+		"1000 100\n0 1 0 0 0 -\n",
 	};
 	unsigned int i;
 
@@ -287,6 +288,30 @@ TEST_F(map, json)
 	EXPECT_EQ(1, count(text, "\"part_bytes\": 6553600,"));
 	EXPECT_EQ(1, count(text, "\"zero_bytes\": 458752,"));
 	EXPECT_EQ(1, count(text, "\"data_bytes\": 12288,"));
+	free(text);
+}
+
+/* A module of before pieces were told. */
+TEST_F(map, an_older_module)
+{
+	struct json json = { };
+	char *text = NULL;
+	size_t size;
+
+	map_reply[0] = "1000 100\n0 100 0 0 100\n3 50 0 2 40\n5 0 0 7 7\n";
+	map_reply[1] = "1000 100\n0 1 0 0 0\n9 20 20 0 20\n";
+	map_reply[2] = "1000 100\n0 101 0 0 100\n3 50 0 2 40\n5 0 0 7 7\n9 20 20 0 20\n";
+	setlocale(LC_CTYPE, "C");
+	ASSERT_EQ(EXIT_DONE, load(self));
+	EXPECT_EQ(CHUNKS - 167, self->map.rows[2].shown);
+	text = print_text(&self->map);
+	EXPECT_NE(NULL, strstr(text, "7 top               |#  = 0    |"));
+	EXPECT_EQ(NULL, strstr(text, "of data"));
+	free(text);
+	json.file = open_memstream(&text, &size);
+	map_json_print(&json, &self->map);
+	fclose(json.file);
+	EXPECT_EQ(5, count(text, "\"data_bytes\": null,"));
 	free(text);
 }
 

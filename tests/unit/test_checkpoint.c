@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Checkpoints that cannot be whole: they fail, and what was there before stays. */
+#include "chain_store.h"
+#include "harness.h"
+#include "wrapped_records.h"
+
+/* The record that finds no room. */
+enum kind { NONE, STORE, VOLUME, LAYER, PAGE };
+
+static enum kind lacking;
+
+bool __wrap_record_write_store(struct record_writer *w, u32 next_layer,
+			       u64 chunks)
+{
+	return lacking != STORE &&
+	       __real_record_write_store(w, next_layer, chunks);
+}
+
+bool __wrap_record_write_volume(struct record_writer *w,
+				const struct cowstack_volume_info *info,
+				layer_id_t top)
+{
+	return lacking != VOLUME && __real_record_write_volume(w, info, top);
+}
+
+bool __wrap_record_write_layer(struct record_writer *w,
+			       const struct cowstack_layer *layer,
+			       layer_id_t parent, u32 flags, const char *name)
+{
+	return lacking != LAYER &&
+	       __real_record_write_layer(w, layer, parent, flags, name);
+}
+
+bool __wrap_record_write_page(struct record_writer *w, layer_id_t layer,
+			      u64 page, mblock_t block, u32 crc)
+{
+	return lacking != PAGE &&
+	       __real_record_write_page(w, layer, page, block, crc);
+}
+
+FIXTURE(checkpoint)
+{
+	struct chain_store s;
+};
+
+FIXTURE_SETUP(checkpoint)
+{
+	lacking = NONE;
+	chain_open(&self->s);
+	chain_give(&self->s, 1, 3, CHAIN_FULL_MASK, false);
+	chain_settle(&self->s);
+}
+
+FIXTURE_TEARDOWN(checkpoint)
+{
+	chain_close(&self->s);
+}
+
+/* Up to the index, which is not written; what came of making it. */
+static int make_index(struct chain_store *s)
+{
+	struct cowstack_checkpoint cp;
+	__le64 page[COWSTACK_PAGE_CHUNKS];
+	mblock_t place;
+	int error = cowstack_checkpoint_begin(&s->md, &cp);
+
+	if (error)
+		return error;
+	while (cowstack_checkpoint_next_page(&s->md, &cp, page, &place) > 0)
+		memcpy(image_block(&s->image, from_mblock(place)), page,
+		       sizeof(page));
+	error = cowstack_checkpoint_make_index(&s->md, &cp);
+	cowstack_checkpoint_free(&cp);
+	return error;
+}
+
+TEST_F(checkpoint, no_record_is_left_out)
+{
+	for (lacking = STORE; lacking <= PAGE; lacking++) {
+		EXPECT_EQ(-EOVERFLOW, make_index(&self->s))
+		{
+			TH_LOG("record %d", lacking);
+		}
+		EXPECT_TRUE(chain_load_is_right(&self->s));
+	}
+}
+
+TEST_HARNESS_MAIN
