@@ -79,5 +79,30 @@ is "$status" 125 "a warning of the kernel gives 125, though the script ended wel
 guest -- 'poweroff -f; sleep 100'
 is "$status" 125 "no status gives 125"
 
+# An emulator that at first leaves no more behind than the log of such a death.
+mkdir "$work/bin"
+cat >"$work/bin/qemu-system-x86_64" <<END
+#!/bin/bash
+[ -f "$work/death" ] || PATH=$PATH exec qemu-system-x86_64 "\$@"
+for word; do
+	[[ \$word != file:* ]] || mv "$work/death" "\${word#file:}"
+done
+END
+chmod +x "$work/bin/qemu-system-x86_64"
+# death TAINT: of the kernel, in the next boot
+death()
+{
+	printf '[    1.5] %s\n' 'Oops: int3: 0000 [#1] PREEMPT SMP NOPTI' \
+		"CPU: 0 PID: 0 Comm: swapper/0 $1 6.1" 'Kernel panic - not syncing' >"$work/death"
+}
+
+death 'Not tainted'
+PATH=$work/bin:$PATH guest -- 'echo alive'
+is "$status/$output" 0/alive "a kernel that met its own breakpoint before us is booted again"
+like "$(cat "$work/errors")" 'boot 1: .* again' "which is said"
+death 'Tainted: G           OE'
+PATH=$work/bin:$PATH guest -- 'echo alive'
+is "$status/$output" 125/ "… but not one that has a module of ours in it"
+
 check_fails "a script that is not there is refused" "$run" "$work/missing"
 done_testing

@@ -110,3 +110,16 @@ wait_for_job()
 	done
 	echo "$state"
 }
+
+# error_word NAME: how this kernel's log has an error; one without CONFIG_SYMBOLIC_ERRNAME
+# knows numbers only
+error_word()
+{
+	local -A numbers=([EIO]=5 [EOPNOTSUPP]=95 [EUCLEAN]=117)
+
+	if grep -q ' errname$' /proc/kallsyms; then
+		echo "-$1"
+	else
+		echo "-${numbers[$1]}"
+	fi
+}

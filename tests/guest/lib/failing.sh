@@ -70,6 +70,21 @@ content()
 		xxhsum
 }
 
+# place_of CHUNK: the chunk of the store's device, /dev/fast, that holds what /dev/shadow
+# has there; with store_bytes.sh
+place_of()
+{
+	local data sum place
+
+	data=$(($(number_at /dev/fast 96) / 128))
+	sum=$(content /dev/shadow "$1" 1)
+	# In a new store that was filled in order it is one of the first few.
+	for place in $(seq $((data + $1)) $((data + $1 + 5))) $(seq $data $((data + 200))); do
+		[ "$(content /dev/fast "$place" 1)" != "$sum" ] || break
+	done
+	echo "$place"
+}
+
 # read_chunk CHUNK DEVICE: what becomes of it
 read_chunk()
 {

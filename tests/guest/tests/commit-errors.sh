@@ -57,20 +57,6 @@ begin_anew()
 	dmsetup create v --table "$(stack_line 1 "$size" /dev/mapper/hdd st)"
 }
 
-# place_of CHUNK: the chunk of the store's device that holds what the shadow has there
-place_of()
-{
-	local data sum place
-
-	data=$(($(number_at /dev/fast 96) / 128))
-	sum=$(content /dev/shadow "$1" 1)
-	# In a new store that was filled in order it is one of the first few.
-	for place in $(seq $((data + $1)) $((data + $1 + 5))) $(seq $data $((data + 200))); do
-		[ "$(content /dev/fast "$place" 1)" != "$sum" ] || break
-	done
-	echo "$place"
-}
-
 same()
 {
 	is "$(content /dev/mapper/v)" "$(content /dev/shadow)" "$1: the content is right"

@@ -53,7 +53,7 @@ is_refused()
 	local before
 
 	before=$(content /dev/ssd)
-	refused "cowstore: ssd: $1 (block $2) (-$3)" \
+	refused "cowstore: ssd: $1 (block $2) ($(error_word "$3"))" \
 		dmsetup create st --table "0 $(sectors_of /dev/ssd) cowstore /dev/ssd"
 	tool "$4" "" attach /dev/ssd
 	if [ "$5" -eq 0 ]; then
@@ -190,7 +190,7 @@ with_number 104 $((1 << 20)) 8 is_damaged "device is smaller than its superblock
 with_number 128 3 8 is_damaged "index is out of range" 0
 check "it is whole again" dmcommit check /dev/ssd
 dmsetup create part --table "0 $((4 * 2048)) linear /dev/ssd 0"
-refused "cowstore: dm-0: device is smaller than its superblock says (block 0) (-EUCLEAN)" \
+refused "cowstore: dm-0: device is smaller than its superblock says (block 0) ($(error_word EUCLEAN))" \
 	dmsetup create st --table "0 $((4 * 2048)) cowstore /dev/mapper/part"
 tool 5 "device is smaller than its superblock says" check /dev/mapper/part
 dmsetup remove part

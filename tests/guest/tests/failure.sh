@@ -393,7 +393,7 @@ check "the stack comes down" dmsetup remove v
 exchange hdd /dev/slow $((base_end - 8)) 8 error
 forget_log
 check_fails "a base that cannot be read is refused" make_stack
-is "$(lines_with "cowstack: base dm-1 cannot be read (-EIO)")" 1 "with that reason"
+is "$(lines_with "cowstack: base dm-1 cannot be read ($(error_word EIO))")" 1 "with that reason"
 exchange hdd /dev/slow
 dmsetup remove st
 
@@ -403,7 +403,7 @@ refused_at_load()
 	exchange ssd /dev/fast "${@:3}"
 	forget_log
 	check_fails "refused: $1" attach_store st /dev/mapper/ssd
-	like "$(dmesg)" "cowstore: dm-0: $2 \(-EIO\)" "with that reason"
+	like "$(dmesg)" "cowstore: dm-0: $2 \($(error_word EIO)\)" "with that reason"
 	check_fails "nothing is left of it" dmsetup info st
 }
 
