@@ -243,12 +243,17 @@ static bool cut_segment(struct cowstack_segment *segment, u64 end)
 	return true;
 }
 
-/* The volume may end within a block of the base's, which is written as a whole. */
-static u64 volume_end(const struct job *job)
+/*
+ * The volume may end within a block of the base's, which is written as a whole: data
+ * has what lies behind the end there too.  Zeroes have not, and would take its place;
+ * a disk of such blocks refuses them, and the job stops.
+ */
+static u64 volume_end(const struct job *job, bool zero)
 {
 	u32 block = bdev_logical_block_size(job->stack->base) >> SECTOR_SHIFT;
+	u64 sectors = job->stack->volume->info.sectors;
 
-	return round_up(job->stack->volume->info.sectors, block);
+	return zero ? sectors : round_up(sectors, block);
 }
 
 /* Data may reach up to there: behind the base's end zeroes at most, of its last piece. */
@@ -268,7 +273,7 @@ static bool clip_segment(struct job *job, struct copy_batch *batch,
 {
 	u64 has = job->stack->base_sectors;
 
-	if (!cut_segment(segment, volume_end(job)))
+	if (!cut_segment(segment, volume_end(job, segment->zero)))
 		return false;
 	if (!segment->zero &&
 	    segment->sector + segment->sectors > data_end(job, has)) {
