@@ -8,8 +8,8 @@
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/commits.sh
 . /lib/cowstack-tests/refusals.sh
+. /lib/cowstack-tests/tracing.sh
 
-tracing=/sys/kernel/tracing
 
 modprobe dm-cowstack
 make_disk ssd 128
@@ -233,11 +233,9 @@ ascends()
 	fresh "$size" /dev/base
 	make_pyramid
 	dd if=/dev/shadow of=/tmp/now bs=1M iflag=direct status=none
-	echo 8192 >$tracing/buffer_size_kb
-	: >$tracing/trace
-	echo 1 >$tracing/events/block/block_rq_issue/enable
+	begin_tracing 8192 block/block_rq_issue
 	commits "$1: completes" "${@:2}"
-	echo 0 >$tracing/events/block/block_rq_issue/enable
+	end_tracing
 	traced_writes base >/tmp/writes
 	check_order "$1" $((64 * 128 + 64 * 4 * 16))
 	check "$1: the newest pieces are in the base" same /dev/base /tmp/now

@@ -4,13 +4,13 @@
 # kernels: all
 # Exactly which requests reach the disks.
 . /lib/cowstack-tests/tap.sh
+. /lib/cowstack-tests/tracing.sh
 
 [ -f /lib/cowstack/dm-cowstack.ko ] || skip_all "no module was built"
 modprobe dm-cowstack
 modprobe null_blk nr_devices=0
 
 MiB=1048576
-tracing=/sys/kernel/tracing
 
 # make_disk NAME MEBIBYTES
 make_disk()
@@ -128,19 +128,12 @@ write_runs()
 	runs=$i
 }
 
-trace_requests()
-{
-	echo 32768 >$tracing/buffer_size_kb
-	echo 1 >$tracing/events/block/block_rq_issue/enable
-	: >$tracing/trace
-}
-
 # Prints "DISK RWBS SECTOR COUNT" of each request, in order.
 traced_requests()
 {
 	local ssd hdd
 
-	echo 0 >$tracing/events/block/block_rq_issue/enable
+	end_tracing
 	ssd=$(tr : , </sys/block/ssd/dev)
 	hdd=$(tr : , </sys/block/hdd/dev)
 	sed -n 's/.*block_rq_issue: \([0-9,]*\) \([A-Z]*\) [0-9]* () \([0-9]*\) + \([0-9]*\) .*/\1 \2 \3 \4/p' \
@@ -149,7 +142,7 @@ traced_requests()
 }
 
 write_runs
-trace_requests
+begin_tracing 32768 block/block_rq_issue
 check "a commit starts" dmsetup message volume 0 commit start
 for ((i = 0; i < 600; i++)); do
 	[[ $(dmsetup status volume) != *" running commit "* ]] && break

@@ -8,11 +8,11 @@
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/refusals.sh
 . /lib/cowstack-tests/store_bytes.sh
+. /lib/cowstack-tests/tracing.sh
 
 machines="1 2 3 4 5"
 megabytes=16
 sectors=$((megabytes * 2048))
-tracing=/sys/kernel/tracing
 
 # done_by TEXT ARGUMENT…: dmcommit does it
 done_by()
@@ -201,11 +201,9 @@ test_commit_flush()
 		conv=fsync 2>/dev/null
 	copy /dev/mapper/m1 /dev/ref1
 	at_rest requests_of ssd disk >/dev/null
-	echo 32768 >$tracing/buffer_size_kb
-	echo 1 >$tracing/events/block/block_rq_issue/enable
-	: >$tracing/trace
+	begin_tracing 32768 block/block_rq_issue
 	done_by "a commit in several groups" start m1 --speed 4M --no-yield --wait
-	echo 0 >$tracing/events/block/block_rq_issue/enable
+	end_tracing
 	traced_requests >/tmp/requests
 	is "$(check_order $ssd $((ssd + $(ring_blocks /dev/ssd) * 8)) \
 		$hdd $((hdd + $(ring_blocks /dev/mapper/space) * 8)) \

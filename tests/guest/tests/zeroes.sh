@@ -8,18 +8,17 @@
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/failing.sh
+. /lib/cowstack-tests/tracing.sh
 
 chunk=16384
 mebibytes=8
 size=$((mebibytes * 2048))
-tracing=/sys/kernel/tracing
 
 # --- which bios reach a device ---
 
 watch_bios()
 {
-	: >$tracing/trace
-	echo 1 >$tracing/events/block/block_bio_queue/enable
+	begin_tracing 8192 block/block_bio_queue
 }
 
 # number_of DEVICE SEPARATOR: as events print it, or as in /sys/dev
@@ -35,7 +34,7 @@ bios_to()
 {
 	local device
 
-	echo 0 >$tracing/events/block/block_bio_queue/enable
+	end_tracing
 	for device in "$@"; do
 		sed -n "s/.*block_bio_queue: $(number_of "$device" ,) \([A-Z]*\) [0-9]* + \([0-9]*\) .*/\1 \2/p" \
 			$tracing/trace | awk '
@@ -230,7 +229,6 @@ over()
 modprobe dm-cowstack
 make_disk ssd 96
 make_disk shadow $mebibytes
-echo 8192 >$tracing/buffer_size_kb
 
 modprobe loop
 truncate -s ${mebibytes}M /tmp/image
