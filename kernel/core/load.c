@@ -79,7 +79,7 @@ int load_superblock(struct loader *l, struct cowstack_superblock *sb)
 				      found[0].sequence != found[1].sequence;
 	l->report->other_place = places[!i];
 	*sb = found[i];
-	return 0;
+	return load_check_memory(l, sb->geometry.chunks);
 }
 
 /* --- index --- */
