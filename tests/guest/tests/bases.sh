@@ -385,6 +385,36 @@ test_retain()
 	dmsetup remove c
 }
 
+# reload_over BASE: volume 6, live
+reload_over()
+{
+	dmsetup load d --table "$(stack_line 6 $size "$1" st accept_base 1)"
+	dmsetup suspend d
+	dmsetup resume d
+}
+
+# A commit does not go on by itself over another base. Once it was started over that, it does,
+# as one that never had another: here when the table is loaded again, as the base has grown.
+test_exchanged()
+{
+	dmsetup create grows --table "0 $((size / 2)) linear /dev/other 0"
+	dmsetup message st 0 create_volume 6 $size d
+	up d 6 $size /dev/base st
+	put d 1
+	check "a commit begins" dmsetup message d 0 commit start speed 1
+	reload_over /dev/mapper/grows
+	is "$(status_field d 7)" paused "over another base it does not go on by itself"
+	check "it is started over that" dmsetup message d 0 commit start speed 1
+	dmsetup suspend grows
+	dmsetup load grows --table "0 $size linear /dev/other 0"
+	dmsetup resume grows
+	reload_over /dev/mapper/grows
+	is "$(status_field d 7)" running "… and goes on by itself there, grown"
+	dmsetup remove d
+	dmsetup message st 0 delete_volume 6
+	dmsetup remove grows
+}
+
 [ -f /lib/cowstack/dm-cowstack.ko ] || skip_all "no module was built"
 modprobe dm-cowstack
 make_disk ssd 64 cache_size=4
@@ -405,6 +435,7 @@ test_read_only
 test_short
 test_end_within_piece
 test_retain
+test_exchanged
 dmsetup remove st
 dmsetup remove st2
 check "the store is sound" dmcommit check /dev/ssd
