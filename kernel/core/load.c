@@ -12,13 +12,25 @@ static int forgive_word(struct loader *l, const struct cowstack_layer *layer,
 			    from_layer_id(layer->id), chunk);
 }
 
+/* Which of the blocks of a read that failed it was: the first that fails alone, too. */
+static u64 find_unreadable(struct loader *l, u64 first, u64 blocks, void *buffer)
+{
+	u64 i;
+
+	for (i = 0; i < blocks; i++)
+		if (l->reader->read(l->reader, first + i, 1, buffer))
+			return first + i;
+	return first;
+}
+
 /* Reads blocks; the report says where that failed. */
 static int read_blocks(struct loader *l, u64 first, u64 blocks, void *buffer)
 {
 	int error = l->reader->read(l->reader, first, blocks, buffer);
 
 	if (error)
-		l->report->where = first;
+		l->report->where = blocks == 1 ? first :
+				   find_unreadable(l, first, blocks, buffer);
 	return error;
 }
 

@@ -441,6 +441,7 @@ TEST_F(load, a_page_that_cannot_be_read)
 	self->image.reader.read = read_all_but_one;
 	self->image.reader.read_runs = NULL;
 	EXPECT_EQ(-EIO, image_load(&self->image, &self->copy));
+	EXPECT_EQ(unreadable, self->image.report.where);
 	ASSERT_EQ(0, load_leniently(self));
 	EXPECT_EQ(1, self->lenient.count);
 	EXPECT_EQ(LOAD_DAMAGE_PAGE, self->lenient.found[0].what);
@@ -454,6 +455,11 @@ TEST_F(load, a_page_that_cannot_be_read)
 	EXPECT_EQ(-EIO, image_load(&self->image, &self->copy));
 	unreadable = COWSTACK_RING_START;
 	EXPECT_EQ(-EIO, image_load(&self->image, &self->copy));
+	/* What follows the steps is read many blocks at once. */
+	unreadable = COWSTACK_RING_START +
+		     cowstack_geometry(&self->md)->ring_blocks - 1;
+	EXPECT_EQ(-EIO, image_load(&self->image, &self->copy));
+	EXPECT_EQ(unreadable, self->image.report.where);
 	/* Of two superblocks one is enough. */
 	unreadable = COWSTACK_SUPERBLOCK_A;
 	EXPECT_EQ(0, image_load(&self->image, &self->copy));
