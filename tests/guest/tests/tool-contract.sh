@@ -67,7 +67,10 @@ refuses_unreadable()
 	[[ ${arguments_of[$1]} == DEV* ]] || return 0
 	usage_with_samples "$1"
 	words[1]=/dev/mapper/broken
-	refused 1 "/dev/mapper/broken.*: (Input/output error|.* cannot be read)\$" "${words[@]/FILE//tmp/dump}"
+	case $1 in
+	format | restore) refused 1 "/dev/mapper/broken: Input/output error\$" "${words[@]/FILE//tmp/dump}" ;;
+	*) refused 1 "/dev/mapper/broken: block 0 cannot be read: Input/output error; .*check --repair\$" "${words[@]}" ;;
+	esac
 }
 
 # --- what may not be ---
