@@ -317,6 +317,11 @@ bool job_is_active(const struct job_status *job)
 	return !strcmp(job->state, "queued") || !strcmp(job->state, "running");
 }
 
+const char *job_state_shown(const struct job_status *job, bool up)
+{
+	return job_is_active(job) && !up ? "cut off" : job->state;
+}
+
 bool job_is_waiting(const struct job_status *job)
 {
 	return !strcmp(job->state, "paused") || !strcmp(job->state, "stopped");
