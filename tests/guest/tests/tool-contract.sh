@@ -22,6 +22,10 @@ refuses_missing()
 	case ${arguments_of[$1]} in
 	DEV*) refused 3 "/dev/nothing" "${words[@]}" ;;
 	STORE*) refused 3 "nothing.*; see dmcommit list" "${words[@]}" ;;
+	*VOL\|STORE*)
+		[ ${#words[@]} -gt 1 ] || words+=(nothing)
+		refused 3 "nothing is no attached store, and no volume of one; see dmcommit list" "${words[@]}"
+		;;
 	VOL*) case $1 in
 		create) refused 3 "/dev/nothing" "${words[@]}" ;;
 		*) refused 3 "nothing.*; see dmcommit list" "${words[@]}" ;;
