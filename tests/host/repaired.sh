@@ -123,7 +123,7 @@ is_refused 4 "block 0 of store was changed since the backup; --force puts it bac
 check "but not with --force" "$tool" restore "$work/store" --from "$work/good" --force
 cmp -s "$work/before" "$work/store" || not_ok "… it brings back something else"
 output=$(cd "$work" && "$tool" check store --repair --yes --backup good 2>&1 | tail -n 1)
-is "$output" "dmcommit: cannot make the backup good: File exists; nothing was written" \
+is "$output" "dmcommit: cannot make the backup good: File exists; nothing was written; give another file with --backup" \
 	"a file that is there is no place for a backup"
 cmp -s "$work/before" "$work/store" || not_ok "… something was written"
 
