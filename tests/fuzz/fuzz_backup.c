@@ -21,7 +21,7 @@ enum {
 
 typedef u8 block_t[COWSTACK_BLOCK_SIZE];
 
-static _Alignas(COWSTACK_BLOCK_SIZE) block_t original[BLOCKS], now[BLOCKS], kept[BLOCKS];
+static block_t original[BLOCKS], now[BLOCKS], kept[BLOCKS];
 static struct store_file *store;
 static int device, file;
 static char made[64];
