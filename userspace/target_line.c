@@ -126,9 +126,14 @@ static int line_result(const struct line *line)
 	return line->bad ? -EPROTO : 0;
 }
 
-static bool is_failed(const char *text)
+/* False: it has failed, and nothing follows. */
+static bool take_mode(struct line *line, char *mode, size_t size)
 {
-	return !strcmp(text, "Fail");
+	take_word(line, mode, size);
+	if (strcmp(mode, "Fail"))
+		return true;
+	snprintf(mode, size, "fail");
+	return false;
 }
 
 int store_status_parse(const char *text, struct store_status *status)
@@ -136,11 +141,8 @@ int store_status_parse(const char *text, struct store_status *status)
 	struct line line = { .at = text };
 
 	memset(status, 0, sizeof(*status));
-	take_word(&line, status->mode, sizeof(status->mode));
-	if (is_failed(status->mode)) {
-		snprintf(status->mode, sizeof(status->mode), "fail");
+	if (!take_mode(&line, status->mode, sizeof(status->mode)))
 		return 0;
-	}
 	status->chunk_sectors = take_number(&line, COWSTACK_MAX_CHUNK_SECTORS);
 	take_pair(&line, '/', U64_MAX, &status->used, &status->total);
 	status->clean = take_number(&line, U64_MAX);
@@ -166,11 +168,8 @@ int stack_status_parse(const char *text, struct stack_status *status)
 	struct line line = { .at = text };
 
 	memset(status, 0, sizeof(*status));
-	take_word(&line, status->mode, sizeof(status->mode));
-	if (is_failed(status->mode)) {
-		snprintf(status->mode, sizeof(status->mode), "fail");
+	if (!take_mode(&line, status->mode, sizeof(status->mode)))
 		return 0;
-	}
 	status->layers = take_number(&line, U32_MAX);
 	status->top = take_number(&line, U32_MAX);
 	status->used = take_number(&line, U64_MAX);
