@@ -304,6 +304,22 @@ test_read_only()
 	dmsetup remove a
 }
 
+test_cached()
+{
+	local data
+
+	dmsetup message st 0 "create_volume 7 $size g"
+	# What is written while somebody has it open stays in the page cache for a while.
+	exec 9</dev/other
+	dd if=/dev/urandom of=/dev/other bs=1M count=2 seek=5 conv=notrunc 2>/dev/null
+	data=$(xxhsum </dev/other)
+	up g 7 $size /dev/other st
+	is "$(sum /dev/mapper/g)" "$data" "what the page cache had of the base shows"
+	exec 9<&-
+	dmsetup remove g
+	dmsetup message st 0 delete_volume 7
+}
+
 test_short()
 {
 	local before
@@ -432,6 +448,7 @@ test_unwritten_since
 test_beside_shared
 test_wrong
 test_read_only
+test_cached
 test_short
 test_end_within_piece
 test_retain
