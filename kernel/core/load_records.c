@@ -89,6 +89,7 @@ static int apply_volume(struct loader *l, const struct disk_volume_record *r)
 		volume = cowstack_volume_new();
 		if (!volume)
 			return -ENOMEM;
+		volume->info.id = info.id;
 		cowstack_volume_add(l->md, volume, NULL);
 		if (count_object(l))
 			return -EFBIG;
