@@ -318,6 +318,21 @@ test_cached()
 	exec 9<&-
 	dmsetup remove g
 	dmsetup message st 0 delete_volume 7
+	# So it is with a store that was copied to another disk.
+	make_disk old 16
+	make_disk new 16
+	dmcommit format /dev/old --name moved >/dev/null
+	dmcommit format /dev/new --name unused >/dev/null
+	attach_store moved /dev/old
+	dmsetup message moved 0 create_volume 1 2048 here
+	dmsetup remove moved
+	exec 9</dev/new
+	dd if=/dev/old of=/dev/new bs=1M conv=notrunc 2>/dev/null
+	attach_store moved /dev/new
+	like "$(dmsetup message moved 0 volumes)" here "what the page cache had of a store is loaded"
+	exec 9<&-
+	dmsetup remove moved
+	check "… and nothing comes down on it later" dmcommit check /dev/new
 }
 
 test_short()
