@@ -252,24 +252,25 @@ static int read_superblock(struct store *store, struct block_device *bdev,
 						  bdev_nr_sectors(bdev), &why);
 }
 
-int store_check_device(struct store *store, struct block_device *bdev)
+/* The newer of both.  One may be damaged, or be written right now. */
+static int read_newest_superblock(struct store *store, struct block_device *bdev,
+				  struct disk_superblock *block,
+				  struct cowstack_superblock *sb)
 {
-	struct disk_superblock *block = kmalloc(COWSTACK_BLOCK_SIZE,
-						GFP_KERNEL);
-	struct cowstack_superblock sb;
-	int error;
+	struct cowstack_superblock other;
+	int error = read_superblock(store, bdev, COWSTACK_SUPERBLOCK_A, block, sb);
 
-	if (!block)
-		return -ENOMEM;
-	error = read_superblock(store, bdev, COWSTACK_SUPERBLOCK_A, block, &sb);
-	/* One may be damaged, or be written right now. */
-	if (error)
-		error = read_superblock(store, bdev, COWSTACK_SUPERBLOCK_B,
-					block, &sb);
-	kfree(block);
-	if (error)
+	if (read_superblock(store, bdev, COWSTACK_SUPERBLOCK_B, block, &other))
 		return error;
-	if (memcmp(sb.uuid, store->metadata.superblock.uuid, sizeof(sb.uuid)))
+	if (error || other.sequence > sb->sequence)
+		*sb = other;
+	return 0;
+}
+
+static int check_same_store(struct store *store, struct block_device *bdev,
+			    const struct cowstack_superblock *sb)
+{
+	if (memcmp(sb->uuid, store->metadata.superblock.uuid, sizeof(sb->uuid)))
 		return -ESTALE;
 	/* It may have grown since its superblock was written. */
 	if (cowstack_geometry_chunks(store_geometry(store),
@@ -277,6 +278,40 @@ int store_check_device(struct store *store, struct block_device *bdev)
 	    store_geometry(store)->chunks)
 		return -ENOSPC;
 	return 0;
+}
+
+static int check_last_step(struct store *store, struct block_device *bdev,
+			   struct disk_record_block *block)
+{
+	const struct cowstack_metadata *md = &store->metadata;
+	int error;
+
+	if (cowstack_step_none_since_tail(md))
+		return 0;
+	error = block_io(store, bdev, REQ_OP_READ | REQ_META,
+			 from_mblock(cowstack_step_last_place(md)) *
+				 COWSTACK_BLOCK_SECTORS,
+			 block, COWSTACK_BLOCK_SIZE);
+	return error ? error : cowstack_step_is_last(md, block) ? 0 : -ENODATA;
+}
+
+int store_check_device(struct store *store, struct block_device *bdev,
+		       bool current_copy)
+{
+	void *block = kmalloc(COWSTACK_BLOCK_SIZE, GFP_KERNEL);
+	struct cowstack_superblock sb;
+	int error;
+
+	if (!block)
+		return -ENOMEM;
+	error = read_newest_superblock(store, bdev, block, &sb);
+	if (!error)
+		error = check_same_store(store, bdev, &sb);
+	if (!error && current_copy)
+		error = sb.sequence < store->metadata.superblock.sequence ?
+				-ENODATA : check_last_step(store, bdev, block);
+	kfree(block);
+	return error;
 }
 
 void store_put(struct store *store)

@@ -190,8 +190,13 @@ struct store *store_find_device(dev_t device);
 struct store *store_open(struct mapped_device *md, struct block_device *bdev,
 			 char **error_text);
 
-/* Checks that @bdev holds the store that @store is: 0 or an errno. */
-int store_check_device(struct store *store, struct block_device *bdev);
+/*
+ * Does @bdev hold the store that @store is?  0, -ESTALE: another, -ENOSPC: too small, or
+ * what reading it gave.  @current_copy: as memory knows it, too, or -ENODATA: an older copy;
+ * the store is suspended then.
+ */
+int store_check_device(struct store *store, struct block_device *bdev,
+		       bool current_copy);
 
 /* The name that @md has now, for logs.  Process context. */
 void copy_device_name(struct mapped_device *md, char name[DM_NAME_LEN]);

@@ -35,6 +35,7 @@ static int hand_over(struct dm_target *ti, struct store *store,
 {
 	struct block_device *bdev = table->dev->bdev;
 	struct store *other = store_find_device(bdev->bd_dev);
+	bool now;
 	int error;
 
 	if (store->loading) {
@@ -59,9 +60,14 @@ static int hand_over(struct dm_target *ti, struct store *store,
 	store->users++;
 	enter_store(table, store);
 	mutex_unlock(&stores_mutex);
-	error = store_check_device(store, bdev);
+	/* A copy of a store at work cannot be up to date: preresume asks again. */
+	now = READ_ONCE(store->suspended) && bdev != READ_ONCE(store->bdev);
+	error = store_check_device(store, bdev, now);
 	if (error) {
-		ti->error = error == -ESTALE ?
+		ti->error = error == -ENODATA ?
+				    error_text_make("%pg has the store as it was: copy again",
+						    bdev) :
+			    error == -ESTALE ?
 				    "device holds another store than this cowstore's" :
 			    error == -ENOSPC ?
 				    "device is smaller than this cowstore's store" :
@@ -235,12 +241,30 @@ static void store_postsuspend(struct dm_target *ti)
 	checkpoint_wait(store);
 }
 
+/*
+ * The constructor may have seen it while the store was at work.  What memory knows is
+ * right for the store as it was suspended, not for an older copy of it.
+ */
+static int check_other_device(struct store *store, struct block_device *bdev)
+{
+	int error = bdev == store->bdev ? 0 :
+					  store_check_device(store, bdev, true);
+
+	if (error)
+		pr_err("cowstack %s: %pg does not hold the store as it was suspended (error %d): copy it again\n",
+		       store->name, bdev, error);
+	return error;
+}
+
 static int store_preresume(struct dm_target *ti)
 {
 	struct store_table *table = ti->private;
 	struct store *store = table->store;
 	int error;
 
+	error = check_other_device(store, table->dev->bdev);
+	if (error)
+		return error;
 	/* Suspended: nobody uses the device now. */
 	mutex_lock(&stores_mutex);
 	copy_device_name(store->md, store->name);	/* it may be renamed */

@@ -5,6 +5,7 @@
  * there.  Blocks that nothing leads to any more are looked for on all of the device.
  */
 #include "salvage.h"
+#include "core/step.h"
 #include "size.h"
 
 /* A block of an index, of which the device decides how many there are. */
@@ -85,7 +86,7 @@ static bool follow(struct salvage *s, u64 *place, int *error)
 	*error = add_to_index(s, *place);
 	if (*error)
 		return false;
-	if (!load_block_is_valid(l, &block, COWSTACK_MAGIC_INDEX, *place)) {
+	if (!cowstack_block_is_valid(l->md, &block, COWSTACK_MAGIC_INDEX, *place)) {
 		salvage_note(s,
 			     "block %llu: a block of the index has a bad checksum; what makes sense in it is taken, and may still be wrong",
 			     llu(*place));
@@ -124,8 +125,8 @@ static int look_at(struct salvage *s, struct search *search, u64 first,
 		return 0;
 	for (i = 0; i < blocks && !error; i++)
 		if (has_right_header(s, &block[i], first + i) &&
-		    load_block_is_valid(l, &block[i], COWSTACK_MAGIC_INDEX,
-					first + i))
+		    cowstack_block_is_valid(l->md, &block[i],
+					    COWSTACK_MAGIC_INDEX, first + i))
 			error = note_found(s, search, first + i,
 					   le64_to_cpu(block[i].next));
 	return error;

@@ -5,6 +5,7 @@
  * the one before; what they would have changed is noted as lost.
  */
 #include "salvage.h"
+#include "core/step.h"
 #include "size.h"
 #include "core/record.h"
 
@@ -98,7 +99,7 @@ static int scan_ring(struct salvage *s, u64 *last)
 
 	for (at = start; at < start + g->ring_blocks; at++) {
 		if (l->reader->read(l->reader, at, 1, &block) ||
-		    !load_block_is_valid(l, &block, COWSTACK_MAGIC_STEP, at))
+		    !cowstack_block_is_valid(l->md, &block, COWSTACK_MAGIC_STEP, at))
 			continue;
 		sequence = le64_to_cpu(block.header.sequence);
 		if (sequence < s->md.next_step || sequence >> 62)

@@ -2,9 +2,6 @@
 #include "loader.h"
 #include "step.h"
 
-#define RECORDS_AT offsetof(struct disk_record_block, records)
-#define RECORD_ROOM (COWSTACK_BLOCK_SIZE - RECORDS_AT)
-
 static int forgive_word(struct loader *l, const struct cowstack_layer *layer,
 			u64 chunk)
 {
@@ -96,21 +93,6 @@ int load_superblock(struct loader *l, struct cowstack_superblock *sb)
 
 /* --- index --- */
 
-bool load_block_is_valid(struct loader *l,
-			 const struct disk_record_block *block, u32 magic,
-			 u64 place)
-{
-	u32 used = le32_to_cpu(block->used);
-
-	return le32_to_cpu(block->header.magic) == magic &&
-	       !memcmp(block->header.uuid, l->md->superblock.uuid,
-		       COWSTACK_UUID_SIZE) &&
-	       le64_to_cpu(block->header.place) == place &&
-	       used <= RECORD_ROOM &&
-	       le32_to_cpu(block->header.crc) ==
-		       cowstack_block_crc(block, RECORDS_AT + used);
-}
-
 /* One block of the index; *place is that of the next one then. */
 static int load_index_block(struct loader *l, u64 *place)
 {
@@ -125,7 +107,7 @@ static int load_index_block(struct loader *l, u64 *place)
 	error = read_blocks(l, *place, 1, block);
 	if (error)
 		return error;
-	if (!load_block_is_valid(l, block, COWSTACK_MAGIC_INDEX, *place) ||
+	if (!cowstack_block_is_valid(l->md, block, COWSTACK_MAGIC_INDEX, *place) ||
 	    le64_to_cpu(block->header.sequence) != md->superblock.tail_step)
 		return damaged_at(l, *place, "index block is damaged");
 	l->where = *place;
@@ -341,7 +323,7 @@ static bool belongs_to_step(struct loader *l, u64 i)
 	const struct disk_record_block *first = buffered(l, 0);
 	const struct disk_record_block *block = buffered(l, i);
 
-	return load_block_is_valid(l, block, COWSTACK_MAGIC_STEP,
+	return cowstack_block_is_valid(l->md, block, COWSTACK_MAGIC_STEP,
 				   ring_place(l, l->md->head + i)) &&
 	       le64_to_cpu(block->header.sequence) == l->md->next_step &&
 	       block->header.nonce == first->header.nonce &&
@@ -407,8 +389,9 @@ static int check_ring_end(struct loader *l)
 
 			if (le64_to_cpu(block->header.sequence) >
 				    md->next_step &&
-			    load_block_is_valid(l, block, COWSTACK_MAGIC_STEP,
-						start + at + i))
+			    cowstack_block_is_valid(l->md, block,
+						    COWSTACK_MAGIC_STEP,
+						    start + at + i))
 				return damaged_at(l, ring_place(l, md->head),
 						  "journal is damaged before its end");
 		}
@@ -479,7 +462,11 @@ static void limit_layers(struct loader *l, const struct cowstack_volume *volume)
 		layer->limit = layer->limit ? min(layer->limit, chunks) : chunks;
 }
 
-enum { NAME_BUCKETS = 4096 };		/* in the buffer, which is done with */
+/* In the buffer, which is done with. */
+enum { NAME_BUCKETS = 4096 };
+
+static_assert(NAME_BUCKETS * sizeof(struct cowstack_volume *) <=
+	      LOAD_BUFFER_BLOCKS * COWSTACK_BLOCK_SIZE, "buckets in the buffer");
 
 /* Has one of those before it its name?  In buckets, as there may be many. */
 static bool name_is_taken(struct cowstack_volume **buckets,

@@ -112,11 +112,6 @@ void load_end(struct loader *l);
 /* The superblock that counts; what cowstack_load() says of failures holds. */
 int load_superblock(struct loader *l, struct cowstack_superblock *sb);
 
-/* Have header and checksum of a block that was read from @place what they should? */
-bool load_block_is_valid(struct loader *l,
-			 const struct disk_record_block *block, u32 magic,
-			 u64 place);
-
 /* In this order, into md as it was initialised. */
 int load_index(struct loader *l);
 int load_pages(struct loader *l);

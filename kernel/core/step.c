@@ -133,14 +133,49 @@ void cowstack_block_seal(const struct cowstack_metadata *md,
 	header->crc = cpu_to_le32(cowstack_block_crc(block, head + used));
 }
 
-mblock_t cowstack_step_place(const struct cowstack_metadata *md,
-			     const struct cowstack_step *step, u32 i)
+bool cowstack_block_is_valid(const struct cowstack_metadata *md,
+			     const struct disk_record_block *block, u32 magic,
+			     u64 place)
+{
+	const size_t head = offsetof(struct disk_record_block, records);
+	u32 used = le32_to_cpu(block->used);
+
+	return le32_to_cpu(block->header.magic) == magic &&
+	       !memcmp(block->header.uuid, md->superblock.uuid,
+		       COWSTACK_UUID_SIZE) &&
+	       le64_to_cpu(block->header.place) == place &&
+	       used <= sizeof(block->records) &&
+	       le32_to_cpu(block->header.crc) ==
+		       cowstack_block_crc(block, head + used);
+}
+
+static mblock_t place_in_ring(const struct cowstack_metadata *md, u64 position)
 {
 	const struct cowstack_geometry *g = cowstack_geometry(md);
 	u64 offset;
 
-	div64_u64_rem(step->position + i, g->ring_blocks, &offset);
+	div64_u64_rem(position, g->ring_blocks, &offset);
 	return to_mblock(from_mblock(g->ring_start) + offset);
+}
+
+mblock_t cowstack_step_place(const struct cowstack_metadata *md,
+			     const struct cowstack_step *step, u32 i)
+{
+	return place_in_ring(md, step->position + i);
+}
+
+mblock_t cowstack_step_last_place(const struct cowstack_metadata *md)
+{
+	return place_in_ring(md, md->head - 1);
+}
+
+bool cowstack_step_is_last(const struct cowstack_metadata *md,
+			   const struct disk_record_block *block)
+{
+	u64 place = from_mblock(cowstack_step_last_place(md));
+
+	return cowstack_block_is_valid(md, block, COWSTACK_MAGIC_STEP, place) &&
+	       le64_to_cpu(block->header.sequence) == md->next_step - 1;
 }
 
 void cowstack_step_seal(struct cowstack_metadata *md,

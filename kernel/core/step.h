@@ -99,4 +99,23 @@ void cowstack_block_seal(const struct cowstack_metadata *md,
 			 struct disk_record_block *block, u32 magic,
 			 mblock_t place, u64 sequence, u64 nonce, u32 used);
 
+/* Have header and checksum of a block that was read from @place what they should? */
+bool cowstack_block_is_valid(const struct cowstack_metadata *md,
+			     const struct disk_record_block *block, u32 magic,
+			     u64 place);
+
+/*
+ * The last step, of a device that is to be what memory knows of it: where its last
+ * block lies, and is @block that?  No step is under way, and none since the tail: then
+ * only the superblock tells.
+ */
+static inline bool cowstack_step_none_since_tail(const struct cowstack_metadata *md)
+{
+	return md->next_step == md->tail_step;
+}
+
+mblock_t cowstack_step_last_place(const struct cowstack_metadata *md);
+bool cowstack_step_is_last(const struct cowstack_metadata *md,
+			   const struct disk_record_block *block);
+
 #endif /* COWSTACK_CORE_STEP_H */

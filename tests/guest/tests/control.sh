@@ -308,6 +308,43 @@ check "the base alone is the volume" cmp /dev/base /dev/mapper/v
 check "the rate of the commit stays known ($(status_value v rate_bytes))" \
 	test "$(status_value v rate_bytes)" -gt 0
 
+# --- a store moves to another disk ---
+move_to()
+{
+	dmsetup reload st2 --table "0 $(sectors_of "$1") cowstore $1"
+}
+
+copy_store()
+{
+	dd if="$1" of="$2" bs=1M iflag=direct oflag=direct 2>/dev/null
+}
+
+volume_names()
+{
+	dmsetup message st2 0 volumes | awk '{ print $2 }' | xargs
+}
+
+make_disk ssd3 64
+dmcommit format /dev/ssd2 --name st2 --force >/dev/null
+attach_store st2 /dev/ssd2
+dmsetup message st2 0 create_volume 1 2048 first
+copy_store /dev/ssd2 /dev/ssd3
+dmsetup message st2 0 create_volume 2 2048 second
+dmsetup suspend st2
+refuses "ssd3 has the store as it was: copy again" move_to /dev/ssd3
+copy_store /dev/ssd2 /dev/ssd3
+check "a copy of the suspended store is taken" move_to /dev/ssd3
+dmsetup resume st2
+is "$(volume_names)" "first second" "and has all"
+check "one of a store at work may be loaded" move_to /dev/ssd2
+dmsetup message st2 0 create_volume 3 2048 third
+refuses "ssd2 does not hold the store as it was suspended (error -61): copy it again" \
+	dmsetup resume st2
+dmsetup remove st2
+attach_store st2 /dev/ssd3
+is "$(volume_names)" "first second third" "but not resumed, when it is old by then"
+dmsetup remove st2
+
 # --- many volumes, resize, delete ---
 for i in 11 12 13 14 15 16; do
 	dmsetup message st 0 create_volume "$i" "$size" "m$i"
