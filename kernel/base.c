@@ -46,6 +46,12 @@ int base_check(struct stack_table *table, struct store *store,
 	bool same_size = bdev_nr_sectors(bdev) == before.base_sectors;
 	int error;
 
+	/*
+	 * What was written through the page cache is nothing that we read, and as long as
+	 * anybody has the device open it may come down on what a commit has written since.
+	 * What cannot be written is not there.
+	 */
+	sync_blockdev(bdev);
 	table->base_seed = recorded ? before.base_seed : store_seed(store);
 	base_sample_free(table->sample);
 	table->sample = base_sample_new(bdev, table->base_seed);

@@ -550,6 +550,8 @@ int commit_thread(void *data)
 	spin_lock_irq(&job->stack->job_lock);
 	job->finished = true;
 	spin_unlock_irq(&job->stack->job_lock);
+	/* A start may have claimed it meanwhile, and have given up before it saw the end. */
+	base_release(job->stack);
 	commit_set_still(job, true);
 	wait_event_idle(job->wait, kthread_should_stop());
 	memalloc_noio_restore(noio);

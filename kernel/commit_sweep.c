@@ -245,8 +245,8 @@ static bool cut_segment(struct cowstack_segment *segment, u64 end)
 
 /*
  * The volume may end within a block of the base's, which is written as a whole: data
- * has what lies behind the end there too.  Zeroes have not, and would take its place;
- * a disk of such blocks refuses them, and the job stops.
+ * has what lies behind the end there too.  Zeroes have not, and end where the volume does:
+ * what they leave of the block is written with them (copy_engine.c).
  */
 static u64 volume_end(const struct job *job, bool zero)
 {

@@ -307,16 +307,44 @@ int copy_batch_wait(struct copy_batch *batch)
 	return READ_ONCE(batch->error);
 }
 
+/*
+ * The first @sectors of the block that begins at @sector: a volume may end within one of
+ * its base's.  What lies behind them stays; a block is written as a whole, or not at all.
+ */
+static int zero_part_of_block(struct copy_batch *batch,
+			      struct block_device *bdev, u64 sector,
+			      u32 sectors)
+{
+	unsigned int bytes = bdev_logical_block_size(bdev);
+	u8 *block = kmalloc(bytes, GFP_NOIO | __GFP_NOFAIL);
+	int error = block_io(batch->store, bdev, REQ_OP_READ, sector, block,
+			     bytes);
+
+	if (!error) {
+		memset(block, 0, sectors << SECTOR_SHIFT);
+		error = block_io(batch->store, bdev, REQ_OP_WRITE, sector,
+				 block, bytes);
+	}
+	kfree(block);
+	return error;
+}
+
 static void write_zeroes(struct copy_batch *batch, struct block_device *bdev,
 			 const struct copy_run *run)
 {
+	u64 end = run->sector + run->sectors;
+	u32 part = end & ((bdev_logical_block_size(bdev) >> SECTOR_SHIFT) - 1);
+	int error = 0;
+
 	/*
 	 * May unmap; where the device cannot, zeroes are written.  Never a bare
 	 * discard, which promises nothing.
 	 */
-	int error = blkdev_issue_zeroout(bdev, run->sector, run->sectors,
-					 GFP_NOIO, 0);
-
+	if (run->sectors > part)
+		error = blkdev_issue_zeroout(bdev, run->sector,
+					     run->sectors - part, GFP_NOIO, 0);
+	if (!error && part)
+		error = zero_part_of_block(batch, bdev, end - part, part);
 	if (error)
 		note_error(batch, error);
 }
@@ -375,7 +403,9 @@ static int compare_zeroes(const struct copy_run *run, struct copy_batch *check,
 				  COPY_BATCH_BYTES);
 
 		copy_batch_reset(check);
-		copy_batch_transfer(check, bdev, REQ_OP_READ, sector, 0, bytes);
+		copy_batch_transfer(check, bdev, REQ_OP_READ, sector, 0,
+				    round_up(bytes,
+					     bdev_logical_block_size(bdev)));
 		error = copy_batch_wait(check);
 		if (!error && !buffer_is_zero(check, bytes))
 			error = -EILSEQ;

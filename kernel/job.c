@@ -563,6 +563,8 @@ static int begin_thread(struct stack *stack, struct job_options *options,
 		error = run_job(stack, job, &record);
 	}
 	if (!error) {
+		/* Told to, over the base as it is now. */
+		stack->job_held = false;
 		stack->job_shown = true;
 		store_event(stack->store);
 	}

@@ -41,6 +41,8 @@ int message_explain(const struct message *m, int error)
 		return message_refuse(m, error, "id or name is taken");
 	case -ENOSPC:
 		return message_refuse(m, error, "the store is full: commit, delete or grow");
+	case -EOVERFLOW:
+		return message_refuse(m, error, "the store has used up its layer ids");
 	case -ENOMEM:
 		return message_refuse(m, error, "no memory");
 	default:

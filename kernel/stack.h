@@ -56,7 +56,7 @@ struct stack {
 	unsigned int parked;		/* job_park() less job_unpark() */
 	bool job_active;		/* the base is claimed; stores_mutex */
 	bool base_shared;		/* by another's job, ever; stores_mutex */
-	bool job_held;			/* its base was exchanged: not by itself */
+	bool job_held;			/* its base was exchanged: not before it is started */
 	bool job_shown;			/* one began, or goes on, since it is up */
 };
 

@@ -129,6 +129,8 @@ static int get_store_device(struct dm_target *ti, const char *path,
 	}
 	if (error)
 		dm_put_device(ti, table->dev);
+	else	/* As of a base, see base_check(): here it would come down on metadata. */
+		sync_blockdev(table->dev->bdev);
 	return error;
 }
 

@@ -82,7 +82,8 @@ enum exit_code backup_write(const char *path, struct store_file *store,
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 	if (fd < 0)
-		return fail(EXIT_FAILED, "cannot make the backup %s: %s; nothing was written",
+		return fail(EXIT_FAILED,
+			    "cannot make the backup %s: %s; nothing was written; give another file with --backup",
 			    path, strerror(errno));
 	close(fd);
 	code = text_file_create(&file, path, false);

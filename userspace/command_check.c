@@ -160,41 +160,17 @@ static void print_text(const struct finding *finding)
 		printf("one of the superblocks is bad or old; attaching the store renews it\n");
 }
 
-static enum exit_code fail_damaged(const struct finding *finding)
-{
-	const char *why = finding->report.why;
-
-	if (finding->report.where)
-		return fail(EXIT_DAMAGED,
-			    "%s is damaged at block %llu: %s; see dmcommit check --repair",
-			    finding->path, llu(finding->report.where),
-			    why ? why : "metadata makes no sense");
-	return fail(EXIT_DAMAGED,
-		    "%s is damaged: %s; see dmcommit check --repair",
-		    finding->path, why ? why : "metadata makes no sense");
-}
-
 static enum exit_code report(const struct finding *finding, bool json)
 {
-	switch (finding->error) {
-	case 0:
-		if (json)
-			print_json(finding);
-		else
-			print_text(finding);
-		return EXIT_DONE;
-	case -EUCLEAN:
-		if (json)
-			print_json(finding);
-		return fail_damaged(finding);
-	case -EINVAL:
-		return fail(EXIT_MISSING,
-			    "%s holds no store; if it did, see dmcommit check --repair, else dmcommit format makes one",
-			    finding->path);
-	default:
-		return fail_errno(finding->error, finding->report.why,
-				  "cannot check %s", finding->path);
-	}
+	bool told = !finding->error || finding->error == -EUCLEAN;
+
+	if (told && json)
+		print_json(finding);
+	else if (!finding->error)
+		print_text(finding);
+	return finding->error ? store_file_refuse(finding->path, finding->error,
+						  &finding->report) :
+				EXIT_DONE;
 }
 
 static enum exit_code check_store(struct store_file *file,

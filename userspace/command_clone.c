@@ -49,7 +49,7 @@ static enum exit_code clone(struct inventory *inventory,
 						    &volume);
 
 	if (!code && !volume->store)
-		code = fail(EXIT_MISSING, "the store of %s is not attached",
+		code = fail(EXIT_MISSING, "the store of %s is not attached; see dmcommit list",
 			    volume->name);
 	if (!code)
 		code = volume_name_check(inventory, volume->store, name);

@@ -38,7 +38,8 @@ static enum exit_code write_dump(struct cowstack_metadata *md,
 		return code;
 	error = dump_write(md, file);
 	if (error)
-		code = fail_errno(error, NULL, "cannot dump");
+		code = fail_errno(error, NULL, "cannot dump %s",
+				  options->arguments[0]);
 	closing = text_file_close(file);
 	return code ? code : closing;
 }

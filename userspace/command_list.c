@@ -40,14 +40,18 @@ static struct row *add_store(struct output *output, const struct store *store)
 }
 
 /* One that went down meanwhile, or whose store has failed, has none to show. */
-static const char *find_job_state(const struct volume *volume,
+static const char *find_job_state(const struct volume *volume, bool json,
 				  struct stack_status *status)
 {
 	bool known = volume->stack ?
 			     !stack_status(volume->stack->name, status) :
 			     volume->store && !volume_record(volume, status);
 
-	return known && status->job.state[0] ? status->job.state : NULL;
+	if (!known || !status->job.state[0])
+		return NULL;
+	/* Programs are told what is recorded, beside a state that says "down". */
+	return json ? status->job.state :
+		      job_state_shown(&status->job, volume->line.up);
 }
 
 static void add_volume(struct output *output, struct row *parent,
@@ -66,7 +70,8 @@ static void add_volume(struct output *output, struct row *parent,
 	output_set_number(output, row, USED, volume->line.used * chunk_bytes);
 	output_set_number(output, row, CLEAN, volume->line.clean * chunk_bytes);
 	output_set_number(output, row, LAYERS, volume->line.layers);
-	output_set_text(output, row, JOB, find_job_state(volume, &status));
+	output_set_text(output, row, JOB,
+			find_job_state(volume, output_is_json(output), &status));
 	output_set_text(output, row, DEVICE, volume_base_path(volume, path));
 }
 

@@ -10,7 +10,7 @@ static enum exit_code enlarge_volume(const struct volume *volume, u64 sectors)
 	char present[SIZE_TEXT];
 
 	if (!volume->store)
-		return fail(EXIT_MISSING, "the store of %s is not attached",
+		return fail(EXIT_MISSING, "the store of %s is not attached; see dmcommit list",
 			    volume->name);
 	if (sectors < volume->line.sectors)
 		return fail(EXIT_REFUSED,

@@ -67,7 +67,8 @@ static enum exit_code fail_to_read(const struct restore *restore, int error,
 				   const struct dump_error *found)
 {
 	if (error == -ENOSPC)
-		return fail(EXIT_FAILED, "%s is too small for the store of %s",
+		return fail(EXIT_FAILED,
+			    "%s is too small for the store of %s; give a larger device",
 			    restore->path, restore->from);
 	if (error != -EINVAL)
 		return fail_errno(error, NULL, "%s", restore->from);

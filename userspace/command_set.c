@@ -13,15 +13,11 @@ static enum exit_code set_on_store(const struct store *store, const char *text)
 	return store_message(store, "set %s %s", feature.name, feature.value);
 }
 
-static enum exit_code set_on_stack(struct inventory *inventory,
-				   const char *name, const char *text)
+static enum exit_code set_on_stack(const struct volume *volume, const char *text)
 {
 	struct feature feature;
-	struct volume *volume;
-	enum exit_code code = inventory_find_stack(inventory, name, &volume);
+	enum exit_code code = feature_parse(text, FEATURE_STACK, &feature);
 
-	if (!code)
-		code = feature_parse(text, FEATURE_STACK, &feature);
 	if (code)
 		return code;
 	return stack_message(volume, "set %s %s", feature.name, feature.value);
@@ -32,14 +28,15 @@ enum exit_code command_set(const struct options *options)
 	const char *name = options->arguments[0];
 	const char *text = options->arguments[1];
 	struct inventory inventory;
+	struct volume *volume;
 	struct store *store;
 	enum exit_code code = inventory_load(&inventory);
 
-	if (!code) {
-		store = inventory_store(&inventory, name);
+	if (!code)
+		code = inventory_find_live(&inventory, name, &store, &volume);
+	if (!code)
 		code = store ? set_on_store(store, text) :
-			       set_on_stack(&inventory, name, text);
-	}
+			       set_on_stack(volume, text);
 	inventory_free(&inventory);
 	return code;
 }

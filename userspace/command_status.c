@@ -58,15 +58,16 @@ static enum exit_code show_named(struct json *json, struct inventory *inventory,
 				 const char *text)
 {
 	struct volume *volume;
-	struct store *store = inventory_store(inventory, text);
-	enum exit_code code;
+	struct store *store;
+	enum exit_code code = inventory_find_either(inventory, text, &store,
+						    &volume);
 
-	if (store) {
-		show_store(json, store);
-		return EXIT_DONE;
-	}
-	code = inventory_find_volume(inventory, text, &volume);
-	return code ? code : show_volume(json, NULL, volume);
+	if (code)
+		return code;
+	if (volume)
+		return show_volume(json, NULL, volume);
+	show_store(json, store);
+	return EXIT_DONE;
 }
 
 static enum exit_code show_errors(struct inventory *inventory,

@@ -326,7 +326,8 @@ static enum exit_code find_in_store(struct inventory *inventory,
 			    name);
 	*volume = inventory_volume_of(inventory, store, slash + 1);
 	if (!*volume)
-		return fail(EXIT_MISSING, "store %s has no volume %s", name,
+		return fail(EXIT_MISSING,
+			    "store %s has no volume %s; see dmcommit list", name,
 			    slash + 1);
 	return EXIT_DONE;
 }
@@ -336,6 +337,7 @@ static const char *store_name(const struct volume *volume)
 	return volume->store ? volume->store->device.name : "?";
 }
 
+/* *volume is NULL where there is none. */
 static enum exit_code find_anywhere(struct inventory *inventory,
 				    const char *name, struct volume **volume)
 {
@@ -354,10 +356,6 @@ static enum exit_code find_anywhere(struct inventory *inventory,
 				    name);
 		found = v;
 	}
-	if (!found)
-		return fail(EXIT_MISSING,
-			    "no volume %s in any attached store; see dmcommit list",
-			    name);
 	*volume = found;
 	return EXIT_DONE;
 }
@@ -365,11 +363,45 @@ static enum exit_code find_anywhere(struct inventory *inventory,
 enum exit_code inventory_find_volume(struct inventory *inventory,
 				     const char *text, struct volume **volume)
 {
+	enum exit_code code;
+
 	if (is_device_path(text))
 		return find_by_path(inventory, text, volume);
 	if (strchr(text, '/'))
 		return find_in_store(inventory, text, volume);
-	return find_anywhere(inventory, text, volume);
+	code = find_anywhere(inventory, text, volume);
+	if (!code && !*volume)
+		code = fail(EXIT_MISSING,
+			    "no volume %s in any attached store; see dmcommit list",
+			    text);
+	return code;
+}
+
+enum exit_code inventory_find_either(struct inventory *inventory,
+				     const char *text, struct store **store,
+				     struct volume **volume)
+{
+	enum exit_code code;
+
+	*volume = NULL;
+	*store = inventory_store(inventory, text);
+	if (*store)
+		return EXIT_DONE;
+	if (strchr(text, '/'))
+		return inventory_find_volume(inventory, text, volume);
+	code = find_anywhere(inventory, text, volume);
+	if (!code && !*volume)
+		code = fail(EXIT_MISSING,
+			    "%s is no attached store, and no volume of one; see dmcommit list",
+			    text);
+	return code;
+}
+
+static enum exit_code check_up(const struct volume *volume, const char *text)
+{
+	return volume->stack ? EXIT_DONE :
+		fail(EXIT_FAILED, "volume %s is not up; dmcommit up brings it up",
+		     text);
 }
 
 enum exit_code inventory_find_stack(struct inventory *inventory,
@@ -377,11 +409,17 @@ enum exit_code inventory_find_stack(struct inventory *inventory,
 {
 	enum exit_code code = inventory_find_volume(inventory, text, volume);
 
-	if (!code && !(*volume)->stack)
-		return fail(EXIT_FAILED,
-			    "volume %s is not up; dmcommit up brings it up",
-			    text);
-	return code;
+	return code ? code : check_up(*volume, text);
+}
+
+enum exit_code inventory_find_live(struct inventory *inventory,
+				   const char *text, struct store **store,
+				   struct volume **volume)
+{
+	enum exit_code code = inventory_find_either(inventory, text, store,
+						    volume);
+
+	return code || *store ? code : check_up(*volume, text);
 }
 
 u64 store_chunk_bytes(const struct store *store)

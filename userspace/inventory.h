@@ -72,6 +72,17 @@ bool volume_base_number(const struct volume *volume, unsigned int *major,
 s64 inventory_free_id(const struct inventory *inventory,
 		      const struct store *store);
 
+/*
+ * For commands that take a store or else a volume: one of the two is NULL then; and
+ * that for what can only be done while the volume is up.
+ */
+enum exit_code inventory_find_either(struct inventory *inventory,
+				     const char *text, struct store **store,
+				     struct volume **volume);
+enum exit_code inventory_find_live(struct inventory *inventory,
+				   const char *text, struct store **store,
+				   struct volume **volume);
+
 /* The same as _find_volume, for what can only be done while it is up. */
 enum exit_code inventory_find_stack(struct inventory *inventory,
 				    const char *text, struct volume **volume);

@@ -39,6 +39,23 @@ static void begin_rectangle(FILE *file, double x, unsigned int y, double width,
 		x, y, width, height, colour);
 }
 
+/* Over clean copies, which are told apart without colours, too. */
+static void print_hatching(FILE *file, double x, unsigned int y, double width,
+			   unsigned int height)
+{
+	begin_rectangle(file, x, y, width, height, "url(#clean)");
+	fputs(" pointer-events=\"none\"/>\n", file);
+}
+
+static void print_hatching_pattern(FILE *file)
+{
+	fputs("<defs><pattern id=\"clean\" width=\"6\" height=\"6\"", file);
+	fputs(" patternUnits=\"userSpaceOnUse\">", file);
+	fputs("<path d=\"M0,6 L6,0\" stroke=\"white\" stroke-width=\"1.5\"/>",
+	      file);
+	fputs("</pattern></defs>\n", file);
+}
+
 static void begin_text(FILE *file, unsigned int x, unsigned int y,
 		       const char *anchor)
 {
@@ -62,15 +79,20 @@ static double part_left(const struct volume_map *map, unsigned int part)
 	return LEFT + width * part * map->part_chunks / map->chunks;
 }
 
-static const char *part_colour(const struct map_row *row, unsigned int part)
+static bool is_mostly_clean(const struct map_row *row, unsigned int part)
 {
 	const struct map_part *p = &row->parts[part];
 
+	return !map_row_is_base(row) && p->clean * 2 > p->used;
+}
+
+static const char *part_colour(const struct map_row *row, unsigned int part)
+{
 	if (map_row_is_base(row))
 		return COLOUR_BASE;
-	if (!p->used)
+	if (!row->parts[part].used)
 		return COLOUR_ZERO;
-	return p->clean * 2 > p->used ? COLOUR_CLEAN : COLOUR_DATA;
+	return is_mostly_clean(row, part) ? COLOUR_CLEAN : COLOUR_DATA;
 }
 
 static void print_part(FILE *file, const struct volume_map *map,
@@ -81,19 +103,21 @@ static void print_part(FILE *file, const struct volume_map *map,
 	u64 held = volume_map_held(map, row, part);
 	u64 zero = map_row_is_base(row) ? 0 : row->parts[part].zero;
 	double share = (double)(held ? held : zero) / size;
+	double left = part_left(map, part);
+	double width = part_left(map, part + 1) - left;
 	char from[SIZE_TEXT], has[SIZE_TEXT];
 
 	if (!held && !zero)
 		return;
 	/* Never so pale that it cannot be seen. */
-	begin_rectangle(file, part_left(map, part), y,
-			part_left(map, part + 1) - part_left(map, part), BAR,
-			part_colour(row, part));
+	begin_rectangle(file, left, y, width, BAR, part_colour(row, part));
 	fprintf(file, " fill-opacity=\"%.2f\">", 0.15 + 0.85 * min(share, 1.0));
 	fprintf(file, "<title>from %s: %s%s</title></rect>\n",
 		size_print(part * map->part_chunks * map->chunk_bytes, from),
 		size_print((held ? held : zero) * map->chunk_bytes, has),
 		held ? "" : " of zeroes");
+	if (is_mostly_clean(row, part))
+		print_hatching(file, left, y, width, BAR);
 }
 
 static void print_row(FILE *file, const struct volume_map *map,
@@ -135,6 +159,8 @@ static void print_legend(FILE *file, unsigned int y)
 	for (i = 0; i < ARRAY_SIZE(entries); i++, x += 190) {
 		begin_rectangle(file, x, y, 14, 14, entries[i].colour);
 		fputs("/>\n", file);
+		if (!strcmp(entries[i].colour, COLOUR_CLEAN))
+			print_hatching(file, x, y, 14, 14);
 		begin_text(file, x + 20, y + 12, "start");
 		fprintf(file, "%s</text>\n", entries[i].text);
 	}
@@ -151,6 +177,7 @@ void map_svg_print(FILE *file, const struct volume_map *map)
 	fprintf(file, " width=\"%u\" height=\"%u\" viewBox=\"0 0 %u %u\"",
 		WIDTH, height, WIDTH, height);
 	fputs(" font-family=\"sans-serif\" font-size=\"13\">\n", file);
+	print_hatching_pattern(file);
 	begin_rectangle(file, 0, 0, WIDTH, height, "white");
 	fputs("/>\n", file);
 	begin_text(file, LEFT, 28, "start");

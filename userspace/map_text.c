@@ -17,6 +17,10 @@ static const char *const letters[] = {
 
 enum { ZEROES = MAP_LEVELS + 1 };
 
+/* Told apart without colours, too. */
+#define LITTLE_CLEAN "c"
+#define MUCH_CLEAN "C"
+
 unsigned int map_text_columns(unsigned int width)
 {
 	if (width < LABEL + FIGURE + LEAST_COLUMNS)
@@ -52,11 +56,15 @@ static void print_part(const struct volume_map *map, const struct map_row *row,
 		       unsigned int part, const char *const *signs)
 {
 	unsigned int level = volume_map_level(map, row, part);
-	bool colour = is_clean(row, part) && terminal_has_colours();
+	bool clean = is_clean(row, part);
+	bool colour = clean && terminal_has_colours();
+	const char *sign = signs[level];
 
-	if (!level && row->parts[part].zero && !map_row_is_base(row))
-		level = ZEROES;
-	printf("%s%s%s", colour ? "\033[36m" : "", signs[level],
+	if (clean)
+		sign = level > MAP_LEVELS / 2 ? MUCH_CLEAN : LITTLE_CLEAN;
+	else if (!level && row->parts[part].zero && !map_row_is_base(row))
+		sign = signs[ZEROES];
+	printf("%s%s%s", colour ? "\033[36m" : "", sign,
 	       colour ? "\033[0m" : "");
 }
 
@@ -106,10 +114,11 @@ void map_text_print(const struct volume_map *map)
 	       size_print(map->part_chunks * map->chunk_bytes, part));
 	for (i = 0; i < map->count; i++)
 		print_row(map, &map->rows[i], signs);
-	printf("\n%-*s\"%s\" holds little, \"%s\" all of it; \"%s\" zeroes alone%s.\n",
+	printf("\n%-*s\"%s\" holds little, \"%s\" all of it; \"%s\" zeroes alone;\n",
 	       LABEL - 1, "a layer", signs[1], signs[MAP_LEVELS],
-	       signs[ZEROES],
-	       terminal_has_colours() ? "; \033[36mclean copies\033[0m" : "");
+	       signs[ZEROES]);
+	printf("%-*s\"%s\" few clean copies and nothing else, \"%s\" many.\n",
+	       LABEL - 1, "", LITTLE_CLEAN, MUCH_CLEAN);
 	printf("%-*swhat it shows, as no layer hides it.\n", LABEL - 1,
 	       "the base");
 	if (map->tells_pieces)

@@ -380,8 +380,9 @@ static enum exit_code prepare(struct offline_job *job)
 {
 	job->volume = find_volume(&job->store.md, job->name);
 	if (!job->volume)
-		return fail(EXIT_MISSING, "%s has no volume %s",
-			    job->options->store, job->name);
+		return fail(EXIT_MISSING,
+			    "%s has no volume %s; dmcommit check %s lists those it has",
+			    job->options->store, job->name, job->options->store);
 	if (offline_copy_init(job) ||
 	    cowstack_volume_bring_up(&job->store.md, job->volume))
 		return fail_errno(-ENOMEM, NULL, "%s", job->name);

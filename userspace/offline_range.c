@@ -47,7 +47,7 @@ static enum exit_code check_identity(struct offline_job *job)
 			    job->name);
 	if (job->base.sectors != info->base_sectors)
 		return fail(EXIT_REFUSED,
-			    "%s is not the recorded base %s: %llu sectors, not %llu",
+			    "%s is not the recorded base %s: %llu sectors, not %llu; give that one",
 			    job->base.device.path, info->base_name,
 			    llu(job->base.sectors), llu(info->base_sectors));
 	/* Between two states its content is neither's. */
@@ -59,7 +59,7 @@ static enum exit_code check_identity(struct offline_job *job)
 	if (crc == info->base_crc)
 		return EXIT_DONE;
 	return fail(EXIT_REFUSED,
-		    "%s is not the recorded base %s: its content differs",
+		    "%s is not the recorded base %s: its content differs; give that one",
 		    job->base.device.path, info->base_name);
 }
 
@@ -158,7 +158,7 @@ static enum exit_code check_base_end(const struct offline_job *job)
 	if (!held)
 		return EXIT_DONE;
 	return fail(EXIT_FAILED,
-		    "the base ends at sector %llu, and the layers hold %llu sectors behind it",
+		    "the base ends at sector %llu, and the layers hold %llu sectors behind it; give a base as large as the volume",
 		    llu(job->base.sectors), llu(held));
 }
 

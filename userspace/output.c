@@ -126,6 +126,11 @@ void output_set_number(struct output *output, struct row *row, size_t column,
 	output_set_text(output, row, column, text);
 }
 
+bool output_is_json(const struct output *output)
+{
+	return output && output->json;
+}
+
 void output_discard(struct output *output)
 {
 	if (output)

@@ -41,6 +41,8 @@ void output_set_text(struct output *output, struct row *row, size_t column,
 void output_set_number(struct output *output, struct row *row, size_t column,
 		       u64 number);
 
+bool output_is_json(const struct output *output);
+
 /* Frees it without a word. */
 void output_discard(struct output *output);
 

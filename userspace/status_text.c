@@ -100,7 +100,7 @@ static void print_way_on(const struct status_view *view)
 	const char *when = is_down(&view->status) ? " once it is up" : "";
 
 	if (job_is_active(job) && is_down(&view->status))
-		printf("; cut off, it goes on when %s is up", name);
+		printf("; it goes on when %s is up", name);
 	else if (!strcmp(job->state, "queued"))
 		printf(", until another job on the same disk has ended");
 	else if (!strcmp(job->state, "paused"))
@@ -119,7 +119,7 @@ static void print_state(const struct status_view *view,
 	char text[SIZE_TEXT];
 
 	printf(": ");
-	print_word(job->state);
+	print_word(job_state_shown(job, !is_down(&view->status)));
 	print_progress(figures);
 	print_way_on(view);
 	if (figures->seconds_left != U64_MAX)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "io_ring.h"
+#include "size.h"
 #include "store_file.h"
 
 enum {
@@ -215,28 +216,48 @@ struct cowstack_reader *store_file_reader(struct store_file *file)
 	return &file->reader;
 }
 
+static enum exit_code fail_damaged(const char *path,
+				   const struct cowstack_load_report *report)
+{
+	const char *why = report->why ? report->why : "metadata makes no sense";
+
+	if (report->where)
+		return fail(EXIT_DAMAGED,
+			    "%s is damaged at block %llu: %s; see dmcommit check --repair",
+			    path, llu(report->where), why);
+	return fail(EXIT_DAMAGED, "%s is damaged: %s; see dmcommit check --repair",
+		    path, why);
+}
+
+enum exit_code store_file_refuse(const char *path, int error,
+				 const struct cowstack_load_report *report)
+{
+	switch (error) {
+	case -EUCLEAN:
+		return fail_damaged(path, report);
+	case -EINVAL:
+		return fail(EXIT_MISSING,
+			    "%s holds no store; if it did, see dmcommit check --repair, else dmcommit format makes one",
+			    path);
+	case -EOPNOTSUPP:
+	case -ENOMEM:
+	case -EFBIG:
+		return fail_errno(error, report->why, "%s", path);
+	default:
+		return fail(EXIT_FAILED,
+			    "%s: block %llu cannot be read: %s; copy what can be read to a new disk, then see dmcommit check --repair",
+			    path, llu(report->where), strerror(-error));
+	}
+}
+
 enum exit_code store_file_load(struct store_file *file,
 			       struct cowstack_metadata *md,
 			       struct cowstack_load_report *report)
 {
-	const char *path = file->device.path;
 	int error = cowstack_load(md, &file->reader, report);
 
-	switch (error) {
-	case 0:
-		return EXIT_DONE;
-	case -EUCLEAN:
-		return fail(EXIT_DAMAGED,
-			    "%s is damaged: %s; see dmcommit check --repair",
-			    path, report->why ? report->why :
-						"metadata makes no sense");
-	case -EINVAL:
-		return fail(EXIT_MISSING,
-			    "%s holds no store: dmcommit format makes one",
-			    path);
-	default:
-		return fail_errno(error, report->why, "%s", path);
-	}
+	return error ? store_file_refuse(file->device.path, error, report) :
+		       EXIT_DONE;
 }
 
 static int read_superblock(struct store_file *file, u64 place,
@@ -408,8 +429,8 @@ int store_file_format(struct store_file *file,
 enum exit_code store_identify(const char *path, struct device_file *device,
 			      struct cowstack_superblock *superblock)
 {
+	struct cowstack_load_report report = { };
 	struct store_file *file;
-	const char *why;
 	enum exit_code code = store_file_open(&file, path, DEVICE_LOOK);
 	int error;
 
@@ -417,13 +438,9 @@ enum exit_code store_identify(const char *path, struct device_file *device,
 		return code;
 	*device = *store_file_device(file);
 	device->fd = -1;
-	error = store_file_superblock(file, superblock, &why);
-	if (error == -EINVAL)
-		code = fail(EXIT_MISSING,
-			    "%s holds no store: dmcommit format makes one",
-			    path);
-	else if (error)
-		code = fail_errno(error, why, "%s", path);
+	error = store_file_superblock(file, superblock, &report.why);
+	if (error)
+		code = store_file_refuse(path, error, &report);
 	store_file_close(file);
 	return code;
 }

@@ -27,6 +27,10 @@ enum exit_code store_file_load(struct store_file *file,
 			       struct cowstack_metadata *md,
 			       struct cowstack_load_report *report);
 
+/* Says why what is at @path could not be loaded, and what to do. */
+enum exit_code store_file_refuse(const char *path, int error,
+				 const struct cowstack_load_report *report);
+
 /*
  * The newer of the two superblocks.  @why: what is wrong where there is none.
  * Return: 0, -EINVAL: no store is there, -EUCLEAN, -EOPNOTSUPP, -EIO …

@@ -126,9 +126,14 @@ static int line_result(const struct line *line)
 	return line->bad ? -EPROTO : 0;
 }
 
-static bool is_failed(const char *text)
+/* False: it has failed, and nothing follows. */
+static bool take_mode(struct line *line, char *mode, size_t size)
 {
-	return !strcmp(text, "Fail");
+	take_word(line, mode, size);
+	if (strcmp(mode, "Fail"))
+		return true;
+	snprintf(mode, size, "fail");
+	return false;
 }
 
 int store_status_parse(const char *text, struct store_status *status)
@@ -136,11 +141,8 @@ int store_status_parse(const char *text, struct store_status *status)
 	struct line line = { .at = text };
 
 	memset(status, 0, sizeof(*status));
-	take_word(&line, status->mode, sizeof(status->mode));
-	if (is_failed(status->mode)) {
-		snprintf(status->mode, sizeof(status->mode), "fail");
+	if (!take_mode(&line, status->mode, sizeof(status->mode)))
 		return 0;
-	}
 	status->chunk_sectors = take_number(&line, COWSTACK_MAX_CHUNK_SECTORS);
 	take_pair(&line, '/', U64_MAX, &status->used, &status->total);
 	status->clean = take_number(&line, U64_MAX);
@@ -166,11 +168,8 @@ int stack_status_parse(const char *text, struct stack_status *status)
 	struct line line = { .at = text };
 
 	memset(status, 0, sizeof(*status));
-	take_word(&line, status->mode, sizeof(status->mode));
-	if (is_failed(status->mode)) {
-		snprintf(status->mode, sizeof(status->mode), "fail");
+	if (!take_mode(&line, status->mode, sizeof(status->mode)))
 		return 0;
-	}
 	status->layers = take_number(&line, U32_MAX);
 	status->top = take_number(&line, U32_MAX);
 	status->used = take_number(&line, U64_MAX);
@@ -315,6 +314,11 @@ u64 statistic_find(const struct statistics *stats, const char *key, u64 missing)
 bool job_is_active(const struct job_status *job)
 {
 	return !strcmp(job->state, "queued") || !strcmp(job->state, "running");
+}
+
+const char *job_state_shown(const struct job_status *job, bool up)
+{
+	return job_is_active(job) && !up ? "cut off" : job->state;
 }
 
 bool job_is_waiting(const struct job_status *job)

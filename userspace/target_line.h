@@ -147,6 +147,9 @@ u64 statistic_find(const struct statistics *stats, const char *key,
 /* Will it end without anybody doing anything? */
 bool job_is_active(const struct job_status *job);
 
+/* For people: one whose volume is not up runs nowhere, and waits for nobody. */
+const char *job_state_shown(const struct job_status *job, bool up);
+
 /* Paused or stopped: does it wait to be gone on with? */
 bool job_is_waiting(const struct job_status *job);
 

@@ -50,11 +50,11 @@ bool terminal_has_blocks(void)
 static const struct colour {
 	const char *name;
 	const char *sequence;
-	const char *words[8];
+	const char *words[9];
 } colours[] = {
 	{ "green", "\033[32m", { "rw", "up", "valid", "completed" } },
 	{ "yellow", "\033[33m", { "ro", "mixed", "queued", "running", "paused",
-				  "cancelled" } },
+				  "cancelled", "cut off" } },
 	{ "red", "\033[31m", { "fail", "stopped", "OUT OF SPACE" } },
 };
 

@@ -43,7 +43,8 @@ int cowstack_allocator_init(struct allocator *a,
 	a->bits = a->chunks;
 	a->free = a->chunks;
 	a->index_blocks = 2;
-	a->taken = kvcalloc(BITS_TO_LONGS(a->bits), sizeof(long), GFP_KERNEL);
+	a->taken = kvcalloc(BITS_TO_LONGS(a->bits), sizeof(long),
+			    GFP_KERNEL | __GFP_NOWARN);
 	return a->taken ? 0 : -ENOMEM;
 }
 
@@ -79,7 +80,8 @@ int cowstack_allocator_prepare_grow(struct allocator *a, u64 chunks)
 
 	if (chunks <= a->bits)
 		return 0;
-	bigger = kvcalloc(BITS_TO_LONGS(chunks), sizeof(long), GFP_NOIO);
+	bigger = kvcalloc(BITS_TO_LONGS(chunks), sizeof(long),
+			  GFP_NOIO | __GFP_NOWARN);
 	if (!bigger)
 		return -ENOMEM;
 	spin_lock(&a->lock);

@@ -44,19 +44,19 @@ void change_publish_chain(struct cowstack_change *c)
 	c->chain = NULL;
 }
 
-struct cowstack_layer *change_new_layer(struct cowstack_metadata *md, u64 now)
+int change_new_layer(struct cowstack_change *c, u64 now)
 {
-	struct cowstack_layer *layer;
+	struct cowstack_metadata *md = c->md;
 
 	if (md->next_layer == U32_MAX)
-		return NULL;
-	layer = cowstack_layer_new(md, to_layer_id(md->next_layer));
-	if (!layer)
-		return NULL;
+		return -EOVERFLOW;
+	c->layer = cowstack_layer_new(md, to_layer_id(md->next_layer));
+	if (!c->layer)
+		return -ENOMEM;
 	/* Taken for good: an id that was shown once never means another. */
 	md->next_layer++;
-	layer->created = now;
-	return layer;
+	c->layer->created = now;
+	return 0;
 }
 
 /* --- info --- */
@@ -124,6 +124,7 @@ static int prepare_volume(struct cowstack_change *c, volume_id_t id,
 			  u64 now)
 {
 	struct cowstack_metadata *md = c->md;
+	int error;
 
 	if (from_volume_id(id) >> COWSTACK_VOLUME_ID_BITS ||
 	    (name && !cowstack_name_is_valid(name)))
@@ -134,10 +135,10 @@ static int prepare_volume(struct cowstack_change *c, volume_id_t id,
 	if (!cowstack_allocator_has_room(&md->allocator))
 		return -ENOSPC;
 	c->new_volume = cowstack_volume_new();
-	c->layer = change_new_layer(md, now);
-	if (!c->new_volume || !c->layer) {
+	error = c->new_volume ? change_new_layer(c, now) : -ENOMEM;
+	if (error) {
 		cowstack_change_free(c);
-		return -ENOMEM;
+		return error;
 	}
 	c->range_top = below;
 	c->new_volume->info.id = id;

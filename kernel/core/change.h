@@ -60,7 +60,7 @@ int cowstack_change_info(struct cowstack_change *c,
 
 /*
  * -EEXIST: id or name is taken; -EINVAL: a size or name that cannot be;
- * -ENOSPC: the store is full.
+ * -ENOSPC: the store is full; -EOVERFLOW: all layer ids have been used.
  */
 int cowstack_change_create_volume(struct cowstack_change *c,
 				  struct cowstack_metadata *md, volume_id_t id,
@@ -87,7 +87,7 @@ int cowstack_change_delete_volume(struct cowstack_change *c,
  * The top is frozen and a new one takes its place.  The volume is up, its
  * writers are held and none is in flight.  @update may be NULL.  -E2BIG: 250
  * layers; -EEXIST: @name is taken in this chain; -ENOSPC: the store is so full
- * that the index has no room for one layer more.
+ * that the index has no room for one layer more; -EOVERFLOW as of create_volume.
  */
 int cowstack_change_snapshot(struct cowstack_change *c,
 			     struct cowstack_metadata *md,

@@ -59,6 +59,8 @@ int cowstack_change_snapshot(struct cowstack_change *c,
 			     u64 now, cowstack_update_fn update,
 			     const void *argument)
 {
+	int error;
+
 	change_init(c, md, volume, update, argument);
 	if (name && !cowstack_name_is_valid(name))
 		return -EINVAL;
@@ -68,11 +70,11 @@ int cowstack_change_snapshot(struct cowstack_change *c,
 		return -E2BIG;
 	if (!cowstack_metadata_has_layer_room(md))
 		return -ENOSPC;
-	c->layer = change_new_layer(md, now);
 	c->chain = cowstack_chain_new();
-	if (!c->layer || !c->chain) {
+	error = c->chain ? change_new_layer(c, now) : -ENOMEM;
+	if (error) {
 		cowstack_change_free(c);
-		return -ENOMEM;
+		return error;
 	}
 	cowstack_name_copy(c->name, name);
 	c->transaction.encode = encode_snapshot;

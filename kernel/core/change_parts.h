@@ -26,8 +26,8 @@ bool change_write_volume(struct cowstack_change *c, struct record_writer *w,
 			 layer_id_t top);
 void change_apply_volume(struct cowstack_change *c);
 
-/* A layer with an id that was never used; NULL: no memory, or no id is left. */
-struct cowstack_layer *change_new_layer(struct cowstack_metadata *md, u64 now);
+/* c->layer gets an id that was never used; -EOVERFLOW: none is left; -ENOMEM. */
+int change_new_layer(struct cowstack_change *c, u64 now);
 
 /* The volume's layers have changed: c->chain takes the place of its chain. */
 void change_publish_chain(struct cowstack_change *c);

@@ -12,13 +12,25 @@ static int forgive_word(struct loader *l, const struct cowstack_layer *layer,
 			    from_layer_id(layer->id), chunk);
 }
 
+/* Which of the blocks of a read that failed it was: the first that fails alone, too. */
+static u64 find_unreadable(struct loader *l, u64 first, u64 blocks, void *buffer)
+{
+	u64 i;
+
+	for (i = 0; i < blocks; i++)
+		if (l->reader->read(l->reader, first + i, 1, buffer))
+			return first + i;
+	return first;
+}
+
 /* Reads blocks; the report says where that failed. */
 static int read_blocks(struct loader *l, u64 first, u64 blocks, void *buffer)
 {
 	int error = l->reader->read(l->reader, first, blocks, buffer);
 
 	if (error)
-		l->report->where = first;
+		l->report->where = blocks == 1 ? first :
+				   find_unreadable(l, first, blocks, buffer);
 	return error;
 }
 
@@ -79,7 +91,7 @@ int load_superblock(struct loader *l, struct cowstack_superblock *sb)
 				      found[0].sequence != found[1].sequence;
 	l->report->other_place = places[!i];
 	*sb = found[i];
-	return 0;
+	return load_check_memory(l, sb->geometry.chunks);
 }
 
 /* --- index --- */
@@ -467,11 +479,33 @@ static void limit_layers(struct loader *l, const struct cowstack_volume *volume)
 		layer->limit = layer->limit ? min(layer->limit, chunks) : chunks;
 }
 
+enum { NAME_BUCKETS = 4096 };		/* in the buffer, which is done with */
+
+/* Has one of those before it its name?  In buckets, as there may be many. */
+static bool name_is_taken(struct cowstack_volume **buckets,
+			  struct cowstack_volume *volume)
+{
+	const char *name = volume->info.name;
+	u32 hash = environment_crc32(0, name, strlen(name));
+	struct cowstack_volume **bucket = &buckets[hash % NAME_BUCKETS];
+	struct cowstack_volume *other = *bucket;
+
+	if (!name[0])
+		return false;
+	while (other && strcmp(other->info.name, name))
+		other = other->name_next;
+	volume->name_next = *bucket;
+	*bucket = volume;
+	return other;
+}
+
 static int link_volumes(struct loader *l)
 {
-	struct cowstack_volume *volume, *other;
+	struct cowstack_volume **names = (void *)l->buffer;
+	struct cowstack_volume *volume;
 	struct cowstack_layer *top;
 
+	memset(names, 0, NAME_BUCKETS * sizeof(*names));
 	list_for_each_entry(volume, &l->md->volumes, list) {
 		top = cowstack_layer_find(l->md, volume->top_id);
 		if (!top || top->children ||
@@ -479,11 +513,7 @@ static int link_volumes(struct loader *l)
 			return damaged(l, "volume has no top layer of its own");
 		if (from_layer_id(volume->info.mixed_top) >= l->md->next_layer)
 			return damaged(l, "commit of a layer that never was");
-		other = volume->info.name[0] ?
-				cowstack_volume_find_name(l->md,
-							  volume->info.name) :
-				volume;
-		if (other != volume)
+		if (name_is_taken(names, volume))
 			return damaged(l, "two volumes have one name");
 		cowstack_volume_set_top(volume, top);
 		if (cowstack_volume_depth(volume) > COWSTACK_MAX_LAYERS)

@@ -37,7 +37,8 @@ struct cowstack_reader {
 	int (*read_runs)(struct cowstack_reader *reader,
 			 const struct cowstack_run_read *runs, u32 count);
 	u64 device_sectors;
-	u64 max_pages;			/* of the map, that memory has room for */
+	/* Of the map, that memory has room for; the allocator's bits are among them. */
+	u64 max_pages;
 };
 
 /* What was found, for people. */

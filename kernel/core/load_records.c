@@ -14,12 +14,19 @@ static struct cowstack_layer *known_layer(struct loader *l, u32 id)
 }
 
 /* Eight volumes or layers take about what a page of a map takes. */
-static int memory_error(struct loader *l)
+int load_check_memory(struct loader *l, u64 chunks)
 {
-	if (l->pages + l->objects / 8 <= l->reader->max_pages)
+	const u64 allocator = chunks / (8 * COWSTACK_BLOCK_SIZE);
+
+	if (l->pages + l->objects / 8 + allocator <= l->reader->max_pages)
 		return 0;
 	l->report->why = "map does not fit in memory";
 	return -EFBIG;
+}
+
+static int memory_error(struct loader *l)
+{
+	return load_check_memory(l, cowstack_geometry(l->md)->chunks);
 }
 
 /* Each page has, or had room kept back for, a home of one block (allocator.h). */
@@ -58,6 +65,8 @@ static int apply_store(struct loader *l, const struct disk_store_record *r)
 	md->next_layer = max(md->next_layer, next_layer);
 	if (chunks <= g->chunks)
 		return 0;
+	if (load_check_memory(l, chunks))
+		return -EFBIG;
 	if (cowstack_allocator_prepare_grow(&md->allocator, chunks))
 		return -ENOMEM;
 	g->chunks = chunks;
@@ -80,6 +89,7 @@ static int apply_volume(struct loader *l, const struct disk_volume_record *r)
 		volume = cowstack_volume_new();
 		if (!volume)
 			return -ENOMEM;
+		volume->info.id = info.id;
 		cowstack_volume_add(l->md, volume, NULL);
 		if (count_object(l))
 			return -EFBIG;

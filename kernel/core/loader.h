@@ -99,6 +99,12 @@ static inline int load_pause(struct loader *l)
  */
 int load_records(struct loader *l, const u8 *records, u32 used);
 
+/*
+ * Have map, volumes, layers, and a bit for each of @chunks chunks room in memory?  0, or
+ * -EFBIG.  To be asked before memory is taken for as many.
+ */
+int load_check_memory(struct loader *l, u64 chunks);
+
 /* Memory for loading; 0 or -ENOMEM.  load_end() frees it, in any case. */
 int load_begin(struct loader *l);
 void load_end(struct loader *l);

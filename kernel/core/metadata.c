@@ -55,6 +55,12 @@ static struct cowstack_layer **layer_bucket(struct cowstack_metadata *md,
 	return &md->buckets[from_layer_id(id) % COWSTACK_LAYER_BUCKETS];
 }
 
+static struct cowstack_volume **volume_bucket(struct cowstack_metadata *md,
+					      volume_id_t id)
+{
+	return &md->volume_buckets[from_volume_id(id) % COWSTACK_VOLUME_BUCKETS];
+}
+
 /* Blocks of the index that @bytes of records take, at most. */
 static u64 index_blocks(u64 bytes)
 {
@@ -94,12 +100,11 @@ struct cowstack_layer *cowstack_layer_find(struct cowstack_metadata *md,
 struct cowstack_volume *cowstack_volume_find(struct cowstack_metadata *md,
 					     volume_id_t id)
 {
-	struct cowstack_volume *volume;
+	struct cowstack_volume *volume = *volume_bucket(md, id);
 
-	list_for_each_entry(volume, &md->volumes, list)
-		if (volume->info.id == id)
-			return volume;
-	return NULL;
+	while (volume && volume->info.id != id)
+		volume = volume->hash_next;
+	return volume;
 }
 
 struct cowstack_volume *cowstack_volume_find_name(struct cowstack_metadata *md,
@@ -363,6 +368,10 @@ void cowstack_volume_add(struct cowstack_metadata *md,
 			 struct cowstack_volume *volume,
 			 struct cowstack_layer *top)
 {
+	struct cowstack_volume **bucket = volume_bucket(md, volume->info.id);
+
+	volume->hash_next = *bucket;
+	*bucket = volume;
 	list_add_tail(&volume->list, &md->volumes);
 	count_objects(md, sizeof(struct disk_volume_record));
 	cowstack_volume_set_top(volume, top);
@@ -379,6 +388,11 @@ void cowstack_volume_delete(struct cowstack_volume *volume)
 void cowstack_volume_remove(struct cowstack_metadata *md,
 			    struct cowstack_volume *volume)
 {
+	struct cowstack_volume **place = volume_bucket(md, volume->info.id);
+
+	while (*place != volume)
+		place = &(*place)->hash_next;
+	*place = volume->hash_next;
 	count_objects(md, -(s64)sizeof(struct disk_volume_record));
 	list_del_init(&volume->list);
 	cowstack_volume_set_top(volume, NULL);

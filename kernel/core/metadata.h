@@ -69,6 +69,8 @@ struct cowstack_chain;
 
 struct cowstack_volume {
 	struct list_head list;
+	struct cowstack_volume *hash_next;
+	struct cowstack_volume *name_next;	/* while loading */
 	struct cowstack_volume_info info;
 	struct cowstack_layer *top;
 	layer_id_t top_id;		/* while loading */
@@ -80,7 +82,7 @@ struct cowstack_volume {
 	atomic64_t topmost_pages;
 };
 
-enum { COWSTACK_LAYER_BUCKETS = 1024 };
+enum { COWSTACK_LAYER_BUCKETS = 1024, COWSTACK_VOLUME_BUCKETS = 256 };
 
 struct cowstack_metadata {
 	struct cowstack_superblock superblock;
@@ -91,6 +93,7 @@ struct cowstack_metadata {
 	struct list_head zombies;	/* gone, until a checkpoint forgets them */
 	bool reshaping;			/* this step decides who uses a layer */
 	struct cowstack_layer *buckets[COWSTACK_LAYER_BUCKETS];
+	struct cowstack_volume *volume_buckets[COWSTACK_VOLUME_BUCKETS];
 	u32 next_layer;
 
 	/* The journal.  One step at a time; step.c. */
@@ -202,6 +205,7 @@ void cowstack_layer_delete(struct cowstack_layer *layer);
 bool cowstack_zombies_free_chunks(struct cowstack_metadata *md);
 
 struct cowstack_volume *cowstack_volume_new(void);
+/* Enters a new volume, whose id is set and stays. */
 void cowstack_volume_add(struct cowstack_metadata *md,
 			 struct cowstack_volume *volume,
 			 struct cowstack_layer *top);

@@ -61,6 +61,7 @@ static bool is_refusal(int error)
 	case -EEXIST:
 	case -E2BIG:
 	case -ENOSPC:
+	case -EOVERFLOW:
 		return true;
 	default:
 		return false;

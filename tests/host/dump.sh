@@ -145,7 +145,7 @@ is_refused 4 "$work/other holds another store, gone; --force overwrites it" \
 check "but with --force" "$tool" restore "$work/other" --from "$work/good" --force
 is "$("$tool" dump "$work/other" 2>&1)" "$(<"$work/good")" "… by the store of the dump"
 truncate -s $((8 * 1048576 - 4096)) "$work/other"
-is_refused 1 "$work/other is too small for the store of $work/good" \
+is_refused 1 "$work/other is too small for the store of $work/good; give a larger device" \
 	"a device that is too small is refused" "$tool" restore "$work/other" --from "$work/good" --force
 truncate -s 0 "$work/other"
 truncate -s 8M "$work/other"

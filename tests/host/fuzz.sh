@@ -10,12 +10,12 @@ cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
 # Of new inputs to each; 1.5 ms of a processor for a store, some µs for a line.
 declare -A inputs=(
 	[superblock]=2000 [journal]=3000 [map]=3000 [check]=500
-	[dump]=10000 [table]=100000 [message]=100000 [tool]=100000
+	[dump]=10000 [backup]=500 [table]=100000 [message]=100000 [tool]=100000
 )
 # A bug is found long before that.
 declare -A most=(
 	[superblock]=20000 [journal]=20000 [map]=40000 [check]=5000
-	[dump]=100000 [table]=1000000 [message]=1000000 [tool]=1000000
+	[dump]=100000 [backup]=5000 [table]=1000000 [message]=1000000 [tool]=1000000
 )
 
 log=$(mktemp)
@@ -41,7 +41,7 @@ nothing_in()
 	fi
 }
 
-for target in superblock journal map check dump table message tool; do
+for target in superblock journal map check dump backup table message tool; do
 	nothing_in "$target" --runs 0
 	nothing_in "$target" --runs "${inputs[$target]}" --seed 1
 done

@@ -175,8 +175,8 @@ refuses()
 }
 refuses 4 "volume 7, data-7, lies on the same base and holds data; commit with both up, and allow_shared_base" chain system
 refuses 4 "no base is recorded for volume 16777215; bring it up once" chain 16777215
-refuses 3 "store has no volume nothing" chain nothing
-refuses 1 "the base ends at sector 2048, and the layers hold 1646 sectors behind it" small vm
+refuses 3 "store has no volume nothing; dmcommit check store lists those it has" chain nothing
+refuses 1 "the base ends at sector 2048, and the layers hold 1646 sectors behind it; give a base as large as the volume" small vm
 refuses 4 "volume vm has a stream that is not finished; bring it up, and that goes on" stream vm
 refuses 2 "--freeze holds a mounted file system, and a volume that is not up has none; leave it out" \
 	grown vm --freeze
@@ -188,10 +188,10 @@ refuses 4 "volume vm has a commit of layer 2 into the base that is not finished;
 	commit vm --top 2
 cp "$work/grown.base" "$work/kept"
 truncate -s 2M "$work/grown.base"
-refuses 4 "base is not the recorded base grownbase: 4096 sectors, not 2048" grown vm
+refuses 4 "base is not the recorded base grownbase: 4096 sectors, not 2048; give that one" grown vm
 cp "$work/kept" "$work/grown.base"
 printf x | dd of="$work/grown.base" bs=1 seek=5000 conv=notrunc status=none
-refuses 4 "base is not the recorded base grownbase: its content differs" grown vm
+refuses 4 "base is not the recorded base grownbase: its content differs; give that one" grown vm
 cp "$work/kept" "$work/grown.base"
 take grown
 is "$("$tool" start nobodys-vm --offline 2>&1)" \

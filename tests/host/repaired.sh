@@ -123,7 +123,7 @@ is_refused 4 "block 0 of store was changed since the backup; --force puts it bac
 check "but not with --force" "$tool" restore "$work/store" --from "$work/good" --force
 cmp -s "$work/before" "$work/store" || not_ok "… it brings back something else"
 output=$(cd "$work" && "$tool" check store --repair --yes --backup good 2>&1 | tail -n 1)
-is "$output" "dmcommit: cannot make the backup good: File exists; nothing was written" \
+is "$output" "dmcommit: cannot make the backup good: File exists; nothing was written; give another file with --backup" \
 	"a file that is there is no place for a backup"
 cmp -s "$work/before" "$work/store" || not_ok "… something was written"
 
@@ -216,6 +216,23 @@ with_bad()
 start=$(($(od -A n -t u8 -j 80 -N 8 "$work/chain.store")))
 blocks=$(($(od -A n -t u8 -j 88 -N 8 "$work/chain.store")))
 tail=$(($(od -A n -t u8 -j 120 -N 8 "$work/chain.store")))
+# told BLOCK: what a check and a dump say, with that one unreadable
+told()
+{
+	local command
+
+	cp "$work/chain.store" "$work/store"
+	for command in "check store" "dump store --output none"; do
+		# shellcheck disable=SC2086 # words
+		(cd "$work" && LD_PRELOAD=$work/bad.so BAD_FILE=$work/store BAD_BLOCK=$1 \
+			"$tool" $command 2>&1) || echo "$?"
+	done
+}
+way="copy what can be read to a new disk, then see dmcommit check --repair"
+for block in $start $((start + blocks - 1)); do
+	line="dmcommit: store: block $block cannot be read: Input/output error; $way"
+	is "$(told "$block")" "$line"$'\n1\n'"$line"$'\n1' "a check that cannot read block $block names it, and so does a dump"
+done
 # Nothing is there yet; and there is the second step that counts.
 for block in $((start + (tail + blocks - 3) % blocks)) $((start + (tail + 1) % blocks)); do
 	like "$(with_bad "$block")" "

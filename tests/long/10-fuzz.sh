@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# parts: superblock journal map check dump table message tool
+# parts: superblock journal map check dump backup table message tool
 #
-# A million inputs to each fuzzer but that of the tool's check, which runs the loader
-# that the others do: a tenth.
+# A million inputs to each fuzzer but those that go through files: that of the tool's check,
+# which runs the loader that the others do, and that of backups.
 set -euo pipefail
 
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -15,7 +15,7 @@ target=${1:?which fuzzer?}
 
 declare -A inputs=(
 	[superblock]=1000000 [journal]=1000000 [map]=1000000 [check]=100000
-	[dump]=1000000 [table]=1000000 [message]=1000000 [tool]=1000000
+	[dump]=1000000 [backup]=200000 [table]=1000000 [message]=1000000 [tool]=1000000
 )
 
 make -s -C tests/fuzz >&2

@@ -207,6 +207,37 @@ TEST(an_index_of_nothing)
 	image_exit(&image);
 }
 
+/* Their ids are all in one bucket, and one that has others in it goes. */
+TEST(volumes_with_ids_far_apart)
+{
+	static struct cowstack_metadata md, copy;
+	static struct store_image image;
+	const u32 step = COWSTACK_VOLUME_BUCKETS;
+	struct cowstack_change c;
+	struct cowstack_volume *middle;
+	u32 i;
+
+	image_init(&image, 8, STORE_CHUNKS);
+	ASSERT_EQ(0, image_load(&image, &md));
+	for (i = 0; i < 3; i++)
+		image_create_volume(&image, &md,
+				    5 + i * step, 800);
+	middle = cowstack_volume_find(&md, to_volume_id(5 + step));
+	ASSERT_EQ(0, cowstack_change_delete_volume(&c, &md, middle));
+	image_run_change(&image, &md, &c);
+	ASSERT_EQ(0, image_load(&image, &copy));
+	for (i = 0; i < 3; i++) {
+		volume_id_t id = to_volume_id(5 + i * step);
+
+		EXPECT_EQ(i != 1, !!cowstack_volume_find(&md, id));
+		EXPECT_EQ(i != 1, !!cowstack_volume_find(&copy, id));
+	}
+	EXPECT_EQ(NULL, cowstack_volume_find(&md, to_volume_id(5 + 3 * step)));
+	cowstack_metadata_exit(&copy);
+	cowstack_metadata_exit(&md);
+	image_exit(&image);
+}
+
 /* --- a load that forgives --- */
 
 static void forgive(struct loader *l, enum load_damage what, u64 first, u64 second)
@@ -441,6 +472,7 @@ TEST_F(load, a_page_that_cannot_be_read)
 	self->image.reader.read = read_all_but_one;
 	self->image.reader.read_runs = NULL;
 	EXPECT_EQ(-EIO, image_load(&self->image, &self->copy));
+	EXPECT_EQ(unreadable, self->image.report.where);
 	ASSERT_EQ(0, load_leniently(self));
 	EXPECT_EQ(1, self->lenient.count);
 	EXPECT_EQ(LOAD_DAMAGE_PAGE, self->lenient.found[0].what);
@@ -454,6 +486,11 @@ TEST_F(load, a_page_that_cannot_be_read)
 	EXPECT_EQ(-EIO, image_load(&self->image, &self->copy));
 	unreadable = COWSTACK_RING_START;
 	EXPECT_EQ(-EIO, image_load(&self->image, &self->copy));
+	/* What follows the steps is read many blocks at once. */
+	unreadable = COWSTACK_RING_START +
+		     cowstack_geometry(&self->md)->ring_blocks - 1;
+	EXPECT_EQ(-EIO, image_load(&self->image, &self->copy));
+	EXPECT_EQ(unreadable, self->image.report.where);
 	/* Of two superblocks one is enough. */
 	unreadable = COWSTACK_SUPERBLOCK_A;
 	EXPECT_EQ(0, image_load(&self->image, &self->copy));

@@ -266,8 +266,8 @@ TEST_F(memory, layer_ids_end)
 	struct cowstack_change c;
 
 	self->s.md.next_layer = U32_MAX;
-	EXPECT_EQ(-ENOMEM, prepare_snapshot(&self->s, &c));
-	EXPECT_EQ(-ENOMEM, prepare_create(&self->s, &c));
+	EXPECT_EQ(-EOVERFLOW, prepare_snapshot(&self->s, &c));
+	EXPECT_EQ(-EOVERFLOW, prepare_create(&self->s, &c));
 }
 
 TEST_F(memory, bringing_up)

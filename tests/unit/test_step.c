@@ -640,6 +640,36 @@ TEST_F(journal, index_longer_than_memory)
 	EXPECT_EQ(-EUCLEAN, load_copy(self));
 }
 
+/*
+ * Nor is a store to be large, by its superblock or a record, before there is memory for a
+ * bit to each of its chunks.
+ */
+TEST_F(journal, more_chunks_than_memory_has_bits_for)
+{
+	struct cowstack_superblock sb = self->md.superblock;
+	struct disk_store_record r = {
+		.header.type = cpu_to_le16(COWSTACK_RECORD_STORE),
+		.header.bytes = cpu_to_le16(sizeof(r)),
+		.next_layer = cpu_to_le32(2),
+		.chunks = cpu_to_le64(1ULL << 30),
+	};
+
+	self->image.reader.device_sectors = 1ULL << 40;
+	image_write_raw_step(&self->image, &self->md, &r, sizeof(r));
+	self->image.reader.max_pages = (1 << 15) - 1;
+	EXPECT_EQ(-EFBIG, load_copy(self));
+	EXPECT_STREQ("map does not fit in memory", self->image.report.why);
+	self->image.reader.max_pages = (1 << 15) + 8;
+	ASSERT_EQ(0, load_copy(self));
+	EXPECT_EQ(1ULL << 30, self->copy.allocator.chunks);
+	cowstack_metadata_exit(&self->copy);
+
+	sb.geometry.chunks = 1ULL << 31;
+	image_write_superblocks(&self->image, &sb);
+	EXPECT_EQ(-EFBIG, load_copy(self));
+	EXPECT_STREQ("map does not fit in memory", self->image.report.why);
+}
+
 TEST_F(journal, words_that_name_a_chunk_twice)
 {
 	map_word_t word = map_word_with_room(MAP_WORD_NONE, self->data[3]);

@@ -304,6 +304,37 @@ test_read_only()
 	dmsetup remove a
 }
 
+test_cached()
+{
+	local data
+
+	dmsetup message st 0 "create_volume 7 $size g"
+	# What is written while somebody has it open stays in the page cache for a while.
+	exec 9</dev/other
+	dd if=/dev/urandom of=/dev/other bs=1M count=2 seek=5 conv=notrunc 2>/dev/null
+	data=$(xxhsum </dev/other)
+	up g 7 $size /dev/other st
+	is "$(sum /dev/mapper/g)" "$data" "what the page cache had of the base shows"
+	exec 9<&-
+	dmsetup remove g
+	dmsetup message st 0 delete_volume 7
+	# So it is with a store that was copied to another disk.
+	make_disk old 16
+	make_disk new 16
+	dmcommit format /dev/old --name moved >/dev/null
+	dmcommit format /dev/new --name unused >/dev/null
+	attach_store moved /dev/old
+	dmsetup message moved 0 create_volume 1 2048 here
+	dmsetup remove moved
+	exec 9</dev/new
+	dd if=/dev/old of=/dev/new bs=1M conv=notrunc 2>/dev/null
+	attach_store moved /dev/new
+	like "$(dmsetup message moved 0 volumes)" here "what the page cache had of a store is loaded"
+	exec 9<&-
+	dmsetup remove moved
+	check "… and nothing comes down on it later" dmcommit check /dev/new
+}
+
 test_short()
 {
 	local before
@@ -385,6 +416,36 @@ test_retain()
 	dmsetup remove c
 }
 
+# reload_over BASE: volume 6, live
+reload_over()
+{
+	dmsetup load d --table "$(stack_line 6 $size "$1" st accept_base 1)"
+	dmsetup suspend d
+	dmsetup resume d
+}
+
+# A commit does not go on by itself over another base. Once it was started over that, it does,
+# as one that never had another: here when the table is loaded again, as the base has grown.
+test_exchanged()
+{
+	dmsetup create grows --table "0 $((size / 2)) linear /dev/other 0"
+	dmsetup message st 0 create_volume 6 $size d
+	up d 6 $size /dev/base st
+	put d 1
+	check "a commit begins" dmsetup message d 0 commit start speed 1
+	reload_over /dev/mapper/grows
+	is "$(status_field d 7)" paused "over another base it does not go on by itself"
+	check "it is started over that" dmsetup message d 0 commit start speed 1
+	dmsetup suspend grows
+	dmsetup load grows --table "0 $size linear /dev/other 0"
+	dmsetup resume grows
+	reload_over /dev/mapper/grows
+	is "$(status_field d 7)" running "… and goes on by itself there, grown"
+	dmsetup remove d
+	dmsetup message st 0 delete_volume 6
+	dmsetup remove grows
+}
+
 [ -f /lib/cowstack/dm-cowstack.ko ] || skip_all "no module was built"
 modprobe dm-cowstack
 make_disk ssd 64 cache_size=4
@@ -402,9 +463,11 @@ test_unwritten_since
 test_beside_shared
 test_wrong
 test_read_only
+test_cached
 test_short
 test_end_within_piece
 test_retain
+test_exchanged
 dmsetup remove st
 dmsetup remove st2
 check "the store is sound" dmcommit check /dev/ssd

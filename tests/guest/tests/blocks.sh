@@ -131,6 +131,26 @@ dmsetup remove st
 dd if=/dev/sda of=/tmp/found bs=4k count=513 iflag=direct 2>/dev/null
 check "… is on the base" cmp /tmp/wanted /tmp/found
 
+# So it is with zeroes, which a volume has there from before, over a disk of smaller blocks.
+dmcommit format /dev/mid --name st --chunk-size 1M --force >/dev/null
+attach_store st /dev/mid
+dmsetup create cut --table "0 4089 linear /dev/small 0"
+dmsetup message st 0 create_volume 1 4089 v
+dmsetup create v --table "$(stack_line 1 4089 /dev/mapper/cut st)"
+blkdiscard -o 1M -l $((4089 * 512 - 1048576)) /dev/mapper/v
+dmsetup remove v
+dmsetup remove cut
+dd if=/dev/urandom of=/dev/sda bs=64k count=32 oflag=direct 2>/dev/null
+dd if=/dev/sda of=/tmp/wanted bs=4k count=513 iflag=direct 2>/dev/null
+dd if=/dev/zero of=/tmp/wanted bs=512 seek=2048 count=2041 conv=notrunc 2>/dev/null
+dmsetup create v --table "$(stack_line 1 4088 /dev/sda st accept_base 1)"
+dmsetup message v 0 commit start verify 1
+is "$(wait_for_job v)" completed "… and one of zeroes"
+dmsetup remove v
+dmsetup remove st
+dd if=/dev/sda of=/tmp/found bs=4k count=513 iflag=direct 2>/dev/null
+check "… is on the base, and what lies behind the volume stays" cmp /tmp/wanted /tmp/found
+
 # Pieces of 512 bytes, written over disks of such blocks; then base, store or both are
 # copied to disks of 4096. The module refuses what it would have to ask of those; the
 # tool commits, by whole blocks, and then there is nothing left to refuse.

@@ -27,6 +27,7 @@ make_disk ssd2 24
 make_disk base 16
 make_disk base2 16
 make_disk empty 24
+make_disk vast 48
 size=$((16 * 2048))
 store_size=$((24 * 2048))
 # The store's device can grow, or stand still.
@@ -124,6 +125,13 @@ table_refused "wrong count of feature words 1" \
 table_refused "cannot open store device /dev/none" "0 $size cowstore /dev/none"
 table_refused "cannot open store device /dev/sda" "$(store_table /dev/sda)"
 table_refused "empty: no store (block 16)" "$(store_table /dev/empty)"
+# 90 TiB in chunks of 4 KiB: the kernel warns of who asks it for that many bits.
+vast=$((90 << 31))
+dmsetup create vast --table "0 $((48 * 2048)) linear /dev/vast 0
+$((48 * 2048)) $((vast - 48 * 2048)) zero"
+dmcommit format /dev/mapper/vast --chunk-size 4K >/dev/null
+table_refused "dm-2: map does not fit in memory (block 0)" "$(store_table /dev/mapper/vast)"
+dmsetup remove vast
 table_refused "table must start at 0 and be no longer than /dev/ssd2" \
 	"0 $((store_size + 1)) cowstore /dev/ssd2"
 blockdev --setro /dev/ssd2

@@ -12,10 +12,6 @@
 can_fail_allocations || skip_all "this kernel cannot make allocations fail"
 modprobe dm-cowstack
 modprobe nbd nbds_max=3 max_part=0
-# So that what the disks ask for is asked for by threads of their own.
-for queue in /sys/block/nbd?/queue/scheduler; do
-	echo mq-deadline >"$queue"
-done
 echo 3 >/proc/sys/kernel/printk
 prepare_failures
 [ $# -gt 0 ] || set -- --points 50

@@ -22,6 +22,10 @@ refuses_missing()
 	case ${arguments_of[$1]} in
 	DEV*) refused 3 "/dev/nothing" "${words[@]}" ;;
 	STORE*) refused 3 "nothing.*; see dmcommit list" "${words[@]}" ;;
+	*VOL\|STORE*)
+		[ ${#words[@]} -gt 1 ] || words+=(nothing)
+		refused 3 "nothing is no attached store, and no volume of one; see dmcommit list" "${words[@]}"
+		;;
 	VOL*) case $1 in
 		create) refused 3 "/dev/nothing" "${words[@]}" ;;
 		*) refused 3 "nothing.*; see dmcommit list" "${words[@]}" ;;
@@ -67,7 +71,10 @@ refuses_unreadable()
 	[[ ${arguments_of[$1]} == DEV* ]] || return 0
 	usage_with_samples "$1"
 	words[1]=/dev/mapper/broken
-	refused 1 "/dev/mapper/broken.*: (Input/output error|.* cannot be read)\$" "${words[@]/FILE//tmp/dump}"
+	case $1 in
+	format | restore) refused 1 "/dev/mapper/broken: Input/output error\$" "${words[@]/FILE//tmp/dump}" ;;
+	*) refused 1 "/dev/mapper/broken: block 0 cannot be read: Input/output error; .*check --repair\$" "${words[@]}" ;;
+	esac
 }
 
 # --- what may not be ---

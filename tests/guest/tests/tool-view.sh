@@ -118,6 +118,9 @@ test_map()
 	silent "and up" up vm --base /dev/hdd
 	silent "a commit that keeps copies" start vm --retain --speed 0
 	dmcommit wait vm >/dev/null
+	works "map of clean copies" map vm --parts 32
+	is "$(sed -n 's/^[1-9][^|]*|\(.*\)|.*/\1/p' <<<"$output" | tr -dc 'cC#')" CCCCC \
+		"clean copies have a sign of their own"
 	json "map of clean copies" map vm --json
 	is "$(sum clean_bytes)" "$(sum used_bytes)" "all is clean"
 	data=$(sum data_bytes)

@@ -419,7 +419,7 @@ test_down_with_job()
 	silent "start" start vm --speed 64K
 	silent "down beside a job" down vm
 	works "status" status vm
-	like "$output" 'commit of layer [0-9]+ into the base: running.*; cut off, it goes on when vm is up' \
+	like "$output" 'commit of layer [0-9]+ into the base: cut off, .*; it goes on when vm is up' \
 		"it says that the job was cut off"
 	like "$output" 'mixed: .* goes on when the volume is up' \
 		"and what that makes of the base"
@@ -428,7 +428,10 @@ test_down_with_job()
 		"for programs"
 	is "$(json_value "$output" eta_seconds)" null "nobody knows when it ends"
 	works "list" list
-	like "$output" 'vm .* down .* running ' "list shows it, too"
+	like "$output" 'vm .* down .* cut off ' "list shows it, too"
+	json "list --json" list --json
+	is "$(grep -c '"job_state": *"running"' <<<"$output")" 1 \
+		"for programs it is what the store has recorded"
 	silent "up" up vm --base /dev/hdd
 	silent "pause" pause vm
 	silent "down" down vm

@@ -210,8 +210,9 @@ TEST_F(map, letters_where_there_are_no_blocks)
 	ASSERT_EQ(EXIT_DONE, load(self));
 	text = print_text(&self->map);
 	EXPECT_NE(NULL, strstr(text, "7 top               |#  = 0    |"));
-	EXPECT_NE(NULL, strstr(text, "4 monday            |.        :|"));
+	EXPECT_NE(NULL, strstr(text, "4 monday            |.        c|"));
 	EXPECT_NE(NULL, strstr(text, "0 base              | ##+#####%|"));
+	EXPECT_NE(NULL, strstr(text, " \"c\" few clean copies and nothing else, \"C\" many.\n"));
 	EXPECT_NE(NULL, strstr(text, "\nthe layers           10M of data, in chunks of 10.7M.\n"));
 	for (i = 0; text[i]; i++)
 		EXPECT_EQ(0, text[i] & 0x80);
@@ -227,7 +228,7 @@ TEST_F(map, blocks_in_utf8)
 	ASSERT_EQ(EXIT_DONE, load(self));
 	text = print_text(&self->map);
 	EXPECT_NE(NULL, strstr(text, "|█  ▄ ·    |"));
-	EXPECT_NE(NULL, strstr(text, "|▁        ▂|"));
+	EXPECT_NE(NULL, strstr(text, "|▁        c|"));
 	free(text);
 }
 
@@ -267,7 +268,10 @@ TEST_F(map, svg)
 	EXPECT_EQ(count(text, "<text"), count(text, "</text>"));
 	EXPECT_EQ(1, count(text, "a&lt;b>&amp;&quot;c&quot;: volume"));
 	EXPECT_EQ(1, count(text, "monday"));
-	EXPECT_EQ(4, count(text, "width=\"14.00\" height=\"14\""));
+	/* What is clean is hatched, and so it is in the legend. */
+	EXPECT_EQ(5, count(text, "width=\"14.00\" height=\"14\""));
+	EXPECT_EQ(2, count(text, "fill=\"url(#clean)\""));
+	EXPECT_EQ(1, count(text, "<pattern id=\"clean\""));
 	EXPECT_STREQ("</svg>\n", text + size - 7);
 	free(text);
 }
