@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # What all the scripts of tests/ share. Sourced by bash, never run.
 
+# A make that a script calls is no part of the make that called the script: flags of that (to
+# name directories it enters, as in what is read of its output; somebody's KDIR=) are not for it.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
 # Where everything lies that costs time to make and can be made again.
 cache_directory()
 {
