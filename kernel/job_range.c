@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include "core/commit_choice.h"
 #include "job_range.h"
 #include "stack.h"
 
@@ -27,259 +28,116 @@ struct cowstack_layer *job_range_layer(const struct stack *stack, u32 id)
 	return layer;
 }
 
-/* Why a commit may take nothing from @layer, and put nothing into it; or NULL. */
-static const char *reason_to_spare(const struct stack *stack,
-				   const struct cowstack_layer *layer,
-				   const struct cowstack_layer *destination)
+static int find_asked_for(struct stack *stack, struct job_options *options,
+			  struct cowstack_commit_request *request)
 {
-	if (layer->flags & COWSTACK_LAYER_PINNED)
-		return "is pinned";
-	if (cowstack_layer_is_shared(stack->volume, layer))
-		return "belongs to another volume too";
-	if (layer != destination && stack->features.commit_base &&
-	    from_layer_id(layer->id) == stack->features.commit_base)
-		return "is the commit_base";
-	return NULL;
-}
+	u32 base = options->given & JOB_OPTION_BASE ? options->base :
+						      stack->features.commit_base;
 
-static int choose_destination(struct stack *stack, struct job_options *options,
-			      struct job_range *range)
-{
-	u32 id = options->given & JOB_OPTION_BASE ? options->base :
-						    stack->features.commit_base;
-	const char *why;
-
-	range->destination = NULL;
-	if (!id)
-		return 0;
-	range->destination = job_range_layer(stack, id);
-	if (!range->destination)
-		return job_refuse(stack, options, -ENOENT,
-				  "base %u: no such layer", id);
-	if (range->destination == stack->volume->top)
-		return job_refuse(stack, options, -EINVAL,
-				  "base %u: is the top of the chain", id);
-	why = reason_to_spare(stack, range->destination, range->destination);
-	return why ? job_refuse(stack, options, -EBUSY, "base %u: %s", id, why) :
-		     0;
-}
-
-/* The lowest layer above the destination that must be spared, or NULL. */
-static struct cowstack_layer *find_spared(struct stack *stack,
-					  const struct job_range *range,
-					  struct cowstack_layer *top,
-					  const char **why)
-{
-	struct cowstack_layer *layer, *spared = NULL;
-
-	for (layer = top; layer != range->destination; layer = layer->parent) {
-		const char *reason = reason_to_spare(stack, layer,
-						     range->destination);
-
-		/* What is shared is so all the way down. */
-		if (reason) {
-			spared = layer;
-			*why = reason;
-		}
+	if (base) {
+		request->destination = job_range_layer(stack, base);
+		if (!request->destination)
+			return job_refuse(stack, options, -ENOENT,
+					  "base %u: no such layer", base);
 	}
-	return spared;
+	if (options->given & JOB_OPTION_TOP) {
+		request->top = job_range_layer(stack, options->top);
+		if (!request->top)
+			return job_refuse(stack, options, -ENOENT,
+					  "top %u: no such layer", options->top);
+	}
+	request->commit_base = to_layer_id(stack->features.commit_base);
+	request->writes_wait = atomic64_read(&stack->store->parked_writes);
+	return 0;
 }
 
-static int choose_given_top(struct stack *stack, struct job_options *options,
-			    struct job_range *range)
+static u32 id_of(const struct cowstack_layer *layer)
 {
-	struct cowstack_layer *top = job_range_layer(stack, options->top);
-	struct cowstack_layer *layer, *spared;
-	const char *why;
+	return layer ? from_layer_id(layer->id) : 0;
+}
 
-	if (!top)
-		return job_refuse(stack, options, -ENOENT,
-				  "top %u: no such layer", options->top);
-	if (top == stack->volume->top)
+static int refuse_choice(struct stack *stack, struct job_options *options,
+			 const struct cowstack_commit_request *request,
+			 const struct cowstack_commit_choice *choice,
+			 enum cowstack_commit_obstacle obstacle)
+{
+	u32 base = id_of(request->destination);
+	u32 spared = id_of(choice->spared);
+	u32 top = id_of(choice->top);
+
+	switch (obstacle) {
+	case COWSTACK_COMMIT_MAY_GO:
+		return 0;
+	case COWSTACK_COMMIT_INTO_TOP:
+		return job_refuse(stack, options, -EINVAL,
+				  "base %u: is the top of the chain", base);
+	case COWSTACK_COMMIT_INTO_SPARED:
+		return job_refuse(stack, options, -EBUSY, "base %u: %s", base,
+				  choice->why);
+	case COWSTACK_COMMIT_TOP_WRITTEN:
 		return job_refuse(stack, options, -EINVAL,
 				  "top %u: is being written: without \"top\" a snapshot of it is taken",
-				  options->top);
-	for (layer = range->destination; layer; layer = layer->parent)
-		if (layer == top)
-			return job_refuse(stack, options, -EINVAL,
-					  "top %u: does not lie above base %u",
-					  options->top,
-					  from_layer_id(range->destination->id));
-	if (!cowstack_layer_is_whole(stack->volume, top))
+				  top);
+	case COWSTACK_COMMIT_TOP_NOT_ABOVE:
+		return job_refuse(stack, options, -EINVAL,
+				  "top %u: does not lie above base %u", top,
+				  base);
+	case COWSTACK_COMMIT_TOP_NOT_WHOLE:
 		return job_refuse(stack, options, -EBUSY,
 				  "top %u: shows no point in time: a commit from above has taken of it",
-				  options->top);
-	spared = find_spared(stack, range, top, &why);
-	if (spared)
+				  top);
+	case COWSTACK_COMMIT_TOP_SPARED:
 		return job_refuse(stack, options, -EBUSY,
-				  "top %u: layer %u %s", options->top,
-				  from_layer_id(spared->id), why);
-	range->top = top;
-	return 0;
-}
-
-/* Does a commit of it bring chunks back? Clean copies stay; zeroes have none. */
-static bool gives_room(const struct job_range *range)
-{
-	const struct cowstack_layer *layer;
-
-	for (layer = range->top; layer != range->destination;
-	     layer = layer->parent)
-		if (atomic64_read(&layer->map.used) >
-		    atomic64_read(&layer->map.clean))
-			return true;
-	return false;
-}
-
-/*
- * Frozen layers that are there go first while writes wait for room, as soon as they
- * would give any.  Not those that a cancelled stream has taken from: part of what they
- * showed lies in the top.
- */
-static bool frozen_go_first(struct stack *stack, const struct job_range *range)
-{
-	const struct job_range frozen = {
-		.top = stack->volume->top->parent,
-		.destination = range->destination,
-	};
-
-	return frozen.top != range->destination &&
-	       atomic64_read(&stack->store->parked_writes) &&
-	       gives_room(&frozen) &&
-	       cowstack_layer_is_whole(stack->volume, frozen.top);
-}
-
-static bool wants_snapshot(struct stack *stack, const struct job_range *range)
-{
-	struct cowstack_volume *volume = stack->volume;
-
-	return !cowstack_layer_is_empty(volume->top) &&
-	       !frozen_go_first(stack, range) &&
-	       cowstack_volume_depth(volume) < COWSTACK_MAX_LAYERS;
-}
-
-/* With a top that holds something, and as many layers as there may be. */
-static bool top_is_missing(struct stack *stack, const struct job_range *range)
-{
-	struct cowstack_volume *volume = stack->volume;
-
-	return !range->snapshot && range->top != range->destination &&
-	       !cowstack_layer_is_empty(volume->top) &&
-	       !cowstack_layer_is_whole(volume, range->top);
-}
-
-/* What the top holds is to go right below it, and no snapshot can freeze it for that. */
-static bool top_cannot_freeze(struct stack *stack,
-			      const struct job_range *range)
-{
-	return !range->snapshot && range->top == range->destination &&
-	       !cowstack_layer_is_empty(stack->volume->top);
-}
-
-/* Clean copies are committed already, and stay until make_empty. */
-static bool holds_nothing(const struct job_range *range)
-{
-	const struct cowstack_layer *layer;
-
-	for (layer = range->top; layer != range->destination;
-	     layer = layer->parent)
-		if (!cowstack_layer_is_clean(layer))
-			return false;
-	return true;
-}
-
-/*
- * Is the destination mixed, though the layers may hold nothing more?  So it is when
- * a job was cancelled behind its last copy: another has only to say that it ended.
- */
-static bool has_mark(const struct stack *stack, const struct job_range *range)
-{
-	if (range->top == range->destination)
-		return false;
-	return range->destination ?
-		       range->destination->flags & COWSTACK_LAYER_MIXED :
-		       stack->volume->info.mixed_top != COWSTACK_BASE_LAYER;
-}
-
-static int choose_own_top(struct stack *stack, struct job_options *options,
-			  struct job_range *range)
-{
-	struct cowstack_layer *top = stack->volume->top;
-	struct cowstack_layer *spared;
-	const char *why;
-
-	spared = find_spared(stack, range, top->parent, &why);
-	if (spared && spared->parent == range->destination)
+				  "top %u: layer %u %s", top, spared,
+				  choice->why);
+	case COWSTACK_COMMIT_ALL_SPARED:
 		return job_refuse(stack, options, -EBUSY,
 				  "nothing may be committed: layer %u %s",
-				  from_layer_id(spared->id), why);
-	if (spared) {
-		range->top = spared->parent;
-		if (!cowstack_layer_is_whole(stack->volume, range->top))
-			return job_refuse(stack, options, -EBUSY,
-					  "layer %u, below layer %u that %s, shows no point in time",
-					  from_layer_id(range->top->id),
-					  from_layer_id(spared->id), why);
-		return 0;
-	}
-	range->snapshot = wants_snapshot(stack, range);
-	range->top = range->snapshot ? top : top->parent;
-	if (top_is_missing(stack, range))
+				  spared, choice->why);
+	case COWSTACK_COMMIT_BELOW_NOT_WHOLE:
+		return job_refuse(stack, options, -EBUSY,
+				  "layer %u, below layer %u that %s, shows no point in time",
+				  top, spared, choice->why);
+	case COWSTACK_COMMIT_REST_NOT_WHOLE:
 		return job_refuse(stack, options, -EBUSY,
 				  "layer %u shows no point in time, and no snapshot can be taken",
-				  from_layer_id(range->top->id));
-	if (top_cannot_freeze(stack, range))
+				  top);
+	case COWSTACK_COMMIT_NO_LAYER_LEFT:
 		return job_refuse(stack, options, -E2BIG,
 				  "top %u cannot be frozen, as a chain has at most %u layers: commit into a lower base first",
-				  from_layer_id(top->id), COWSTACK_MAX_LAYERS);
-	/* With no room for another layer, empty ones have to leave the chain first. */
-	range->nothing = range->top == range->destination ||
-			 (!range->snapshot && cowstack_layer_is_empty(top) &&
-			  holds_nothing(range) && !has_mark(stack, range));
-	return 0;
-}
-
-static void find_bottom(struct job_range *range)
-{
-	range->bottom = range->top;
-	while (range->bottom && range->bottom->parent != range->destination)
-		range->bottom = range->bottom->parent;
+				  from_layer_id(stack->volume->top->id),
+				  COWSTACK_MAX_LAYERS);
+	}
+	return -EINVAL;
 }
 
 int job_range_choose(struct stack *stack, struct job_options *options,
 		     struct job_range *range)
 {
 	struct store *store = stack->store;
+	struct cowstack_commit_request request = { };
+	struct cowstack_commit_choice choice;
+	enum cowstack_commit_obstacle obstacle;
 	int error;
 
 	memset(range, 0, sizeof(*range));
 	mutex_lock(&store->metadata_lock);
-	error = choose_destination(stack, options, range);
-	if (!error)
-		error = options->given & JOB_OPTION_TOP ?
-				choose_given_top(stack, options, range) :
-				choose_own_top(stack, options, range);
-	if (!error && !range->nothing)
-		find_bottom(range);
+	error = find_asked_for(stack, options, &request);
+	if (!error) {
+		obstacle = cowstack_commit_choose(stack->volume, &request,
+						  &choice);
+		error = refuse_choice(stack, options, &request, &choice,
+				      obstacle);
+	}
+	if (!error) {
+		range->top = choice.top;
+		range->bottom = choice.bottom;
+		range->destination = request.destination;
+		range->snapshot = choice.snapshot;
+		range->nothing = choice.nothing;
+	}
 	mutex_unlock(&store->metadata_lock);
 	return error;
-}
-
-/* A record that is hostile, or of before a pin or a clone, may name such layers. */
-static bool range_may_go(const struct stack *stack,
-			 const struct job_range *range)
-{
-	const struct cowstack_layer *layer;
-
-	if (!range->bottom ||
-	    cowstack_layer_is_shared(stack->volume, range->bottom) ||
-	    (range->destination &&
-	     cowstack_layer_is_shared(stack->volume, range->destination)))
-		return false;
-	for (layer = range->top; layer != range->bottom; layer = layer->parent)
-		if (layer->flags & COWSTACK_LAYER_PINNED)
-			return false;
-	return !(range->bottom->flags & COWSTACK_LAYER_PINNED);
 }
 
 int job_range_find(struct stack *stack, const struct cowstack_job *record,
@@ -292,14 +150,11 @@ int job_range_find(struct stack *stack, const struct cowstack_job *record,
 	memset(range, 0, sizeof(*range));
 	mutex_lock(&store->metadata_lock);
 	range->top = job_range_layer(stack, from_layer_id(record->top));
-	range->destination = destination ? job_range_layer(stack, destination) :
-					   NULL;
-	if (!range->top || range->top == stack->volume->top ||
-	    (destination && !range->destination))
-		error = -ENOENT;
-	else
-		find_bottom(range);
-	if (!error && !range_may_go(stack, range))
+	if (destination)
+		range->destination = job_range_layer(stack, destination);
+	if ((destination && !range->destination) ||
+	    !cowstack_commit_may_go_on(stack->volume, range->top,
+				       range->destination, &range->bottom))
 		error = -ENOENT;
 	mutex_unlock(&store->metadata_lock);
 	return error;

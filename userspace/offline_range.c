@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <unistd.h>
 
+#include "core/commit_choice.h"
 #include "offline_job.h"
 #include "size.h"
 
@@ -164,149 +165,92 @@ static enum exit_code check_base_end(const struct offline_job *job)
 
 /* --- the range --- */
 
-/* Why nothing may be taken from @layer, and nothing put into it; or NULL. */
-static const char *reason_to_spare(const struct offline_job *job,
-				   const struct cowstack_layer *layer)
-{
-	if (layer->flags & COWSTACK_LAYER_PINNED)
-		return "is pinned";
-	if (cowstack_layer_is_shared(job->volume, layer))
-		return "belongs to another volume too";
-	return NULL;
-}
-
-/* The lowest such layer from @top down to above the destination, or NULL. */
-static struct cowstack_layer *find_spared(const struct offline_job *job,
-					  struct cowstack_layer *top)
-{
-	struct cowstack_layer *layer, *spared = NULL;
-
-	for (layer = top; layer != job->destination; layer = layer->parent)
-		if (reason_to_spare(job, layer))
-			spared = layer;
-	return spared;
-}
-
-static enum exit_code refuse_spared(const struct offline_job *job, const char *what,
-				    const struct cowstack_layer *spared)
-{
-	return fail(EXIT_REFUSED, "%s: layer %u %s", what,
-		    from_layer_id(spared->id), reason_to_spare(job, spared));
-}
-
-static enum exit_code choose_destination(struct offline_job *job)
+static enum exit_code find_destination(struct offline_job *job)
 {
 	const char *text = job->options->base;
 
 	job->destination = text ? find_layer(job, text) : NULL;
 	if (!job->destination)
 		return open_base(job);
-	if (job->destination == job->volume->top)
-		return fail(EXIT_REFUSED,
-			    "layer %s is the top of %s; a commit goes into a layer below what it takes",
-			    text, job->name);
 	if (job->options->retain)
 		return fail(EXIT_USAGE,
 			    "--retain keeps copies of what the base has too; commit into the base, or leave it out");
-	return reason_to_spare(job, job->destination) ?
-		       refuse_spared(job, "nothing may be committed into it",
-				     job->destination) :
-		       EXIT_DONE;
-}
-
-static bool lies_above_destination(const struct offline_job *job,
-				   const struct cowstack_layer *top)
-{
-	const struct cowstack_layer *layer;
-
-	for (layer = job->destination; layer; layer = layer->parent)
-		if (layer == top)
-			return false;
-	return true;
-}
-
-static enum exit_code choose_given_top(struct offline_job *job)
-{
-	const char *text = job->options->top;
-	struct cowstack_layer *top = find_layer(job, text), *spared;
-
-	if (!top)
-		return fail(EXIT_MISSING, "volume %s has no layer %s", job->name,
-			    text);
-	if (top == job->volume->top)
-		return fail(EXIT_REFUSED,
-			    "layer %s is the top of %s; leave out --top, and a snapshot of it is taken",
-			    text, job->name);
-	if (!lies_above_destination(job, top))
-		return fail(EXIT_USAGE, "layer %s does not lie above layer %s",
-			    text, job->options->base);
-	if (!cowstack_layer_is_whole(job->volume, top))
-		return fail(EXIT_REFUSED,
-			    "layer %s shows no point in time: a commit from above has taken of it",
-			    text);
-	spared = find_spared(job, top);
-	if (spared)
-		return refuse_spared(job, "nothing may be committed from it",
-				     spared);
-	job->top = top;
 	return EXIT_DONE;
 }
 
-/* It ends below what must be spared; else with a snapshot. */
-static enum exit_code choose_own_top(struct offline_job *job)
+static enum exit_code refuse_spared(const struct cowstack_commit_choice *choice,
+				    const char *what)
 {
-	struct cowstack_layer *top = job->volume->top;
-	struct cowstack_layer *spared = find_spared(job, top->parent);
+	return fail(EXIT_REFUSED, "%s: layer %u %s", what,
+		    from_layer_id(choice->spared->id), choice->why);
+}
 
-	if (spared && spared->parent == job->destination)
-		return refuse_spared(job, "nothing may be committed", spared);
-	job->snapshot = !spared && !cowstack_layer_is_empty(top) &&
-			cowstack_volume_depth(job->volume) < COWSTACK_MAX_LAYERS;
-	job->top = spared ? spared->parent : job->snapshot ? top : top->parent;
-	if (job->top != job->destination && !job->snapshot &&
-	    !cowstack_layer_is_whole(job->volume, job->top))
+static enum exit_code refuse_choice(const struct offline_job *job,
+				    const struct cowstack_commit_choice *choice,
+				    enum cowstack_commit_obstacle obstacle)
+{
+	const char *base = job->options->base, *top = job->options->top;
+
+	switch (obstacle) {
+	case COWSTACK_COMMIT_MAY_GO:
+		return EXIT_DONE;
+	case COWSTACK_COMMIT_INTO_TOP:
+		return fail(EXIT_REFUSED,
+			    "layer %s is the top of %s; a commit goes into a layer below what it takes",
+			    base, job->name);
+	case COWSTACK_COMMIT_INTO_SPARED:
+		return refuse_spared(choice, "nothing may be committed into it");
+	case COWSTACK_COMMIT_TOP_WRITTEN:
+		return fail(EXIT_REFUSED,
+			    "layer %s is the top of %s; leave out --top, and a snapshot of it is taken",
+			    top, job->name);
+	case COWSTACK_COMMIT_TOP_NOT_ABOVE:
+		return fail(EXIT_USAGE, "layer %s does not lie above layer %s",
+			    top, base);
+	case COWSTACK_COMMIT_TOP_NOT_WHOLE:
+		return fail(EXIT_REFUSED,
+			    "layer %s shows no point in time: a commit from above has taken of it",
+			    top);
+	case COWSTACK_COMMIT_TOP_SPARED:
+		return refuse_spared(choice, "nothing may be committed from it");
+	case COWSTACK_COMMIT_ALL_SPARED:
+		return refuse_spared(choice, "nothing may be committed");
+	case COWSTACK_COMMIT_BELOW_NOT_WHOLE:
+	case COWSTACK_COMMIT_REST_NOT_WHOLE:
 		return fail(EXIT_REFUSED, "layer %u shows no point in time",
-			    from_layer_id(job->top->id));
-	if (job->top == job->destination && !job->snapshot &&
-	    !cowstack_layer_is_empty(top))
+			    from_layer_id(choice->top->id));
+	case COWSTACK_COMMIT_NO_LAYER_LEFT:
 		return fail(EXIT_FAILED,
 			    "the top of %s cannot be frozen, as a chain has at most %u layers; commit into a lower layer or the base first",
 			    job->name, COWSTACK_MAX_LAYERS);
-	return EXIT_DONE;
-}
-
-/*
- * Clean copies are committed already.  But a destination that is mixed though the
- * layers hold nothing more waits to be told that this has ended.
- */
-static bool has_nothing_to_do(const struct offline_job *job)
-{
-	const struct cowstack_layer *layer;
-
-	if (job->top == job->destination)
-		return true;
-	/* A top that cannot be frozen wants empty layers to leave the chain. */
-	if (job->snapshot || !cowstack_layer_is_empty(job->volume->top) ||
-	    (job->destination ?
-	     job->destination->flags & COWSTACK_LAYER_MIXED :
-	     job->volume->info.mixed_top != COWSTACK_BASE_LAYER))
-		return false;
-	for (layer = job->top; layer != job->destination; layer = layer->parent)
-		if (!cowstack_layer_is_clean(layer))
-			return false;
-	return true;
+	}
+	return EXIT_FAILED;
 }
 
 static enum exit_code choose_anew(struct offline_job *job)
 {
-	enum exit_code code = choose_destination(job);
+	struct cowstack_commit_request request = { };
+	struct cowstack_commit_choice choice;
+	const char *top = job->options->top;
+	enum exit_code code = find_destination(job);
 
+	request.destination = job->destination;
+	if (!code && top) {
+		request.top = find_layer(job, top);
+		if (!request.top)
+			code = fail(EXIT_MISSING, "volume %s has no layer %s",
+				    job->name, top);
+	}
 	if (!code)
-		code = job->options->top ? choose_given_top(job) :
-					   choose_own_top(job);
-	if (!code && !job->options->top && has_nothing_to_do(job))
-		job->top = NULL;
-	return code;
+		code = refuse_choice(job, &choice,
+				     cowstack_commit_choose(job->volume,
+							    &request, &choice));
+	if (code || choice.nothing)
+		return code;
+	job->top = choice.top;
+	job->bottom = choice.bottom;
+	job->snapshot = choice.snapshot;
+	return EXIT_DONE;
 }
 
 /* --- a job that was cut off, paused or stopped --- */
@@ -316,23 +260,6 @@ static bool is_unfinished(const struct cowstack_job *record)
 	return record->kind != COWSTACK_JOB_NONE &&
 	       record->state >= COWSTACK_JOB_QUEUED &&
 	       record->state <= COWSTACK_JOB_STOPPED;
-}
-
-/* A record that is hostile, or of before a pin or a clone, may name others. */
-static bool recorded_range_is_good(const struct offline_job *job)
-{
-	const struct cowstack_layer *layer;
-
-	if (!job->top || job->top == job->volume->top ||
-	    (job->record.base != COWSTACK_BASE_LAYER && !job->destination) ||
-	    job->top == job->destination ||
-	    !lies_above_destination(job, job->top))
-		return false;
-	for (layer = job->top; layer != job->destination; layer = layer->parent)
-		if (reason_to_spare(job, layer))
-			return false;
-	return !job->destination ||
-	       !cowstack_layer_is_shared(job->volume, job->destination);
 }
 
 static enum exit_code choose_recorded(struct offline_job *job)
@@ -347,7 +274,9 @@ static enum exit_code choose_recorded(struct offline_job *job)
 	job->top = find_id(job, record->top);
 	job->destination = record->base == COWSTACK_BASE_LAYER ? NULL :
 			   find_id(job, record->base);
-	if (!recorded_range_is_good(job))
+	if ((record->base != COWSTACK_BASE_LAYER && !job->destination) ||
+	    !cowstack_commit_may_go_on(job->volume, job->top, job->destination,
+				       &job->bottom))
 		return fail(EXIT_FAILED,
 			    "volume %s: the layers of its commit are not there any more; bring it up and cancel it",
 			    job->name);
@@ -370,9 +299,6 @@ static void fill_ranges(struct offline_job *job)
 	if (job->destination)
 		cowstack_range_fill(&job->merged, job->top,
 				    job->destination->parent);
-	job->bottom = job->top;
-	while (job->bottom->parent != job->destination)
-		job->bottom = job->bottom->parent;
 }
 
 static void apply_options(struct offline_job *job,

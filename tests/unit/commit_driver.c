@@ -3,6 +3,7 @@
  * A commit, a piece at a time and in the module's order: record, mark, (gather,
  * write, flush, let go)…, end; then emptied layers leave the chain.
  */
+#include "commit_choice.h"
 #include "store_driver.h"
 
 static struct cowstack_layer *range_top(struct store_driver *d,
@@ -63,25 +64,6 @@ static void update_finish(struct cowstack_volume_info *info,
 
 /* --- begin --- */
 
-/* May a commit take from @layer, or put into it? */
-static bool is_spared(const struct driver_volume *v,
-		      const struct cowstack_layer *layer)
-{
-	return layer->flags & COWSTACK_LAYER_PINNED ||
-	       cowstack_layer_is_shared(v->volume, layer);
-}
-
-/* From @from down to @to, which is right above the base where it is NULL. */
-static bool any_is_spared(const struct driver_volume *v,
-			  const struct cowstack_layer *from,
-			  const struct cowstack_layer *to)
-{
-	for (; from && from != to; from = from->parent)
-		if (is_spared(v, from))
-			return true;
-	return to && is_spared(v, to);
-}
-
 static struct cowstack_layer *choose_destination(struct store_driver *d,
 						 struct driver_volume *v,
 						 const struct cowstack_layer *top)
@@ -100,18 +82,25 @@ static bool choose_range(struct store_driver *d, struct driver_volume *v,
 	struct driver_commit *job = &v->commit;
 	struct cowstack_layer *top = snapshot ? volume_top(v) :
 						layer_random(d, v);
-	struct cowstack_layer *to;
+	bool is_shared = base_users(d, v->base) > 1;
+	struct cowstack_commit_request request = { };
+	struct cowstack_commit_choice choice;
 
-	if (!top || (!snapshot && !cowstack_layer_is_whole(v->volume, top)))
+	if (!top)
 		return false;
-	to = random_percent(&d->random, 35) || base_users(d, v->base) > 1 ?
-		     choose_destination(d, v, top) : NULL;
+	if (random_percent(&d->random, 35) || is_shared)
+		request.destination = choose_destination(d, v, top);
+	if (!snapshot)
+		request.top = top;
 	/* Another's base is not written to. */
-	if ((!to && base_users(d, v->base) > 1) || any_is_spared(v, top, to))
+	if ((!request.destination && is_shared) ||
+	    cowstack_commit_choose(v->volume, &request, &choice) ||
+	    choice.snapshot != snapshot)
 		return false;
-	job->top = top->id;
-	job->base = to ? to->id : COWSTACK_BASE_LAYER;
-	job->retain = !to && random_percent(&d->random, 40);
+	job->top = choice.top->id;
+	job->base = request.destination ? request.destination->id :
+					  COWSTACK_BASE_LAYER;
+	job->retain = !request.destination && random_percent(&d->random, 40);
 	job->reports = random_percent(&d->random, 30);
 	job->errors = 0;
 	return true;
