@@ -513,17 +513,23 @@ static int drop_clean_copies(struct stack *stack)
 	return error == -ENODATA ? 0 : error;
 }
 
+/* At the first load the record alone can tell. */
+static bool has_other_base(const struct stack *stack,
+			   const struct stack_table *table)
+{
+	return stack->last_base ?
+		       stack->last_base != table->base->bdev->bd_dev :
+		       table->base_changed;
+}
+
 /* What a reload changes under a job that was parked for it. */
 static void check_parked_job(struct stack *stack, struct stack_table *table)
 {
-	bool other_base = stack->last_base &&
-			  stack->last_base != table->base->bdev->bd_dev;
-
 	/* A base taken over drops clean copies, in layers that it knows. */
-	if (table->features.read_only_base || other_base || table->base_changed ||
+	if (table->features.read_only_base || has_other_base(stack, table) ||
+	    table->base_changed ||
 	    (table->features.allow_shared_base && job_keeps_copies(stack)))
 		job_end_thread(stack);
-	stack->job_held |= other_base;
 }
 
 /*
@@ -569,6 +575,7 @@ static int go_live(struct dm_target *ti, struct stack_table *table)
 	struct stack *stack = table->stack;
 	bool same_base = stack->last_base == table->base->bdev->bd_dev &&
 			 !table->base_changed;
+	bool other_base = has_other_base(stack, table);
 	int error;
 
 	copy_device_name(stack->md, stack->name);	/* it may be renamed */
@@ -579,6 +586,7 @@ static int go_live(struct dm_target *ti, struct stack_table *table)
 		return error;
 	}
 	if (!table->base_changed) {
+		stack->job_held |= other_base;
 		hand_over_sample(stack, table, same_base);
 		return 0;
 	}
@@ -593,6 +601,7 @@ static int go_live(struct dm_target *ti, struct stack_table *table)
 		return error;
 	}
 	table->base_changed = false;
+	stack->job_held |= other_base;
 	hand_over_sample(stack, table, same_base);
 	return 0;
 }

@@ -442,6 +442,16 @@ test_exchanged()
 	reload_over /dev/mapper/grows
 	is "$(status_field d 7)" running "… and goes on by itself there, grown"
 	dmsetup remove d
+	up d 6 $size /dev/mapper/grows st
+	is "$(status_field d 7)" running "… and when the volume was down"
+	dmsetup remove d
+	up d 6 $size /dev/short st accept_base 1
+	is "$(status_field d 7)" paused "a base taken over while the volume was down has to be told, too"
+	dmsetup remove d
+	up d 6 $size /dev/short st
+	is "$(status_field d 7)" paused "… which is not forgotten when the volume is down again"
+	check "it is started over that" dmsetup message d 0 commit start speed 1
+	dmsetup remove d
 	dmsetup message st 0 delete_volume 6
 	dmsetup remove grows
 }
