@@ -20,6 +20,7 @@ struct pull_entry {
 	bool took;			/* a chunk of the store, which word names */
 	u64 at;				/* byte of the buffer, of the first */
 	map_word_t word;
+	bool locks;			/* all of the batch in its region, by: */
 	struct range_lock lock;
 	struct completion granted;
 };

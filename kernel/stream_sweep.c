@@ -17,10 +17,12 @@
  * the store and never of the base; reads and rewrites do not wait.  What they wrote
  * since the gathering is newer: the plan is made again under the locks.
  *
- * Lock order: chain_mutex, then range locks in ascending order.  Whoever holds one
- * range lock waits for no other, and a discard, which waits for one inside the
- * write gate, is why the chain comes first: a snapshot holds it when it waits for
- * the gate.
+ * Lock order: chain_mutex, then range locks in ascending order, one for all that a
+ * batch has in a region.  Requests that meet are granted as they came, those that wait
+ * among them: with two in a region another's, of both, could stand between, and wait for
+ * the first while the second waits for it.  Whoever else holds one waits for no other,
+ * and a discard, which waits for one inside the write gate, is why the chain comes
+ * first: a snapshot holds it when it waits for the gate.
  */
 #include "commit.h"
 
@@ -147,21 +149,35 @@ static void lock_granted(struct range_lock *lock)
 	complete(&container_of(lock, struct pull_entry, lock)->granted);
 }
 
+/* From the chunk of @entries[0] to the last of these in its region; returns how many. */
+static u32 lock_region(struct stack *stack, struct pull_entry *entries,
+		       u32 count)
+{
+	struct pull_entry *entry = &entries[0];
+	u64 end = range_lock_region_end(&stack->ranges,
+					from_vchunk(entry->chunk));
+	u32 n = 1;
+
+	while (n < count && from_vchunk(entries[n].chunk) < end)
+		entries[n++].locks = false;
+	entry->locks = true;
+	entry->lock.first = from_vchunk(entry->chunk);
+	entry->lock.last = from_vchunk(entries[n - 1].chunk);
+	entry->lock.exclusive = true;
+	entry->lock.on_grant = lock_granted;
+	init_completion(&entry->granted);
+	if (!range_lock_acquire(&stack->ranges, &entry->lock))
+		wait_for_completion(&entry->granted);
+	return n;
+}
+
 static void lock_entries(struct job *job, struct pull_batch *batch)
 {
-	u32 i;
+	u32 i = 0;
 
-	for (i = 0; i < batch->count; i++) {
-		struct pull_entry *entry = &batch->entries[i];
-
-		entry->lock.first = from_vchunk(entry->chunk);
-		entry->lock.last = from_vchunk(entry->chunk);
-		entry->lock.exclusive = true;
-		entry->lock.on_grant = lock_granted;
-		init_completion(&entry->granted);
-		if (!range_lock_acquire(&job->stack->ranges, &entry->lock))
-			wait_for_completion(&entry->granted);
-	}
+	while (i < batch->count)
+		i += lock_region(job->stack, &batch->entries[i],
+				 batch->count - i);
 }
 
 static void unlock_entries(struct job *job, struct pull_batch *batch)
@@ -169,8 +185,9 @@ static void unlock_entries(struct job *job, struct pull_batch *batch)
 	u32 i;
 
 	for (i = 0; i < batch->count; i++)
-		range_lock_release(&job->stack->ranges,
-				   &batch->entries[i].lock);
+		if (batch->entries[i].locks)
+			range_lock_release(&job->stack->ranges,
+					   &batch->entries[i].lock);
 }
 
 static u64 home_sector(const struct job *job, const struct pull_entry *entry,

@@ -12,6 +12,7 @@
 modprobe dm-cowstack
 unit=$((${1:-1024} << 10))
 make_disk ssd $((160 * unit >> 20))
+ssd=/dev/ssd
 make_disk base $((32 * unit >> 20))
 make_disk shadow $((32 * unit >> 20))
 size=$((32 * unit / 512))
@@ -38,8 +39,8 @@ fresh()
 	for name in v clone cut st; do
 		[ ! -e /dev/mapper/$name ] || dmsetup remove $name
 	done
-	dmcommit format /dev/ssd --name st --force >/dev/null
-	attach_store st /dev/ssd
+	dmcommit format $ssd --name st --force >/dev/null
+	attach_store st $ssd
 	dmsetup message st 0 create_volume 1 "$size" v
 	fill $1 /dev/base /dev/shadow
 	blkdiscard -z -o $(($1 * 512)) /dev/shadow
@@ -264,9 +265,31 @@ dmsetup message v 0 stream start
 is "$(wait_for_job v)" completed "the last one"
 is "$(layers | wc -w)" 1 "one layer is left"
 check "content" content_is_right
+
+# --- while users discard many chunks at a time: neither may wait for what the other has ---
+# A stream waits for writes in flight, which are long enough here for a discard to come.
+make_disk late $((320 * unit >> 20)) irqmode=2 completion_nsec=20000000 discard=0
+ssd=/dev/late
+fresh $size
+fio --output=/tmp/fio --eta=never --filename=/dev/mapper/v --size=2m --direct=1 \
+	--ioengine=libaio --iodepth=16 --time_based --runtime=15 --name=write --rw=randwrite \
+	--bs=4k --name=discard --rw=randtrim --bs=128k --rate_iops=,,20 &
+writer=$!
+streams=0
+state=completed
+while kill -0 $writer 2>/dev/null && [ "$state" = completed ]; do
+	dmsetup message v 0 snapshot
+	dmsetup message v 0 stream start yield 0
+	state=$(wait_for_job v)
+	streams=$((streams + 1))
+done
+wait $writer
+is "$? $state" "0 completed" "streams beside writes and discards of several chunks"
+check "there were some" test $streams -ge 3
+diag "$streams streams"
 dmsetup remove v
 dmsetup remove cut
 dmsetup remove st
-check "the store is clean" dmcommit check /dev/ssd
+check "the store is clean" dmcommit check $ssd
 check "the module unloads" rmmod dm_cowstack
 done_testing
