@@ -256,6 +256,19 @@ static int check_other_device(struct store *store, struct block_device *bdev)
 	return error;
 }
 
+/*
+ * What was loaded may lie in a cache of the device alone, if the machine stopped and its
+ * disks did not.  What came free by the last step is not to be written before that is
+ * durable: a power cut could bring the step before it back.
+ */
+static void make_loaded_durable(struct store *store)
+{
+	int error = store_is_rw(store) ? block_flush(store->bdev) : 0;
+
+	if (error)
+		store_set_ro(store, "device cannot be flushed", error);
+}
+
 static int store_preresume(struct dm_target *ti)
 {
 	struct store_table *table = ti->private;
@@ -278,6 +291,7 @@ static int store_preresume(struct dm_target *ti)
 		       store->name, error);
 		return error;
 	}
+	make_loaded_durable(store);
 	mutex_lock(&stores_mutex);
 	store->features = table->features;
 	WRITE_ONCE(store->target, ti);

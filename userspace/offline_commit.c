@@ -290,14 +290,13 @@ static int finish(struct offline_job *job)
 	return error ? error : remove_emptied(job);
 }
 
-/* Where a step has failed another would, too: it stays "running" then. */
+/* Where a step has failed there is no other: it stays as it was then. */
 static bool record_end(struct offline_job *job, enum cowstack_job_state state,
 		       int error)
 {
 	job->record.state = state;
 	job->record.error = -error;
-	return !job->store_error &&
-	       !offline_change_info(job, offline_update_record, &job->record);
+	return !offline_change_info(job, offline_update_record, &job->record);
 }
 
 static enum exit_code say_stopped(struct offline_job *job, int error)

@@ -353,6 +353,7 @@ static int let_go(struct offline_job *job, vchunk_t first, vchunk_t end)
 	};
 	vchunk_t chunk = first;
 	struct cowstack_change change;
+	int error;
 
 	while (next_chunk(job, &chunk, end)) {
 		if (find_replacement(job, chunk,
@@ -364,13 +365,10 @@ static int let_go(struct offline_job *job, vchunk_t first, vchunk_t end)
 	job->pending = 0;
 	job->record.cursor = from_vchunk(end);
 	memset(&change, 0, sizeof(change));
-	job->store_error = cowstack_change_let_go(&change, &job->store.md,
-						  job->volume, &what,
-						  offline_update_record,
-						  &job->record);
-	if (!job->store_error)
-		job->store_error = offline_store_change(&job->store, &change);
-	return job->store_error;
+	error = cowstack_change_let_go(&change, &job->store.md, job->volume,
+				       &what, offline_update_record,
+				       &job->record);
+	return error ? error : offline_store_change(&job->store, &change);
 }
 
 /* --- the sweep --- */

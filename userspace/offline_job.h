@@ -35,7 +35,6 @@ struct offline_job {
 	u64 pending;			/* chunks done, not let go of yet */
 	u64 began;			/* by the clock that only runs, ns */
 	u64 moved;			/* bytes */
-	int store_error;		/* a step has failed: nothing goes on */
 };
 
 static inline const struct cowstack_geometry *

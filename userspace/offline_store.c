@@ -55,6 +55,7 @@ void offline_store_close(struct offline_store *store)
 
 int offline_store_begin(struct offline_store *store)
 {
+	/* With flushes, which make the last step durable that was loaded. */
 	return store_file_write_superblocks(store->file, &store->md.superblock);
 }
 
@@ -113,7 +114,7 @@ int offline_store_change(struct offline_store *store,
 			 struct cowstack_change *change)
 {
 	bool added = false;
-	int error = 0;
+	int error = store->failed;
 
 	INIT_LIST_HEAD(&change->transaction.list);
 	while (!added && !error) {
@@ -122,6 +123,7 @@ int offline_store_change(struct offline_store *store,
 		if (!error)
 			error = run_step(store, &change->transaction, &added);
 	}
+	store->failed = error;
 	/* No lookup runs beside. */
 	cowstack_change_free(change);
 	return error;

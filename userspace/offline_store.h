@@ -15,6 +15,7 @@ struct offline_store {
 	struct cowstack_step step;
 	struct block_list blocks;	/* buffers of a step */
 	struct disk_record_block **step_blocks;
+	int failed;			/* the error of a change: none comes after it */
 };
 
 /* Opens the store, alone, or says why not.  Writes nothing. */
@@ -23,13 +24,14 @@ void offline_store_close(struct offline_store *store);
 
 /*
  * To be called once before the first change: a superblock that is bad or old is
- * written anew, as the module does at the first resume.  0 or -errno.
+ * written anew, and what was loaded made durable, as the module does at the first
+ * resume.  0 or -errno.
  */
 int offline_store_begin(struct offline_store *store);
 
 /*
- * Makes the change durable and applies it; frees it.  After an error nothing more
- * may be changed, and what is on disk is right.
+ * Makes the change durable and applies it; frees it.  After an error every other change
+ * has the same, as nobody knows what is on disk of this one; either way that is right.
  */
 int offline_store_change(struct offline_store *store,
 			 struct cowstack_change *change);

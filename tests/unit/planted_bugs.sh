@@ -72,7 +72,7 @@ state='^# seed [0-9]+: '
 
 KSRC=${KSRC:-$(../fetch-kernel-files --where)}
 make --silent KSRC="$KSRC" build/test_cuts build/test_errors build/test_huge \
-	build/test_step || exit 1
+	build/test_step build/test_property || exit 1
 echo "TAP version 13"
 
 # --- an I/O that fails ---
@@ -112,6 +112,8 @@ plant "a step whose torn end is left out" kernel/core/load.c \
 plant "superblocks of which the older one is not mended" tests/unit/store_driver.c \
 	'if (report->other_superblock &&' 'if (report->other_superblock && d->verbose > 1 &&' \
 	test_cuts "$state"
+plant "a store that is used before what was loaded is durable" tests/unit/store_driver.c \
+	$'\tmake_loaded_durable(d);\n' '' test_property "$state"
 plant "a checkpoint that does not flush before its superblock" tests/unit/store_driver.c \
 	$'if (device_flush(&d->store))\n\t\t\tdriver_set_ro(d);' ';' test_cuts "$state"
 

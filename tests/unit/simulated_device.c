@@ -478,6 +478,17 @@ void power_cut(struct power *power)
 		cut_device(power->devices[i], power->random);
 }
 
+void power_settle(struct power *power)
+{
+	unsigned int i;
+	u32 k;
+
+	for (i = 0; i < power->device_count; i++)
+		for (k = 0; k < power->devices[i]->cached; k++)
+			power->devices[i]->cache[k].ticket = 0;
+	power->keeps_caches = false;
+}
+
 void power_restore(struct power *power)
 {
 	power->dead = false;

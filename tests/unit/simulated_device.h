@@ -166,6 +166,11 @@ void device_rewind(struct simulated_device *device);
 void device_unmark(struct simulated_device *device);
 
 void power_cut(struct power *power);
+/*
+ * After a cut with keeps_caches: what was on its way to the devices arrives, and is to be
+ * lost with their caches at a later cut.  It was the machine that stopped.
+ */
+void power_settle(struct power *power);
 void power_restore(struct power *power);
 
 #endif /* COWSTACK_UNIT_SIMULATED_DEVICE_H */

@@ -183,6 +183,13 @@ static void mend_superblock(struct store_driver *d,
 		driver_set_ro(d);
 }
 
+/* The last step may lie in a cache: what came free by it is not to be written before. */
+static void make_loaded_durable(struct store_driver *d)
+{
+	if (device_flush(&d->store))
+		driver_set_ro(d);
+}
+
 bool driver_open(struct store_driver *d)
 {
 	struct device_reader reader = {
@@ -206,8 +213,14 @@ bool driver_open(struct store_driver *d)
 			    (unsigned long long)report.where, error);
 		return false;
 	}
-	d->open = true;
 	d->ro = false;
+	mend_superblock(d, &report);
+	make_loaded_durable(d);
+	if (d->power.dead) {
+		cowstack_metadata_exit(&d->md);
+		return false;
+	}
+	d->open = true;
 	d->words_lost = false;
 	d->md.nonce = random_next(&d->random);
 	d->md.max_step_blocks = d->step_blocks;
@@ -219,7 +232,6 @@ bool driver_open(struct store_driver *d)
 		     report.other_superblock ? ", one superblock" : "");
 	for (i = 0; i < DRIVER_VOLUMES; i++)
 		volume_open(d, &d->volumes[i]);
-	mend_superblock(d, &report);
 	for (i = 0; i < DRIVER_VOLUMES && !driver_is_stuck(d); i++)
 		volume_finish_open(d, &d->volumes[i]);
 	return true;

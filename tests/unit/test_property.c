@@ -19,6 +19,7 @@ enum { DEFAULT_SEQUENCES = 50000 };
 #endif
 
 static bool verbose;
+static u64 crashes;			/* of the cuts, those of the machine alone */
 
 static bool run_sequence(struct store_driver *d, u64 seed)
 {
@@ -27,7 +28,13 @@ static bool run_sequence(struct store_driver *d, u64 seed)
 	driver_format(d, seed);
 	rounds = 1 + random_below(&d->random, 3);
 	for (i = 0; i < rounds && !d->failed; i++) {
+		/* The machine stops alone, or its disks lose power with it. */
+		d->power.keeps_caches = random_percent(&d->random, 25);
 		workload_until_cut(d);
+		if (d->power.keeps_caches) {
+			power_settle(&d->power);
+			crashes++;
+		}
 		power_restore(&d->power);
 	}
 	if (!d->failed) {
@@ -86,6 +93,7 @@ static void print_totals(const struct store_driver *d, u64 sequences)
 	       (unsigned long long)d->counts.changes,
 	       (unsigned long long)d->counts.reloads,
 	       (unsigned long long)cuts);
+	printf(" machine-alone=%llu", (unsigned long long)crashes);
 	printf(" store-full=%llu full-at-work=%llu room-again=%llu\n",
 	       (unsigned long long)d->counts.full,
 	       (unsigned long long)d->counts.full_at_work,

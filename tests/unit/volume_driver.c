@@ -262,7 +262,8 @@ static bool publish_write(struct store_driver *d, struct driver_volume *v,
 	struct map_page *page = chunk_map_page(&volume_top(v)->map,
 					       chunk_map_page_number(w->chunk));
 	unsigned int slot = chunk_map_page_slot(w->chunk);
-	map_word_t word = page->words[slot];
+	/* In a build that writes to frozen layers in place the top may have no page. */
+	map_word_t word = page ? page->words[slot] : MAP_WORD_NONE;
 
 	if (w->publishes)
 		return !map_page_publish(page, slot, w->place, w->mask,
