@@ -162,6 +162,8 @@ int cowstack_change_remove_layers(struct cowstack_change *c,
  * by now, leave the volume's chain: those that nothing else uses for good.  @top
  * takes over a mark of the base that names one of them, as what lies below is no
  * point in time before a commit up to @top has ended.  @update may be NULL.
+ *
+ * Return: 0; -EBUSY: one of them is pinned; -ENOMEM.
  */
 int cowstack_change_pull(struct cowstack_change *c,
 			 struct cowstack_metadata *md,

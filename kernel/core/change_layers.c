@@ -290,11 +290,17 @@ int cowstack_change_pull(struct cowstack_change *c,
 			 struct cowstack_layer *below,
 			 cowstack_update_fn update, const void *argument)
 {
+	const struct cowstack_layer *layer;
+
 	change_init(c, md, volume, update_pulled, c);
 	c->removal_update = update;
 	c->removal_argument = argument;
 	c->range_top = top;
 	c->below = below;
+	/* By another volume, that has gone since, or may yet: it would leave with it. */
+	for (layer = top->parent; layer != below; layer = layer->parent)
+		if (layer->flags & COWSTACK_LAYER_PINNED)
+			return -EBUSY;
 	c->chain = cowstack_chain_new();
 	if (!c->chain)
 		return -ENOMEM;

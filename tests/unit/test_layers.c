@@ -244,6 +244,25 @@ TEST_F(change, a_mark_of_what_is_not_pulled_stays)
 	EXPECT_TRUE(chain_all_is_right(s));
 }
 
+/* By the volume that shared it meanwhile, and is gone. */
+TEST_F(change, a_pinned_layer_is_not_pulled)
+{
+	struct chain_store *s = &self->s;
+	struct cowstack_change c;
+
+	ASSERT_EQ(0, chain_pin(s, 1, true));
+	EXPECT_EQ(-EBUSY, cowstack_change_pull(&c, &s->md, s->volume,
+					       s->layer[3], s->layer[0], NULL,
+					       NULL));
+	/* One that takes, or lies below all that is taken, may be. */
+	ASSERT_EQ(0, chain_pin(s, 3, true));
+	ASSERT_EQ(0, cowstack_change_pull(&c, &s->md, s->volume, s->layer[3],
+					  s->layer[1], NULL, NULL));
+	chain_run(s, &c);
+	EXPECT_EQ(s->layer[1], s->layer[3]->parent);
+	EXPECT_TRUE(chain_all_is_right(s));
+}
+
 /* A stream that took of layers 1 and 2 has not ended; they leave one by one. */
 TEST_F(change, a_mark_goes_up_where_a_mixed_layer_leaves)
 {
