@@ -344,19 +344,35 @@ bool base_is_in_use(struct block_device *bdev)
 	return find_base_user(bdev, NULL);
 }
 
-/* A stack lies on its base, and on what its store lies on. */
 static bool lies_in_store(struct block_device *bdev, struct store *store,
-			  int levels)
-{
-	struct stack *stack = stack_of_device(bdev);
+			  int levels);
 
-	if (!stack || !levels)
-		return bdev->bd_dev == store->device;
+/* A stack lies on its base, and on what its store lies on. */
+static bool stack_lies_in_store(const struct stack *stack, struct store *store,
+				int levels)
+{
 	return stack->store == store ||
 	       (stack->base &&
 		lies_in_store(stack->base, store, levels - 1)) ||
 	       (stack->store->active &&
 		lies_in_store(stack->store->bdev, store, levels - 1));
+}
+
+static bool lies_in_store(struct block_device *bdev, struct store *store,
+			  int levels)
+{
+	struct store *other;
+	struct stack *stack;
+
+	if (bdev->bd_dev == store->device)
+		return true;
+	/* A table may have several. */
+	list_for_each_entry(other, &stores, list)
+		list_for_each_entry(stack, &other->stacks, list)
+			if (levels && dm_disk(stack->md) == bdev->bd_disk &&
+			    stack_lies_in_store(stack, store, levels))
+				return true;
+	return false;
 }
 
 bool base_lies_in_store(struct block_device *bdev, struct store *store)
