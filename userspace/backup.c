@@ -85,8 +85,7 @@ enum exit_code backup_write(const char *path, struct store_file *store,
 		return fail(EXIT_FAILED,
 			    "cannot make the backup %s: %s; nothing was written; give another file with --backup",
 			    path, strerror(errno));
-	close(fd);
-	code = text_file_create(&file, path, false);
+	code = text_file_write_to(&file, path, fd, false);
 	if (code)
 		return code;
 	text_file_put(file, BACKUP_HEAD "\n");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -28,9 +29,15 @@ static enum exit_code find_parts(const struct options *options,
 
 static enum exit_code write_svg(const struct volume_map *map, const char *path)
 {
-	FILE *file = fopen(path, "w");
+	struct stat st;
 	bool failed;
+	FILE *file;
 
+	if (!stat(path, &st) && S_ISBLK(st.st_mode))
+		return fail(EXIT_REFUSED,
+			    "map: --svg %s is a block device, whose content the picture would overwrite; give a file",
+			    path);
+	file = fopen(path, "w");
 	if (!file)
 		return fail_errno(-errno, NULL, "map: --svg %s", path);
 	map_svg_print(file, map);

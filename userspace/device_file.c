@@ -90,23 +90,24 @@ static enum exit_code lock_file(const struct device_file *file,
 	return fail_errno(-EBUSY, NULL, "%s", file->path);
 }
 
-/* A file is used by others as the loop device that it is. */
-static enum exit_code check_no_loop(const struct device_file *file)
+/*
+ * A file is used by others as the loop device that it is.  Where there is one that nobody
+ * uses it is held, so that nobody does: a device asks for no lock of a file.  None is made
+ * meanwhile, by us: that takes the lock.
+ */
+static enum exit_code hold_loop(struct device_file *file)
 {
 	unsigned int major, minor;
 	char path[DEVICE_PATH];
 	struct stat st;
-	int fd;
 
 	if (fstat(file->fd, &st) || !loop_find(&st, &major, &minor))
 		return EXIT_DONE;
 	device_path(major, minor, path);
-	fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 && errno == EBUSY)
+	file->loop = open(path, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK);
+	if (file->loop < 0 && errno == EBUSY)
 		return fail(EXIT_REFUSED, "%s is in use as %s; end that first",
 			    file->path, path);
-	if (fd >= 0)
-		close(fd);
 	return EXIT_DONE;
 }
 
@@ -117,6 +118,7 @@ enum exit_code device_file_open(struct device_file *file, const char *path,
 
 	memset(file, 0, sizeof(*file));
 	file->path = path;
+	file->loop = -1;
 	file->fd = open(path, open_flags(path, use));
 	if (file->fd < 0)
 		return fail_to_open(path, -errno);
@@ -124,9 +126,9 @@ enum exit_code device_file_open(struct device_file *file, const char *path,
 	if (!code && use == DEVICE_WRITE && file->read_only)
 		code = fail_errno(-EROFS, NULL, "%s", path);
 	if (!code && use != DEVICE_LOOK && !file->block)
-		code = check_no_loop(file);
-	if (!code && use != DEVICE_LOOK && !file->block)
 		code = lock_file(file, use);
+	if (!code && use != DEVICE_LOOK && !file->block)
+		code = hold_loop(file);
 	if (code)
 		device_file_close(file);
 	return code;
@@ -146,19 +148,29 @@ enum exit_code block_device_open(struct device_file *file, const char *path,
 
 void device_file_close(struct device_file *file)
 {
-	if (file->fd >= 0)
-		close(file->fd);
+	if (file->fd < 0)
+		return;
+	if (file->loop >= 0)
+		close(file->loop);
+	close(file->fd);
+	file->loop = -1;
 	file->fd = -1;
 }
 
 bool device_file_is_at(const struct device_file *file, const char *path)
 {
+	char below[DEVICE_PATH];
 	struct stat here, there;
 
 	if (fstat(file->fd, &here) || stat(path, &there))
 		return false;
-	if (file->block)
-		return S_ISBLK(there.st_mode) && there.st_rdev == here.st_rdev;
+	if (file->block && S_ISBLK(there.st_mode))
+		return there.st_rdev == here.st_rdev;
+	/* A loop device is the file that it is over. */
+	if (file->block &&
+	    (!device_backing_file(file->major, file->minor, below) ||
+	     stat(below, &here)))
+		return false;
 	return there.st_dev == here.st_dev && there.st_ino == here.st_ino;
 }
 
@@ -269,28 +281,64 @@ static bool is_mounted_from(const char *line, unsigned int major,
 	       st.st_rdev == makedev(major, minor);
 }
 
-bool device_mount_point(unsigned int major, unsigned int minor,
-			char path[DEVICE_PATH])
+/* Goes through the mounts of a device, until @found, if there is one, is content. */
+static bool find_mount(unsigned int major, unsigned int minor,
+		       char path[DEVICE_PATH],
+		       bool (*found)(const char *path, unsigned int mount,
+				     void *result), void *result)
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
-	unsigned int line_major, line_minor;
+	unsigned int mount, line_major, line_minor;
 	char *line = NULL;
 	size_t size = 0;
-	bool found = false;
+	bool is_it = false;
 
 	if (!file)
 		return false;
-	while (!found && getline(&line, &size, file) > 0) {
-		if (sscanf(line, "%*u %*u %u:%u %*s %511s", &line_major,
-			   &line_minor, path) == 3)
-			found = (line_major == major && line_minor == minor) ||
-				is_mounted_from(line, major, minor);
+	while (!is_it && getline(&line, &size, file) > 0) {
+		if (sscanf(line, "%u %*u %u:%u %*s %511s", &mount, &line_major,
+			   &line_minor, path) != 4)
+			continue;
+		decode_path(path);
+		is_it = ((line_major == major && line_minor == minor) ||
+			 is_mounted_from(line, major, minor)) &&
+			(!found || found(path, mount, result));
 	}
 	free(line);
 	fclose(file);
-	if (found)
-		decode_path(path);
-	return found;
+	return is_it;
+}
+
+bool device_mount_point(unsigned int major, unsigned int minor,
+			char path[DEVICE_PATH])
+{
+	return find_mount(major, minor, path, NULL, NULL);
+}
+
+/* Kernels before 5.8 do not say which mount it is. */
+static bool open_mount(const char *path, unsigned int mount, void *result)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct statx stx;
+
+	if (fd < 0)
+		return false;
+	if (!statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) &&
+	    (!(stx.stx_mask & STATX_MNT_ID) || stx.stx_mnt_id == mount)) {
+		*(int *)result = fd;
+		return true;
+	}
+	close(fd);
+	return false;
+}
+
+int device_mount_open(unsigned int major, unsigned int minor,
+		      char path[DEVICE_PATH])
+{
+	int fd = -1;
+
+	find_mount(major, minor, path, open_mount, &fd);
+	return fd;
 }
 
 bool device_holder(unsigned int major, unsigned int minor,

@@ -13,6 +13,7 @@ enum { DEVICE_PATH = 512 };
 
 struct device_file {
 	int fd;				/* -1: not open */
+	int loop;			/* of a file: its loop device, held; or -1 */
 	const char *path;
 	bool block;			/* else a regular file */
 	bool read_only;			/* the device itself */
@@ -54,6 +55,12 @@ u64 device_bytes(unsigned int major, unsigned int minor);
 /* Where a file system on the device is mounted; false: nowhere we can see. */
 bool device_mount_point(unsigned int major, unsigned int minor,
 			char path[DEVICE_PATH]);
+
+/*
+ * The same, opened there: not where something else was mounted over it.  -1: nowhere.
+ */
+int device_mount_open(unsigned int major, unsigned int minor,
+		      char path[DEVICE_PATH]);
 
 /* A device on top of this one; false: none. */
 bool device_holder(unsigned int major, unsigned int minor,

@@ -17,13 +17,11 @@ static enum exit_code begin(const struct volume *volume, int *fd)
 	char path[DEVICE_PATH];
 	enum exit_code code = EXIT_DONE;
 
-	if (!device_mount_point(stack->major, stack->minor, path))
-		return fail(EXIT_FAILED,
-			    "--freeze: no file system of %s is mounted here; leave it out, or freeze that where it is mounted",
-			    stack->name);
-	*fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	*fd = device_mount_open(stack->major, stack->minor, path);
 	if (*fd < 0)
-		return fail_errno(-errno, NULL, "%s", path);
+		return fail(EXIT_FAILED,
+			    "--freeze: no file system of %s is mounted here, or another one over it; leave it out, or freeze that where it is mounted",
+			    stack->name);
 	signals_hold();
 	if (ioctl(*fd, FIFREEZE, 0)) {
 		code = fail_errno(-errno, NULL, "cannot freeze %s", path);

@@ -15,7 +15,7 @@
 
 #define MARK "dmcommit:"
 
-enum { MAX_TRIES = 16 };
+enum { MAX_TRIES = 16, LOCK_TRIES = 100, LOCK_RETRY_US = 100000 };
 
 static bool is_ours(const struct loop_info64 *info)
 {
@@ -38,6 +38,7 @@ static int open_loop(struct loop_device *loop, const char *path,
 	int error = 0;
 
 	memset(loop, 0, sizeof(*loop));
+	loop->lock = -1;
 	snprintf(loop->path, sizeof(loop->path), "%s", path);
 	loop->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (loop->fd < 0)
@@ -100,6 +101,7 @@ static bool find_over_file(struct loop_device *found, const struct stat *file,
 	struct dirent *entry;
 
 	found->fd = -1;
+	found->lock = -1;
 	while (directory && (entry = readdir(directory))) {
 		if (strncmp(entry->d_name, "loop", 4) ||
 		    !open_in_use(&loop, entry->d_name, &info))
@@ -263,22 +265,43 @@ static enum exit_code find_or_attach(struct loop_device *loop, const char *path,
 	return code;
 }
 
+/*
+ * Two at a time would both find no loop device, and attach one each.  Another of these
+ * has the lock for a moment; who has it for longer, whoever that is, is not waited for.
+ */
+static int lock_for_attaching(int fd)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < LOCK_TRIES; tries++) {
+		if (!flock(fd, LOCK_EX | LOCK_NB))
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		usleep(LOCK_RETRY_US);
+	}
+	return -EBUSY;
+}
+
 enum exit_code loop_attach(struct loop_device *loop, const char *path,
 			   bool read_only)
 {
 	int lock = open(path, O_RDONLY | O_CLOEXEC);
 	enum exit_code code;
 	struct stat st;
+	int error = 0;
 
 	loop->fd = -1;
-	if (lock < 0 || fstat(lock, &st)) {
-		code = fail_errno(-errno, NULL, "%s", path);
-	} else {
-		/* Or two at a time would both find none, and attach one each. */
-		flock(lock, LOCK_EX);
-		code = find_or_attach(loop, path, &st, read_only);
-	}
-	if (lock >= 0)
+	loop->lock = -1;
+	if (lock < 0 || fstat(lock, &st))
+		error = -errno;
+	if (!error)
+		error = lock_for_attaching(lock);
+	code = error ? fail_errno(error, NULL, "%s", path) :
+		       find_or_attach(loop, path, &st, read_only);
+	if (!code)
+		loop->lock = lock;
+	else if (lock >= 0)
 		close(lock);
 	return code;
 }
@@ -301,7 +324,10 @@ void loop_close(struct loop_device *loop, bool use)
 	if (loop->is_new && !use)
 		detach_open(loop);
 	close(loop->fd);
+	if (loop->lock >= 0)
+		close(loop->lock);
 	loop->fd = -1;
+	loop->lock = -1;
 }
 
 void loop_detach(unsigned int major, unsigned int minor)

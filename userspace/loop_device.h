@@ -18,6 +18,7 @@
 
 struct loop_device {
 	int fd;				/* held: it cannot go; -1: none */
+	int lock;			/* on the file, by loop_attach(); or -1 */
 	unsigned int major, minor;
 	bool is_new;			/* it was attached for this use */
 	char path[32];
@@ -27,7 +28,8 @@ struct loop_device {
  * The loop device over all of a file: the one there is, whoever made it, or a new
  * one, with direct I/O where file and kernel can.  Two over the same file would
  * each have a cache and know nothing of the other's; one over a part of it, or
- * that cannot be written where that is wanted, is refused.
+ * that cannot be written where that is wanted, is refused.  The file stays locked until
+ * loop_close(): others that want it as a file must not come before the device is in use.
  */
 enum exit_code loop_attach(struct loop_device *loop, const char *path,
 			   bool read_only);

@@ -38,6 +38,13 @@ static enum exit_code open_stream(struct text_file **result, const char *path,
 	return EXIT_DONE;
 }
 
+enum exit_code text_file_write_to(struct text_file **file, const char *path,
+				  int fd, bool compress)
+{
+	/* T: as it is. */
+	return open_stream(file, path, fd, compress ? "wb" : "wbT");
+}
+
 enum exit_code text_file_create(struct text_file **file, const char *path,
 				bool compress)
 {
@@ -49,8 +56,7 @@ enum exit_code text_file_create(struct text_file **file, const char *path,
 		path = "standard output";
 	if (fd < 0)
 		return fail_errno(-errno, NULL, "%s", path);
-	/* T: as it is. */
-	return open_stream(file, path, fd, compress ? "wb" : "wbT");
+	return text_file_write_to(file, path, fd, compress);
 }
 
 enum exit_code text_file_open(struct text_file **file, const char *path)

@@ -14,6 +14,10 @@ struct text_file;
 enum exit_code text_file_create(struct text_file **file, const char *path,
 				bool compress);
 
+/* Writes to @fd, which it takes over, whatever comes of it; @path is its name. */
+enum exit_code text_file_write_to(struct text_file **file, const char *path,
+				  int fd, bool compress);
+
 /* @path: "-": standard input.  What is compressed and what is not reads alike. */
 enum exit_code text_file_open(struct text_file **file, const char *path);
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guest: --memory 1024 --cpus 2 --timeout 900 --add /usr/bin/script --add /usr/bin/jq
+# guest: --memory 1024 --cpus 2 --timeout 900 --add /usr/bin/script --add /usr/bin/jq --add /usr/bin/flock
 # guest in check: --cpus 1
 # dmcommit around commits: ranges, control, dry run, errors, clones, streams; bases and
 # stores in files; bases that share devices with their store; the progress bar.
@@ -303,6 +303,7 @@ test_files()
 		create third --base /tmp/error --store fst
 	is "$(loops)" 1 "which left no loop device but the store's"
 	test_files_of_others
+	test_files_held
 	silent "delete" delete vm
 	silent "delete" delete other
 	silent "detach" detach fst
@@ -349,6 +350,45 @@ test_files_of_others()
 	silent "delete" delete a
 	silent "delete" delete b
 	is "$(loops)" 1 "which is gone when both are"
+}
+
+is_locked()
+{
+	! flock -n "$1" true
+}
+
+# What one command is at work on, or somebody has locked, is waited for by none.
+test_files_held()
+{
+	local loop worker
+
+	silent "up" up vm --base /files/base --store fst
+	fill 4
+	silent "down" down vm
+	silent "detach" detach fst
+	loop=$(losetup --find --show /files/store)
+	dmcommit start vm --offline --store /files/store --base /files/base --speed 64K \
+		>/dev/null 2>&1 &
+	worker=$!
+	check "a commit is at work on files" await is_waiting $worker
+	fails 4 "attach of the loop device of such a file" "cannot open store device" \
+		attach "$loop"
+	kill $worker
+	wait $worker
+	losetup -d "$loop"
+
+	check_fails "no file is locked any more" is_locked /files/base
+	flock -o -s /files/base sleep 1000 &
+	worker=$!
+	check "a file is locked by somebody" await is_locked /files/base
+	fails 4 "up over it" "in use" up vm --base /files/base --store /files/store
+	kill $worker
+	wait $worker
+	silent "up when it is not" up vm --base /files/base --store /files/store
+	works "its commit goes on" speed vm 0
+	works "to its end" wait vm
+	silent "down" down vm
+	is "$(loops)" 1 "no loop device is left but the store's"
 }
 
 # --- control ---
