@@ -16,6 +16,7 @@
 enum {
 	CHUNK = 32,			/* sectors; a sixteenth is two */
 	DATA_SECTORS = 8192,
+	UNUSED = 992,			/* a chunk that no scene writes to */
 	PATIENCE_MS = 60000,
 };
 
@@ -23,6 +24,7 @@ static int device = -1;
 static u8 *buffer;
 static bool is_armed;
 static enum fault_source armed_source;
+static u32 events_before;		/* of the store, when the fault was armed */
 
 /* --- what is done to the device --- */
 
@@ -337,15 +339,15 @@ static void prepare_recovery(void)
 }
 
 const struct fault_scene fault_scenes[] = {
-	{ "work", prepare_one, act_work, false },
-	{ "snapshot", prepare_one, act_snapshots, false },
-	{ "commit", prepare_three, act_commit, false },
-	{ "commit-layer", prepare_three, act_commit_layer, false },
-	{ "stream", prepare_three, act_stream, false },
-	{ "stream-base", prepare_three, act_stream_base, false },
-	{ "make_empty", prepare_clean, act_make_empty, false },
-	{ "load", prepare_load, act_bring_up, false },
-	{ "recovery", prepare_recovery, act_bring_up, true },
+	{ "work", prepare_one, act_work },
+	{ "snapshot", prepare_one, act_snapshots },
+	{ "commit", prepare_three, act_commit },
+	{ "commit-layer", prepare_three, act_commit_layer },
+	{ "stream", prepare_three, act_stream },
+	{ "stream-base", prepare_three, act_stream_base, .holds_all = true },
+	{ "make_empty", prepare_clean, act_make_empty },
+	{ "load", prepare_load, act_bring_up },
+	{ "recovery", prepare_recovery, act_bring_up, .after_cut = true },
 };
 
 const unsigned int fault_scene_count = ARRAY_SIZE(fault_scenes);
@@ -385,16 +387,69 @@ static void finish_job(bool stands_for_fault)
 			      job_state_name(view.state), view.error);
 }
 
-static void look_at_live(bool after_cut)
+/* May it have failed at what makes a store go on without writing? */
+static bool touches_store(enum fault_source source)
+{
+	return source == SOURCE_STORE || source == SOURCE_STORE_STAYS ||
+	       source == SOURCE_BIOS;
+}
+
+/* It comes behind what it tells of.  A job's end is one, too: then this proves little. */
+static bool event_was_raised(void)
+{
+	unsigned int ms;
+
+	for (ms = 0; ms < PATIENCE_MS; ms += 2) {
+		if (mapper_events("store") != events_before)
+			return true;
+		usleep(2000);
+	}
+	return false;
+}
+
+/* What the top holds is still written in place; for all else there is no room. */
+static void try_first_write(void)
+{
+	u32 handle, version, i;
+	ssize_t written;
+
+	if (!oracle_begin(0, OPERATION_WRITE, UNUSED, CHUNK, &handle, &version))
+		return;
+	for (i = 0; i < CHUNK; i++)
+		pattern_make(buffer + (size_t)i * DISK_SECTOR, 0, UNUSED + i,
+			     version);
+	written = pwrite(device, buffer, CHUNK * DISK_SECTOR,
+			 UNUSED * DISK_SECTOR);
+	oracle_end(0, handle, written > 0, false);
+	if (written > 0)
+		oracle_report("a store that is not rw takes a first write", "%s",
+			      "");
+}
+
+/* What a store that is not rw any more has to say, and must not do. */
+static void check_degraded(const struct fault_scene *scene)
+{
+	if (!touches_store(armed_source))
+		oracle_report("a store is not rw without a fault of its own", "%s",
+			      fault_source_name(armed_source));
+	if (!event_was_raised())
+		oracle_report("a store is not rw and no event said so", "%s", "");
+	if (!scene->holds_all)
+		try_first_write();
+}
+
+static void look_at_live(const struct fault_scene *scene)
 {
 	if (device < 0)
 		return;
 	/* What was not flushed before a cut may be gone. */
-	if (after_cut && stacks_check())
+	if (scene->after_cut && stacks_check())
 		return;
 	check_live();
-	if (!store_is_rw())
+	if (!store_is_rw()) {
+		check_degraded(scene);
 		return;
+	}
 	/* Whatever failed: what can be written can be made durable. */
 	write_range(9, 3, true);
 	flush();
@@ -468,19 +523,19 @@ void scenes_init(void)
 
 static void look_afterwards(const struct fault_scene *scene)
 {
-	look_at_live(scene->after_cut);
+	look_at_live(scene);
 	close_device();
 	stacks_take_down();
 	check_store();
 	look_after_load();
 }
 
-void scene_count(const struct fault_scene *scene, bool memory,
-		 u64 counts[SOURCES])
+void scene_count(const struct fault_scene *scene,
+		 const bool wanted[SOURCES], u64 counts[SOURCES])
 {
 	start_anew();
 	scene->prepare();
-	fault_begin_count(memory);
+	fault_begin_count(wanted);
 	scene->act();
 	fault_end_count(counts);
 	look_afterwards(scene);
@@ -494,6 +549,7 @@ bool scene_play(const struct fault_scene *scene, enum fault_source source,
 	start_anew();
 	scene->prepare();
 	armed_source = source;
+	events_before = mapper_events("store");
 	is_armed = true;
 	fault_arm(source, n);
 	scene->act();

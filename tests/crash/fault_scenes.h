@@ -13,6 +13,7 @@ struct fault_scene {
 	void (*prepare)(void);		/* nothing fails yet; all of it is up */
 	void (*act)(void);
 	bool after_cut;			/* act() finds what a power cut left */
+	bool holds_all;			/* afterwards the top may hold all of the volume */
 };
 
 extern const struct fault_scene fault_scenes[];
@@ -20,9 +21,9 @@ extern const unsigned int fault_scene_count;
 
 void scenes_init(void);
 
-/* One scene with nothing failing: the places of every source. */
-void scene_count(const struct fault_scene *scene, bool memory,
-		 u64 counts[SOURCES]);
+/* One scene with nothing failing: the places of @wanted sources. */
+void scene_count(const struct fault_scene *scene,
+		 const bool wanted[SOURCES], u64 counts[SOURCES]);
 
 /*
  * One scene with the fault at place @n of @source.  Afterwards nothing that was

@@ -10,12 +10,13 @@
 static const struct {
 	const char *name;
 	const char *unit;
-	const char *directory;		/* of an allocation's fault */
+	const char *directory;		/* of a fault that the kernel makes */
 } sources[SOURCES] = {
 	[SOURCE_STORE] = { "store", "requests", NULL },
 	[SOURCE_STORE_STAYS] = { "store-stays", "requests", NULL },
 	[SOURCE_BASE] = { "base", "requests", NULL },
 	[SOURCE_BASE_STAYS] = { "base-stays", "requests", NULL },
+	[SOURCE_BIOS] = { "bios", "bytes", "fail_make_request" },
 	[SOURCE_SLAB] = { "slab", "bytes", "failslab" },
 	[SOURCE_PAGES] = { "pages", "pages", "fail_page_alloc" },
 };
@@ -26,7 +27,7 @@ static const u64 plenty = 1 << 30;
 static struct {
 	enum fault_source source;
 	u64 place;
-	bool counts_memory;
+	bool counts[SOURCES];
 	/* Of requests; under the lock of all disks. */
 	u64 passed[MAX_DISKS];
 	bool fired;
@@ -52,9 +53,14 @@ const char *fault_source_unit(enum fault_source source)
 	return sources[source].unit;
 }
 
-bool fault_source_is_memory(enum fault_source source)
+bool fault_source_is_of_kernel(enum fault_source source)
 {
 	return sources[source].directory;
+}
+
+bool fault_source_is_memory(enum fault_source source)
+{
+	return source == SOURCE_SLAB || source == SOURCE_PAGES;
 }
 
 /* --- requests --- */
@@ -81,7 +87,7 @@ static bool request_fails(const struct disk_request *request)
 	return passed == fault.place || (stays && fault.fired);
 }
 
-/* --- allocations --- */
+/* --- what the kernel lets fail --- */
 
 static int open_knob(enum fault_source source, const char *knob, int flags)
 {
@@ -125,14 +131,14 @@ static u64 get_knob(enum fault_source source, const char *knob)
 }
 
 /* The one that is asked for once @space has been used up fails. */
-static void arm_memory(enum fault_source source, u64 space)
+static void arm_kernel(enum fault_source source, u64 space)
 {
 	set_knob(source, "space", space);
 	set_knob(source, "times", 1);
 	set_knob(source, "probability", 100);
 }
 
-static bool memory_has_failed(enum fault_source source)
+static bool kernel_has_failed(enum fault_source source)
 {
 	return !get_knob(source, "times");
 }
@@ -145,41 +151,42 @@ void fault_arm(enum fault_source source, u64 n)
 	fault.place = n;
 	fault.fired = false;
 	memset(fault.passed, 0, sizeof(fault.passed));
-	if (fault_source_is_memory(source))
-		arm_memory(source, n - 1);
+	if (fault_source_is_of_kernel(source))
+		arm_kernel(source, n - 1);
 	else
 		disk_set_faults(request_fails);
 }
 
 bool fault_has_fired(void)
 {
-	if (fault_source_is_memory(fault.source) && !fault.fired)
-		fault.fired = memory_has_failed(fault.source);
+	if (fault_source_is_of_kernel(fault.source) && !fault.fired)
+		fault.fired = kernel_has_failed(fault.source);
 	return fault.fired;
 }
 
 void fault_disarm(void)
 {
-	if (fault_source_is_memory(fault.source))
+	if (fault_source_is_of_kernel(fault.source))
 		set_knob(fault.source, "probability", 0);
 	else
 		disk_set_faults(NULL);
 }
 
-void fault_begin_count(bool memory)
+void fault_begin_count(const bool wanted[SOURCES])
 {
+	enum fault_source source;
+
 	fault.source = SOURCE_STORE;
 	fault.fired = false;
-	fault.counts_memory = memory;
+	memcpy(fault.counts, wanted, sizeof(fault.counts));
 	memset(fault.passed, 0, sizeof(fault.passed));
 	disk_set_faults(request_passes);
-	if (!memory)
-		return;
-	arm_memory(SOURCE_SLAB, plenty);
-	arm_memory(SOURCE_PAGES, plenty);
+	for (source = 0; source < SOURCES; source++)
+		if (wanted[source] && fault_source_is_of_kernel(source))
+			arm_kernel(source, plenty);
 }
 
-static u64 end_memory_count(enum fault_source source)
+static u64 end_kernel_count(enum fault_source source)
 {
 	set_knob(source, "probability", 0);
 	return plenty - get_knob(source, "space");
@@ -187,15 +194,15 @@ static u64 end_memory_count(enum fault_source source)
 
 void fault_end_count(u64 counts[SOURCES])
 {
+	enum fault_source source;
+
 	disk_set_faults(NULL);
 	counts[SOURCE_STORE] = fault.passed[store_disk.number];
 	counts[SOURCE_STORE_STAYS] = counts[SOURCE_STORE];
 	counts[SOURCE_BASE] = fault.passed[base_disks[0].number];
 	counts[SOURCE_BASE_STAYS] = counts[SOURCE_BASE];
-	counts[SOURCE_SLAB] = 0;
-	counts[SOURCE_PAGES] = 0;
-	if (!fault.counts_memory)
-		return;
-	counts[SOURCE_SLAB] = end_memory_count(SOURCE_SLAB);
-	counts[SOURCE_PAGES] = end_memory_count(SOURCE_PAGES);
+	for (source = 0; source < SOURCES; source++)
+		if (fault_source_is_of_kernel(source))
+			counts[source] = fault.counts[source] ?
+						 end_kernel_count(source) : 0;
 }

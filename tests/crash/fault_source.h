@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Where one thing fails: the n-th request of a disk, or, on kernels that can make them,
- * an allocation of the module.
+ * a bio to a disk, or an allocation of the module.
  *
- * failslab and fail_page_alloc let pass what is asked for until that is so many bytes or
- * pages in all ("space"), then one fails ("times"), whoever's thread it is: so the places
- * of an allocation are bytes, or pages.  What counts as the module's own, the caller of
- * this program has told them.
+ * fail_make_request, failslab and fail_page_alloc let pass what is asked for until that is
+ * so many bytes or pages in all ("space"), then one fails ("times"), whoever's thread it
+ * is: so these are what their places are counted in, and what has no bytes, as an empty
+ * flush, fails only at the first.  What counts as an allocation of the module, the caller
+ * of this program has told them.
  */
 #ifndef COWSTACK_CRASH_FAULT_SOURCE_H
 #define COWSTACK_CRASH_FAULT_SOURCE_H
@@ -18,6 +19,7 @@ enum fault_source {
 	SOURCE_STORE_STAYS,	/* that, and all that come after it */
 	SOURCE_BASE,
 	SOURCE_BASE_STAYS,
+	SOURCE_BIOS,		/* to any of the disks, which never see it */
 	SOURCE_SLAB,		/* kmalloc and the like */
 	SOURCE_PAGES,
 	SOURCES,
@@ -28,6 +30,8 @@ const char *fault_source_name(enum fault_source source);
 enum fault_source fault_source_find(const char *name);
 /* What its places are counted in. */
 const char *fault_source_unit(enum fault_source source);
+/* Does the kernel make it?  Then its places are bytes or pages. */
+bool fault_source_is_of_kernel(enum fault_source source);
 bool fault_source_is_memory(enum fault_source source);
 
 /* From now on, place @n fails, from 1. */
@@ -37,8 +41,8 @@ bool fault_has_fired(void);
 /* Nothing fails any more. */
 void fault_disarm(void);
 
-/* Counts the places of every source while nothing fails; @memory: of those too. */
-void fault_begin_count(bool memory);
+/* Counts the places of @wanted sources while nothing fails. */
+void fault_begin_count(const bool wanted[SOURCES]);
 void fault_end_count(u64 counts[SOURCES]);
 
 #endif /* COWSTACK_CRASH_FAULT_SOURCE_H */

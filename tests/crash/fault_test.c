@@ -86,6 +86,8 @@ static void parse_options(int argc, char **argv)
 			options.seed = strtoull(optarg, NULL, 10);
 			break;
 		case 'f':
+			/* The last one counts. */
+			memset(options.from, 0, sizeof(options.from));
 			parse_sources(optarg);
 			told = true;
 			break;
@@ -142,7 +144,7 @@ static u64 points_of(enum fault_source source, u64 count, u64 share)
 {
 	if (options.points)
 		return share < count ? share : count;
-	if (fault_source_is_memory(source) && count > MOST_BYTES_POINTS)
+	if (fault_source_is_of_kernel(source) && count > MOST_BYTES_POINTS)
 		return MOST_BYTES_POINTS;
 	return count;
 }
@@ -183,8 +185,7 @@ static unsigned int count_sources(void)
 static void count_places(const struct fault_scene *scene, u64 counts[SOURCES])
 {
 	alarm(HANG_SECONDS);
-	scene_count(scene, options.from[SOURCE_SLAB] || options.from[SOURCE_PAGES],
-		    counts);
+	scene_count(scene, options.from, counts);
 	alarm(0);
 	if (!oracle_finding())
 		return;
@@ -267,6 +268,26 @@ static void play_anywhere(void)
 		     1 + random_below(&choices, count));
 }
 
+/* A fault that the kernel makes, where it has not been told of whom, never comes. */
+static void check_kernel_sources(void)
+{
+	enum fault_source source;
+	unsigned int i;
+
+	for (source = 0; source < SOURCES; source++) {
+		u64 count = 0;
+
+		if (!options.from[source] || !fault_source_is_of_kernel(source))
+			continue;
+		for (i = 0; i < fault_scene_count; i++)
+			count += places[i][source];
+		failures += !count;
+		printf("%sok %u - there are %s of %s that may fail\n",
+		       count ? "" : "not ", ++tests, fault_source_unit(source),
+		       fault_source_name(source));
+	}
+}
+
 /* Some scenes have fewer places than their share, and some faults do not come. */
 static void make_up_for_missing(void)
 {
@@ -299,6 +320,8 @@ int main(int argc, char **argv)
 	test_all();
 	if (!tests)
 		refuse_options();
+	if (!options.place && !oracle_finding())
+		check_kernel_sources();
 	if (options.points && !options.place)
 		make_up_for_missing();
 	printf("1..%u\n# %llu faults, %ld s\n", tests,

@@ -20,7 +20,7 @@ check "a module with faults is built" \
 # In this order: a report of lockdep or KASAN is the last that lockdep makes.
 cat >"$work/script" <<'END'
 #!/bin/bash
-for fault in sleep shift locks freed leak; do
+for fault in sleep shift timer locks freed leak; do
 	insmod "$(command -v planted.ko)" fault=$fault 2>/dev/null
 done
 exit 0
@@ -34,6 +34,7 @@ like "$status $(tail -n 1 "$work/output")" '^125 .*the kernel reported: .*BUG: s
 problems=$(find_problems "$work/log")
 like "$problems" 'BUG: sleeping function called' "a sleep under a spinlock is found"
 like "$problems" 'UBSAN: shift-out-of-bounds' "undefined behaviour is found"
+like "$problems" 'ODEBUG: free active .* timer_list' "a timer that is freed while it is armed is found"
 like "$problems" 'BUG: KASAN: slab-use-after-free in use_after_free' "a use after free is found"
 like "$problems" 'WARNING: possible circular locking' "a wrong order of locks is found"
 like "$problems" 'unreferenced object' "a leak is found"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds of the module with one rule broken: the crash test has to notice each.
+# Builds of the module with one rule broken: the crash test has to notice each, and nothing
+# where it does the same to the module as it is.
 # Arguments: those to look for (all); --list names them.
 set -u
 
@@ -40,19 +41,24 @@ declare -A rule=(
 	[10]="numbers from disk are checked for their range"
 )
 
-# run_crash_test FAULT SEED: leaves what was found, and after how many cuts.
+# run_crash_test MODULE FAULT SEED CUTS: leaves what was found, and after how many cuts.
 run_crash_test()
 {
-	local output
-
 	# shellcheck disable=SC2086 # options are words
-	output=$(COWSTACK_MODULE=build/fault-${1%%-*}/dm-cowstack.ko \
-		tests/guest/run --cpus 1 --timeout 300 \
+	output=$(COWSTACK_MODULE=$1 tests/guest/run --cpus 1 --timeout 300 \
 		--add tests/crash/build/crash_test tests/guest/tests/crash.sh \
-		--cuts "$most_cuts" --seed "$2" ${aim[$1]} 2>&1)
+		--cuts "$4" --seed "$3" ${aim[$2]} 2>&1)
+	status=$?
 	found=$(sed -n 's/^# FOUND after [0-9]* cuts: //p' <<<"$output")
 	cuts=$(sed -n 's/^not ok .* in \([0-9]*\) power cuts$/\1/p' <<<"$output")
-	[ -n "$found" ] || diag "fault $1, seed $2: $(grep -E '^(not )?ok ' <<<"$output")"
+}
+
+# find_nothing FAULT SEED CUTS: the same, with no rule broken
+find_nothing()
+{
+	run_crash_test dm-cowstack.ko "$1" "$2" "$3"
+	is "$status $found$(grep '^not ok ' <<<"$output")" "0 " \
+		"with that rule kept nothing is found in as many cuts"
 }
 
 # Of what is read from a store: the test of damaged ones has to see it accepted.
@@ -73,7 +79,9 @@ find_fault()
 	if [ "${aim[$1]}" = guest/damage ]; then
 		run_damage_test "$1"
 	else
-		run_crash_test "$1" "$2"
+		run_crash_test "build/fault-${1%%-*}/dm-cowstack.ko" "$1" "$2" "$most_cuts"
+		[ -n "$found" ] ||
+			diag "fault $1, seed $2: $(grep -E '^(not )?ok ' <<<"$output")"
 	fi
 }
 
@@ -109,6 +117,8 @@ catch_fault()
 		notes+="# caught | $fault | ${rule[$fault]} | module | $(by_what "$fault") | $found | $(after_what "$fault" $((before + cuts)))"$'\n'
 		table+=$(printf '# %-8s %-54s %-25s %s' "$fault" "${rule[$fault]}" \
 			"$found" "$((before + cuts))")$'\n'
+		[ "${aim[$fault]}" = guest/damage ] ||
+			find_nothing "$fault" "$seed" $((cuts > 0 ? cuts : most_cuts))
 	else
 		not_ok "fault $fault is caught (not in $before cuts)"
 	fi
@@ -130,7 +140,7 @@ kernel=$(tests/fetch-kernel-files --release)
 
 # shellcheck disable=SC2086 # targets and faults are words
 check "modules with a broken rule are built" \
-	make --silent -j 2 KERNEL="$kernel" $targets crash-test
+	make --silent -j 2 KERNEL="$kernel" module $targets crash-test
 for fault in $faults; do
 	catch_fault "$fault"
 done

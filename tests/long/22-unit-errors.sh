@@ -8,12 +8,13 @@ set -u
 
 build test_errors
 COWSTACK_WORKLOADS=$(share 250)
-COWSTACK_PULLS=$(share 1000)
+# A third of them in commits, the others in streams and make_empty.
+COWSTACK_PULLS=$(share 3000)
 COWSTACK_THIN=$(share 10000)
 export COWSTACK_WORKLOADS COWSTACK_PULLS COWSTACK_THIN
 run test_errors
 require io-errors-workloads 250
 require allocations-failed-workloads 250
-require pulls 1000
+require pulls 3000
 require thin-full 10000
 finish

@@ -62,18 +62,19 @@ suite()
 # carry NUMBER: stores through all kernels
 carry()
 {
-	local i
+	local i carried=0
 
 	for ((i = 0; i < $1; i++)); do
 		if COWSTACK_SEED=$((seed + 1000 * i)) bash tests/host/kernels.sh --back \
 			>"$work/output" 2>&1; then
+			carried=$((carried + 1))
 			say "store $((i + 1)) of $1 is carried through all kernels"
 		else
 			status=1
 			cat "$work/output" >&2
 		fi
 	done
-	totals+=" stores_carried=$1"
+	totals+=" stores_carried=$carried"
 }
 
 prepare >&2 || die "it does not build"

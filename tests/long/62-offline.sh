@@ -41,5 +41,6 @@ for process in "${processes[@]}"; do
 done
 ! grep -h '^not ok' "$work"/* || status=1
 cuts=$(sed -n 's/^# \([0-9]*\) power cuts$/\1/p' "$work"/* | awk '{ sum += $1 } END { print sum }')
-echo "totals: power_cuts=$cuts seeds=1-$seeds"
+[ "${cuts:-0}" -gt 0 ] || status=1
+echo "totals: power_cuts=${cuts:-0} seeds=1-$seeds"
 exit "$status"

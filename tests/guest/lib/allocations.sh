@@ -1,12 +1,39 @@
 # SPDX-License-Identifier: GPL-2.0
-# Allocations of the module that fail, on kernels that can make them. Sourced by bash,
-# after tap.sh.
+# Allocations of the module, and bios, that fail, on kernels that can make them. Sourced by
+# bash, after tap.sh.
 
 debug=/sys/kernel/debug
 
 can_fail_allocations()
 {
 	[ -d $debug/failslab ] && [ -d $debug/fail_page_alloc ]
+}
+
+# skip_without_failures: of the kernel that is there for them, all else is an error.
+skip_without_failures()
+{
+	can_fail_allocations && return
+	[[ $(uname -r) == *-debug-* ]] || skip_all "this kernel cannot make allocations fail"
+	not_ok "the debug kernel can make allocations fail"
+	done_testing
+}
+
+can_fail_bios()
+{
+	[ -d $debug/fail_make_request ] && return
+	[[ $(uname -r) != *-debug-* ]] || not_ok "the debug kernel can make bios fail"
+	return 1
+}
+
+# prepare_bios DISK…: any bio to one of them is to fail, when the time comes
+prepare_bios()
+{
+	local disk
+
+	for disk; do
+		echo 1 >"/sys/block/${disk#/dev/}/make-it-fail"
+	done
+	echo 0 >$debug/fail_make_request/verbose
 }
 
 # kmemleak notes each allocation in one of its own: that is no place of the module's. What

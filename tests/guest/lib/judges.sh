@@ -177,6 +177,54 @@ drop_copies()
 	return 0
 }
 
+# disturb PAUSE: what an owner of layers does, each so many seconds, until /tmp/stop is
+# there; /tmp/disturbed tells how many snapshots were taken and commits started
+disturb()
+{
+	local count=0 snapshots=0 commits=0
+
+	while [ ! -e /tmp/stop ]; do
+		case $((count++ % 6)) in
+		0) dmsetup message v 0 snapshot && snapshots=$((snapshots + 1)) ;;
+		1) dmsetup message v 0 commit start retain 1 yield 0 speed 24M && commits=$((commits + 1)) ;;
+		2) dmsetup message v 0 commit start yield 0 speed 12M && commits=$((commits + 1)) ;;
+		3)
+			dmsetup message v 0 commit cancel
+			drop_copies
+			;;
+		4) dmsetup message v 0 commit start yield 0 && commits=$((commits + 1)) ;;
+		5) drop_copies ;;
+		esac 2>/dev/null
+		echo "$snapshots $commits" >/tmp/disturbed.new
+		mv /tmp/disturbed.new /tmp/disturbed
+		sleep "$1"
+	done
+}
+
+start_disturbing()
+{
+	rm -f /tmp/stop
+	echo 0 0 >/tmp/disturbed
+	disturb "$1" &
+	disturber=$!
+}
+
+was_disturbed()
+{
+	local snapshots commits
+
+	read -r snapshots commits </tmp/disturbed
+	[ "$snapshots" -gt 0 ] && [ "$commits" -gt 0 ]
+}
+
+stop_disturbing()
+{
+	touch /tmp/stop
+	wait $disturber
+	check "snapshots were taken and commits started beside" was_disturbed
+	diag "snapshots and commits: $(cat /tmp/disturbed)"
+}
+
 start_churn()
 {
 	rm -rf "$mnt/churn"

@@ -8,9 +8,10 @@
  *
  *	pause 120 30 41 ms
  *
- * A refusal may have any errno that the interface names for one; any other is
- * printed as "unexpected", and the exit status is 1.  Whatever was suspended or
- * pinned is not so any more at the end.
+ * and then of all: "all 7200 2100".  A refusal may have any errno that the interface
+ * names for one; any other is printed as "unexpected", as is a verb that was refused
+ * each time, and the exit status is 1.  Whatever was suspended or pinned is not so any
+ * more at the end.
  *
  *	start stream pause resume cancel speed until   the job of STACK
  *	status layers errors table                questions
@@ -40,6 +41,7 @@ enum {
 	MOST_LAYERS = 256,
 	MOST_WANTED = 256,
 	OTHER_VOLUMES = 4,		/* ids 101 … */
+	MANY_TRIES = 50,
 };
 
 struct caller {
@@ -484,6 +486,29 @@ static bool want(const char *name)
 	return false;
 }
 
+static void print_counts(void)
+{
+	unsigned long count = 0, refused = 0;
+	unsigned int i;
+
+	for (i = 0; i < VERBS; i++) {
+		const struct verb *v = &verbs[i];
+
+		if (!v->count)
+			continue;
+		printf("%s %lu %lu %llu ms\n", v->name, v->count, v->refused,
+		       (unsigned long long)v->longest / 1000000);
+		count += v->count;
+		refused += v->refused;
+		/* One that was hardly tried may have had no luck. */
+		if (v->refused == v->count && v->count >= MANY_TRIES) {
+			printf("unexpected: %s: never done\n", v->name);
+			unexpected = true;
+		}
+	}
+	printf("all %lu %lu\n", count, refused);
+}
+
 int main(int argc, char **argv)
 {
 	struct caller *callers;
@@ -514,10 +539,6 @@ int main(int argc, char **argv)
 	for (i = 0; i < count; i++)
 		pthread_join(callers[i].thread, NULL);
 	leave_in_order(&callers[0]);
-	for (i = 0; i < VERBS; i++)
-		if (verbs[i].count)
-			printf("%s %lu %lu %llu ms\n", verbs[i].name,
-			       verbs[i].count, verbs[i].refused,
-			       (unsigned long long)verbs[i].longest / 1000000);
+	print_counts();
 	return unexpected;
 }

@@ -53,28 +53,6 @@ describe_jobs()
 	done
 }
 
-# disturb STOP-FILE: what an owner of snapshots does, until told to stop
-disturb()
-{
-	local count=0
-
-	while [ ! -e "$1" ]; do
-		echo $count >/tmp/disturbed
-		case $((count++ % 6)) in
-		0) dmsetup message v 0 snapshot ;;
-		1) dmsetup message v 0 commit start retain 1 yield 0 speed 24M ;;
-		2) dmsetup message v 0 commit start yield 0 speed 12M ;;
-		3)
-			dmsetup message v 0 commit cancel
-			drop_copies
-			;;
-		4) dmsetup message v 0 commit start yield 0 ;;
-		5) drop_copies ;;
-		esac 2>/dev/null
-		sleep 0.2
-	done
-}
-
 # fio_passes TEXT FILE OPTION…
 fio_passes()
 {
@@ -91,19 +69,14 @@ verify_beside()
 {
 	local try
 
-	rm -f /tmp/stop
-	echo 0 >/tmp/disturbed
-	disturb /tmp/stop &
+	start_disturbing 0.2
 	describe_jobs "$2" "$3" >/tmp/jobs
 	# The same once more where it was over too soon
 	for try in 1 2 3 4 5 6 7 8 9; do
 		fio_passes "$1" /tmp/jobs
-		[ "$(cat /tmp/disturbed)" -lt 3 ] || break
+		! was_disturbed || break
 	done
-	touch /tmp/stop
-	wait
-	check "snapshots and commits were taken beside" test "$(cat /tmp/disturbed)" -ge 3
-	diag "$(cat /tmp/disturbed) messages, $(dmesg | grep -c 'v: commit of layer') commits completed"
+	stop_disturbing
 }
 
 # Only the last blocks of each place are there: verify_only knows which those are, as it

@@ -53,9 +53,9 @@ work_on()
 	start_churn $((tree + 50000))
 	sleep 0.$((RANDOM % 10))
 	if [ $((RANDOM % 2)) -eq 0 ]; then
-		start yield 0 speed 4M retain 1
+		start yield 0 speed 1M retain 1
 	else
-		start yield 0 speed 4M
+		start yield 0 speed 1M
 	fi 2>/dev/null
 	wait_for_progress $((RANDOM % 40))
 }
@@ -85,8 +85,12 @@ let_go()
 # cut_once LOSERS TEXT
 cut_once()
 {
+	local state
+
 	work_on
-	diag "$2: $(tell cut "$1"), $(status_field v 7) $(status_field v 11)"
+	state=$(status_field v 7)
+	[ "$state" != running ] || running=$((running + 1))
+	diag "$2: $(tell cut "$1"), $state $(status_field v 11)"
 	let_go
 	tell on >/dev/null
 	dmesg -c >/dev/null
@@ -122,6 +126,7 @@ try_type()
 	disk_process=$!
 	read -r -u "${disks[0]}" _
 	kept=()
+	running=0
 	dmcommit format $store --name st >/dev/null
 	attach_store st $store
 	dmsetup message st 0 "create_volume 1 $(sectors_of $base) v"
@@ -132,6 +137,7 @@ try_type()
 	for ((number = 0; number < cuts; number++)); do
 		cut_once ${losers[number % 3]%% *} "${losers[number % 3]#* }"
 	done
+	check "$type: half of the cuts came into a commit" test $((2 * running)) -ge "$cuts"
 	finish
 	eval "exec ${disks[1]}>&-"
 	wait $disk_process

@@ -32,23 +32,6 @@ make_short_stack()
 		"$(stack_line 1 $((megabytes * 2048)) /dev/hdd st)"
 }
 
-# What is done to layers, until told to stop.
-disturb()
-{
-	local count=0
-
-	while [ ! -e /tmp/stop ]; do
-		case $((count++ % 5)) in
-		0) dmsetup message v 0 snapshot ;;
-		1) dmsetup message v 0 commit start speed 16M ;;
-		2) dmsetup message v 0 commit cancel ;;
-		3) dmsetup message v 0 commit start yield 0 retain 1 ;;
-		4) drop_copies ;;
-		esac 2>/dev/null
-		sleep 0.4
-	done
-}
-
 run_stress()
 {
 	stress-ng --temp-path $mnt --verify --timeout "${seconds}s" \
@@ -159,15 +142,12 @@ try_type()
 	check "$type: made" make_fs "$type" /dev/mapper/v
 	check "$type: mounted" mount_fs "$type" /dev/mapper/v $mnt
 	make_tree 1
-	rm -f /tmp/stop
-	disturb &
-	disturber=$!
+	start_disturbing 0.4
 	passes "$type: stress-ng" /tmp/stress run_stress
 	passes "$type: dbench" /tmp/dbench run_dbench
 	diag "$(grep -E 'passed|skipped|Throughput' /tmp/stress /tmp/dbench)"
 	grow
-	touch /tmp/stop
-	wait $disturber
+	stop_disturbing
 	judge
 	no_file_system_errors
 	check "$type: the stack goes" dmsetup remove v

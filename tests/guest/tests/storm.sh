@@ -107,6 +107,7 @@ check "the content is the same" cmp /dev/mapper/v /dev/shadow
 dmsetup remove v
 dmsetup remove st
 check "the module unloads" rmmod dm_cowstack
-echo "# totals: storm_seconds=$seconds"
+read -r _ messages refused < <(grep '^all ' /tmp/times)
+echo "# totals: storm_seconds=$seconds messages=$messages refused=$refused"
 check "the store is clean" dmcommit check /dev/ssd
 done_testing

@@ -125,6 +125,7 @@ fail_round()
 	same_but "$chunk" "$text: what was flushed reads as it was"
 	# A commit meets the same device: it completes, or stops and says so.
 	if start on_error stop 2>/dev/null; then
+		commits_begun=$((commits_begun + 1))
 		like "$(wait_for_job v)" "completed|stopped" "$text: a commit comes to an end"
 		same_but "$chunk" "$text: and what was flushed reads as it was"
 	fi
@@ -156,6 +157,7 @@ queue_round()
 	same_but $chunks "$text: the writer has ended, nothing is lost"
 }
 
+commits_begun=0
 for ((round = 1; round <= rounds; round++)); do
 	feature=error_if_no_space
 	((round % 3 != 0)) || feature=
@@ -182,5 +184,5 @@ for ((round = 1; round <= rounds; round++)); do
 	end_round
 done
 check "the module unloads" rmmod dm_cowstack
-echo "# totals: thin=$((round - 1))"
+echo "# totals: thin=$((round - 1)) commits_on_full_pool=$commits_begun"
 done_testing

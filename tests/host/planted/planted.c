@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/timer.h>
 
 static char *fault = "";
 module_param(fault, charp, 0444);
@@ -46,6 +47,22 @@ static void lock_both_ways(void)
 	mutex_lock(&first);
 	mutex_unlock(&first);
 	mutex_unlock(&second);
+}
+
+static void timer_fn(struct timer_list *timer)
+{
+}
+
+static void free_armed_timer(void)
+{
+	struct timer_list *timer = kmalloc(sizeof(*timer), GFP_KERNEL);
+
+	if (!timer)
+		return;
+	timer_setup(timer, timer_fn, 0);
+	mod_timer(timer, jiffies + 3600 * HZ);
+	/* The checker disarms it. */
+	kfree(timer);
 }
 
 static void use_after_free(void)
@@ -94,6 +111,7 @@ static const struct {
 	{ "sleep", sleep_in_spinlock },
 	{ "shift", shift_too_far },
 	{ "locks", lock_both_ways },
+	{ "timer", free_armed_timer },
 	{ "freed", use_after_free },
 	{ "looked_at", look_often_after_free },
 	{ "leak", leak },
