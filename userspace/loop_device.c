@@ -274,10 +274,9 @@ static int lock_for_attaching(int fd)
 	unsigned int tries;
 
 	for (tries = 0; tries < LOCK_TRIES; tries++) {
-		if (!flock(fd, LOCK_EX | LOCK_NB))
+		/* Some file systems have no locks. */
+		if (!flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK)
 			return 0;
-		if (errno != EWOULDBLOCK)
-			return -errno;
 		usleep(LOCK_RETRY_US);
 	}
 	return -EBUSY;
