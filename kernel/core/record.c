@@ -13,10 +13,13 @@ void record_writer_init(struct record_writer *w,
 	w->run = NULL;
 }
 
-struct record_mark record_writer_mark(const struct record_writer *w)
+struct record_mark record_writer_mark(struct record_writer *w)
 {
 	struct record_mark mark = { .count = w->count };
 
+	/* A record in front of it that grew could not be made short again. */
+	w->words = NULL;
+	w->run = NULL;
 	if (w->count)
 		mark.used = w->used[w->count - 1];
 	return mark;

@@ -20,7 +20,7 @@ struct record_writer {
 	vchunk_t run_next;
 };
 
-/* A place to come back to when what follows turns out not to fit. */
+/* A place to come back to when what follows turns out not to fit.  No run goes on over it. */
 struct record_mark {
 	u32 count;
 	u32 used;
@@ -28,7 +28,7 @@ struct record_mark {
 
 void record_writer_init(struct record_writer *w,
 			struct disk_record_block **blocks, u32 max_blocks);
-struct record_mark record_writer_mark(const struct record_writer *w);
+struct record_mark record_writer_mark(struct record_writer *w);
 void record_writer_return(struct record_writer *w, struct record_mark mark);
 
 /* All of these return false where the record does not fit any more. */
