@@ -360,8 +360,11 @@ static void stack_dtr(struct dm_target *ti)
 	struct stack *stack = table->stack;
 
 	mutex_lock(&stack->store->message_mutex);
-	if (stack->target == ti)
+	if (stack->target == ti) {
+		/* Where another target's resume failed this one was live, and nobody parked it. */
+		job_end_thread(stack);
 		set_live_table(stack, NULL);
+	}
 	mutex_unlock(&stack->store->message_mutex);
 	leave_table(ti, stack);
 	base_unwatch(table);

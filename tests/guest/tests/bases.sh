@@ -208,6 +208,30 @@ test_written_since()
 	dmsetup remove a
 }
 
+# Of a table with two targets one has gone live when the other's resume fails. What that was told
+# to do ends with it.
+test_half_live()
+{
+	dmsetup message st 0 create_volume 7 $size e
+	up e 7 $size /dev/other st
+	put e 1
+	dmsetup remove e
+	up a 1 $size /dev/base st accept_base 1
+	check "a table of two is loaded" dmsetup create --notable c
+	check "over two bases" dmsetup load c < <(
+		stack_line 7 $size /dev/other st
+		stack_line 1 $size /dev/base st2 accept_base 1 | sed "s/^0 /$size /")
+	put a 1
+	commit a
+	refused "another stack has committed into the base since the table was loaded" \
+		dmsetup resume c
+	check "a commit is told to start" dmsetup message c 0 commit start speed 1
+	check "it all goes" dmsetup remove c
+	like "$(dmsetup message st 0 volume 7)" " running commit " "the commit can go on"
+	dmsetup message st 0 delete_volume 7
+	dmsetup remove a
+}
+
 # The same, but that the other stack's commit has nothing to copy, and so writes nothing.
 test_unwritten_since()
 {
@@ -478,6 +502,7 @@ test_short
 test_end_within_piece
 test_retain
 test_exchanged
+test_half_live
 dmsetup remove st
 dmsetup remove st2
 check "the store is sound" dmcommit check /dev/ssd
