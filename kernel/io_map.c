@@ -332,6 +332,8 @@ static s64 admit_chunks(struct cowstack_io *io, u64 first, u64 last)
 			if (is == mine)
 				continue;
 			cowstack_allocator_untake(a, mine, got - n);
+			if (unlikely(atomic64_read(&store->parked_writes)))
+				defer_admit_parked(store);
 			if (!n) {
 				io->chunk = is;
 				return 1;

@@ -269,9 +269,8 @@ static void make_loaded_durable(struct store *store)
 		store_set_ro(store, "device cannot be flushed", error);
 }
 
-static int store_preresume(struct dm_target *ti)
+static int go_live(struct dm_target *ti, struct store_table *table)
 {
-	struct store_table *table = ti->private;
 	struct store *store = table->store;
 	int error;
 
@@ -298,6 +297,16 @@ static int store_preresume(struct dm_target *ti)
 	store->active = true;
 	mutex_unlock(&stores_mutex);
 	return 0;
+}
+
+static int store_preresume(struct dm_target *ti)
+{
+	/* Stacks' bios are held until this has ended: memory must not wait for any of them. */
+	unsigned int noio = memalloc_noio_save();
+	int error = go_live(ti, ti->private);
+
+	memalloc_noio_restore(noio);
+	return error;
 }
 
 static void store_resume(struct dm_target *ti)

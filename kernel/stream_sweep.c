@@ -297,7 +297,7 @@ static int place_entries(struct job *job, struct pull_batch *batch)
 	return error ? error : written;
 }
 
-/* Nothing names what was taken: no step has been made. */
+/* No step has been tried that names what was taken, or might. */
 static void give_back_room(struct job *job, struct pull_batch *batch)
 {
 	struct allocator *a = &job->stack->store->metadata.allocator;
@@ -374,11 +374,15 @@ static int settle(struct job *job, struct pull_batch *batch)
 	error = place_entries(job, batch);
 	if (!error)
 		error = make_step(job, batch, &record);
-	if (error)
+	/* One that has failed may be on the disk all the same; then the store is ro. */
+	if (error && store_is_rw(stack->store))
 		give_back_room(job, batch);
 	if (locks)
 		unlock_entries(job, batch);
 	mutex_unlock(&stack->chain_mutex);
+	/* A write may have found no room while this had it. */
+	if (error && atomic64_read(&stack->store->parked_writes))
+		defer_admit_parked(stack->store);
 	if (error)
 		return error;
 	spin_lock_irq(&stack->job_lock);
