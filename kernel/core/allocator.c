@@ -111,8 +111,9 @@ void cowstack_allocator_grow(struct allocator *a, u64 chunks)
 static u64 metadata_need(const struct allocator *a, u64 pages,
 			 u64 index_blocks, u64 spare)
 {
-	u64 index = index_blocks + pages / 100 + 1;
-	u64 need = DIV_ROUND_UP_ULL(2 * (pages + index) + spare,
+	u64 index = max(index_blocks, a->index_underway) + pages / 100 + 1;
+	u64 old_index = max(index, a->index_on_disk);
+	u64 need = DIV_ROUND_UP_ULL(2 * pages + index + old_index + spare,
 				    a->geometry->chunk_blocks);
 
 	return need > a->metadata_chunks ? need - a->metadata_chunks : 0;
@@ -232,6 +233,21 @@ void cowstack_allocator_set_index(struct allocator *a, u64 blocks)
 {
 	spin_lock(&a->lock);
 	a->index_blocks = blocks;
+	spin_unlock(&a->lock);
+}
+
+void cowstack_allocator_begin_index(struct allocator *a, u64 blocks)
+{
+	spin_lock(&a->lock);
+	a->index_underway = blocks;
+	spin_unlock(&a->lock);
+}
+
+void cowstack_allocator_set_index_on_disk(struct allocator *a, u64 blocks)
+{
+	spin_lock(&a->lock);
+	a->index_on_disk = blocks;
+	a->index_underway = 0;
 	spin_unlock(&a->lock);
 }
 

@@ -16,8 +16,8 @@
  *            discard too (the caller sees to both, then calls _release).
  *
  * Metadata blocks live in chunks of their own.  Room for them is kept back:
- * data may take the last free chunk only while twice as many blocks as the next
- * checkpoint can need would still fit (a page's old and its new home).
+ * data may take the last free chunk only while all blocks that the next checkpoint
+ * can need would still fit beside those of the last (a page's new home, and its old).
  */
 #ifndef COWSTACK_CORE_ALLOCATOR_H
 #define COWSTACK_CORE_ALLOCATOR_H
@@ -41,7 +41,9 @@ struct allocator {
 	u64 free;
 	u64 next;			/* where the last search ended */
 	u64 pages;			/* map pages that need a home */
-	u64 index_blocks;		/* for volumes and layers */
+	u64 index_blocks;		/* for volumes and layers, as of now */
+	u64 index_on_disk;		/* the last checkpoint's index, all of it */
+	u64 index_underway;		/* of the next, which may be large for what is left */
 	u64 metadata_chunks;
 	u64 metadata_blocks;		/* in use within them */
 	u64 limbo;			/* chunks in the three stages */
@@ -87,6 +89,15 @@ void cowstack_allocator_remove_pages(struct allocator *a, u64 count);
 
 /* Blocks of the index that volumes and layers take.  Never fails. */
 void cowstack_allocator_set_index(struct allocator *a, u64 blocks);
+
+/* A checkpoint begins, whose index has @blocks for volumes and layers. */
+void cowstack_allocator_begin_index(struct allocator *a, u64 blocks);
+
+/*
+ * What that checkpoint wrote in all, or a load found: it stays until the next one has
+ * been written, however many volumes are gone since.  Never fails.
+ */
+void cowstack_allocator_set_index_on_disk(struct allocator *a, u64 blocks);
 
 /*
  * Would a checkpoint still find room if the index had @blocks blocks?  Data

@@ -142,6 +142,7 @@ int cowstack_checkpoint_begin(struct cowstack_metadata *md,
 		return -ENOMEM;
 	}
 	add_objects(md, cp);
+	cowstack_allocator_begin_index(&md->allocator, cp->index_count);
 	cp->tail_step = md->next_step;
 	cp->tail = md->head;
 	take_home_dirty(md, cp);
@@ -298,6 +299,7 @@ static void replace_index(struct cowstack_metadata *md,
 			     GFP_NOIO | __GFP_NOFAIL);
 	list_for_each_entry(b, &cp->index, list)
 		md->index[md->index_count++] = b->place;
+	cowstack_allocator_set_index_on_disk(&md->allocator, md->index_count);
 }
 
 void cowstack_checkpoint_end(struct cowstack_metadata *md,

@@ -140,6 +140,7 @@ int load_index(struct loader *l)
 	}
 	if (!error && place)
 		error = damaged(l, "index is longer than its superblock says");
+	cowstack_allocator_set_index_on_disk(&md->allocator, md->index_count);
 	l->in_index = false;
 	l->where = 0;
 	return load_forgive(l, error, LOAD_DAMAGE_INDEX, place, 0);

@@ -59,22 +59,29 @@ FIXTURE_TEARDOWN(checkpoint)
 	chain_close(&self->s);
 }
 
-/* Up to the index, which is not written; what came of making it. */
+/* Its pages and its index, which is not written; what came of making them. */
+static int go_on(struct chain_store *s, struct cowstack_checkpoint *cp)
+{
+	__le64 page[COWSTACK_PAGE_CHUNKS];
+	mblock_t place;
+	int error;
+
+	while ((error = cowstack_checkpoint_next_page(&s->md, cp, page,
+						      &place)) > 0)
+		memcpy(image_block(&s->image, from_mblock(place)), page,
+		       sizeof(page));
+	if (!error)
+		error = cowstack_checkpoint_make_index(&s->md, cp);
+	cowstack_checkpoint_free(cp);
+	return error;
+}
+
 static int make_index(struct chain_store *s)
 {
 	struct cowstack_checkpoint cp;
-	__le64 page[COWSTACK_PAGE_CHUNKS];
-	mblock_t place;
 	int error = cowstack_checkpoint_begin(&s->md, &cp);
 
-	if (error)
-		return error;
-	while (cowstack_checkpoint_next_page(&s->md, &cp, page, &place) > 0)
-		memcpy(image_block(&s->image, from_mblock(place)), page,
-		       sizeof(page));
-	error = cowstack_checkpoint_make_index(&s->md, &cp);
-	cowstack_checkpoint_free(&cp);
-	return error;
+	return error ? error : go_on(s, &cp);
 }
 
 TEST_F(checkpoint, no_record_is_left_out)
@@ -86,6 +93,74 @@ TEST_F(checkpoint, no_record_is_left_out)
 		}
 		EXPECT_TRUE(chain_load_is_right(&self->s));
 	}
+}
+
+/* A word in each page of the top: all of them want a new home. */
+static void change_all_pages(struct chain_store *s, u64 slot)
+{
+	u64 chunk;
+
+	for (chunk = slot; chunk < CHAIN_VOLUME_CHUNKS;
+	     chunk += COWSTACK_PAGE_CHUNKS)
+		chain_give_zeroes(s, 4, chunk);
+	chain_settle(s);
+}
+
+enum { FIRST_OTHER = 2, OTHERS = 300 };
+
+static void make_others(struct chain_store *s)
+{
+	u32 id;
+
+	for (id = FIRST_OTHER; id < FIRST_OTHER + OTHERS; id++)
+		image_create_volume(&s->image, &s->md, id, 8);
+}
+
+static void delete_others(struct chain_store *s)
+{
+	struct cowstack_change c;
+	u32 id;
+
+	for (id = FIRST_OTHER; id < FIRST_OTHER + OTHERS; id++) {
+		struct cowstack_volume *volume =
+			cowstack_volume_find(&s->md, to_volume_id(id));
+
+		if (cowstack_change_delete_volume(&c, &s->md, volume))
+			abort();
+		chain_run(s, &c);
+	}
+}
+
+/* The old index stays until there is a new one, and may be the larger of both. */
+TEST_F(checkpoint, full_store_without_the_volumes_it_had)
+{
+	struct chain_store *s = &self->s;
+
+	make_others(s);
+	change_all_pages(s, 1);
+	image_checkpoint(&s->image, &s->md);
+	ASSERT_GT(s->md.index_count, OTHERS / 10);
+	delete_others(s);
+	change_all_pages(s, 2);
+	chain_fill(s);
+	EXPECT_EQ(0, make_index(s));
+}
+
+/* And so may the one that is being made. */
+TEST_F(checkpoint, volumes_go_while_it_is_made)
+{
+	struct chain_store *s = &self->s;
+	struct cowstack_checkpoint cp;
+
+	change_all_pages(s, 1);
+	image_checkpoint(&s->image, &s->md);
+	make_others(s);
+	change_all_pages(s, 2);
+	ASSERT_EQ(0, cowstack_checkpoint_begin(&s->md, &cp));
+	ASSERT_GT(cp.index_count, OTHERS / 10);
+	delete_others(s);
+	chain_fill(s);
+	EXPECT_EQ(0, go_on(s, &cp));
 }
 
 /* A device's block where the last one of the last step is to be. */
