@@ -105,7 +105,7 @@ void defer_hold(struct store *store, struct bio *bio)
 
 	spin_lock_irqsave(&store->held_lock, flags);
 	/* Asked under the lock that defer_push_back() takes after it is set. */
-	back = stack->pushing_back;
+	back = stack_pushes_back(stack);
 	if (!back)
 		wait = must_hold(store, &store->held, bio, &store->suspended);
 	spin_unlock_irqrestore(&store->held_lock, flags);
@@ -182,7 +182,7 @@ void defer_park(struct store *store, struct bio *bio)
 		io->parked_at = jiffies ?: 1;
 	spin_lock_irqsave(&store->held_lock, flags);
 	/* Asked under the lock that defer_push_back() takes after it is set. */
-	back = io->stack->pushing_back;
+	back = stack_pushes_back(io->stack);
 	if (!back) {
 		list_add_tail(&io->parked, &store->parked);
 		atomic64_inc(&store->parked_writes);
@@ -268,7 +268,7 @@ void defer_push_back(struct stack *stack)
 	take_held(stack, &held);
 	while ((bio = bio_list_pop(&held)))
 		push_back(bio);
-	io_push_back_flushes(stack);
+	journal_push_back(stack->store);
 	take_parked(stack->store, &taken, is_of_stack, stack);
 	list_for_each_entry_safe(io, next, &taken, parked) {
 		list_del_init(&io->parked);

@@ -634,27 +634,15 @@ static void flush_done(struct step_waiter *waiter, int error)
 	io_complete(io, error);
 }
 
-void io_push_back_flushes(struct stack *stack)
+static bool flush_goes_back(const struct step_waiter *waiter)
 {
-	struct step_waiter *waiter, *next;
-	LIST_HEAD(taken);
-
-	journal_take_waiters(stack->store, stack, &taken);
-	list_for_each_entry_safe(waiter, next, &taken, list) {
-		struct cowstack_io *io = container_of(waiter,
-						      struct cowstack_io,
-						      waiter);
-
-		io->stepped = true;
-		io_bio(io)->bi_status = BLK_STS_DM_REQUEUE;
-		bio_endio(io_bio(io));
-	}
+	return stack_pushes_back(container_of(waiter, struct cowstack_io, waiter)->stack);
 }
 
 static void wait_for_step(struct cowstack_io *io)
 {
 	io->waiter.done = flush_done;
-	io->waiter.owner = io->stack;
+	io->waiter.goes_back = flush_goes_back;
 	journal_wait(io->stack->store, &io->waiter);
 }
 
@@ -669,9 +657,6 @@ static int map_flush(struct cowstack_io *io, struct bio *bio)
 		return DM_MAPIO_REMAPPED;
 	}
 	wait_for_step(io);
-	/* It may have come just behind what the suspend took. */
-	if (unlikely(READ_ONCE(stack->pushing_back)))
-		io_push_back_flushes(stack);
 	return DM_MAPIO_SUBMITTED;
 }
 

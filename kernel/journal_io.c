@@ -242,6 +242,39 @@ static bool has_requests(struct store *store)
 	       !list_empty(&store->step_changes);
 }
 
+/* Told now, rather than at the next step; step_lock held. */
+static bool goes_back(const struct store *store, const struct step_waiter *waiter)
+{
+	return store->step_stopped && !store->step_running &&
+	       waiter->goes_back && waiter->goes_back(waiter);
+}
+
+static struct step_waiter *take_one_back(struct store *store)
+{
+	struct step_waiter *waiter, *found = NULL;
+	unsigned long flags;
+
+	spin_lock_irqsave(&store->step_lock, flags);
+	list_for_each_entry(waiter, &store->step_waiters, list) {
+		if (!goes_back(store, waiter))
+			continue;
+		list_del_init(&waiter->list);
+		found = waiter;
+		break;
+	}
+	spin_unlock_irqrestore(&store->step_lock, flags);
+	return found;
+}
+
+/* One by one: the suspend that wants them back may be interrupted meanwhile. */
+void journal_push_back(struct store *store)
+{
+	struct step_waiter *waiter;
+
+	while ((waiter = take_one_back(store)))
+		waiter->done(waiter, -EREMCHG);
+}
+
 static void step_work_fn(struct work_struct *work)
 {
 	struct store *store = container_of(work, struct store, step_work);
@@ -270,6 +303,9 @@ static void step_work_fn(struct work_struct *work)
 		spin_unlock_irq(&store->step_lock);
 		cond_resched();
 	} while (more);
+	/* Who came in the last round, too late for it, found a step being made. */
+	if (last)
+		journal_push_back(store);
 	wake_up_all(&store->step_idle);
 }
 
@@ -289,18 +325,21 @@ static void start_step_work(struct store *store)
 void journal_wait(struct store *store, struct step_waiter *waiter)
 {
 	unsigned long flags;
-	bool failed;
+	int error = 0;
 
 	WRITE_ONCE(store->asked_at, jiffies);
 	spin_lock_irqsave(&store->step_lock, flags);
-	failed = READ_ONCE(store->mode) == STORE_FAIL;
-	if (!failed) {
+	if (READ_ONCE(store->mode) == STORE_FAIL) {
+		error = -EIO;
+	} else if (goes_back(store, waiter)) {
+		error = -EREMCHG;
+	} else {
 		list_add_tail(&waiter->list, &store->step_waiters);
 		start_step_work(store);
 	}
 	spin_unlock_irqrestore(&store->step_lock, flags);
-	if (failed)
-		waiter->done(waiter, -EIO);
+	if (error)
+		waiter->done(waiter, error);
 }
 
 /* The mode is STORE_FAIL by now, so nobody queues up behind us. */
@@ -420,21 +459,6 @@ static void step_timer_fn(struct work_struct *work)
 		queue_delayed_work(store->journal_wq, &store->step_timer,
 				   STEP_PERIOD);
 	spin_unlock_irq(&store->step_lock);
-}
-
-void journal_take_waiters(struct store *store, const void *owner,
-			  struct list_head *taken)
-{
-	struct step_waiter *waiter, *next;
-	unsigned long flags;
-
-	spin_lock_irqsave(&store->step_lock, flags);
-	if (store->step_stopped && !store->step_running)
-		list_for_each_entry_safe(waiter, next, &store->step_waiters,
-					 list)
-			if (waiter->owner == owner)
-				list_move_tail(&waiter->list, taken);
-	spin_unlock_irqrestore(&store->step_lock, flags);
 }
 
 void journal_stop(struct store *store)

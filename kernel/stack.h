@@ -25,7 +25,7 @@ struct stack {
 	char name[DM_NAME_LEN];		/* for logs */
 	struct dm_table *newest;	/* the table that was built last */
 	bool suspended;			/* message_mutex */
-	bool pushing_back;		/* a noflush suspend: nothing is parked */
+	bool pushing_back;		/* a noflush suspend; stack_pushes_back() */
 	bool hurried;			/* a suspend waits for all bios */
 	atomic_t zeroing;		/* of store.zeroing */
 
@@ -136,9 +136,6 @@ void io_leave(struct cowstack_io *io);
 /* Enters the drain section; false: the store is suspended. */
 bool io_enter_drain(struct cowstack_io *io);
 
-/* A noflush suspend while no step is made: what waits for one goes back to dm. */
-void io_push_back_flushes(struct stack *stack);
-
 /* Has @io's bio ended with @error?  Completes it. */
 void io_complete(struct cowstack_io *io, int error);
 
@@ -182,9 +179,20 @@ void defer_park(struct store *store, struct bio *bio);
 void defer_admit_writes(struct stack *stack);
 /*
  * A noflush suspend: bios of @stack that are parked, or held for a suspended
- * store, go back to dm.
+ * store, or wait for a step that is not made, go back to dm.
  */
 void defer_push_back(struct stack *stack);
+
+/*
+ * Does what would wait go back to dm?  dm takes bios back no more once a suspend was
+ * interrupted, and that is a little before it calls presuspend_undo.  @stack has a bio
+ * in flight; any context.
+ */
+static inline bool stack_pushes_back(const struct stack *stack)
+{
+	return READ_ONCE(stack->pushing_back) &&
+	       dm_noflush_suspending(stack->target);
+}
 
 /* --- io_slow.c; process context --- */
 void io_fill_piece(struct cowstack_io *io);

@@ -45,10 +45,15 @@ enum store_mode {
 	STORE_FAIL,
 };
 
-/* Told when the next durable step is done (or can never be). */
+/*
+ * Told when the next durable step is done, or can never be.  @goes_back is asked while a
+ * suspended store makes no step, under the lock, in any context: if true it is told
+ * -EREMCHG, which dm takes for a request to bring the bio again; if not, or NULL, it waits
+ * for the store's resume.
+ */
 struct step_waiter {
 	struct list_head list;
-	const void *owner;		/* for journal_take_waiters(), or NULL */
+	bool (*goes_back)(const struct step_waiter *waiter);
 	void (*done)(struct step_waiter *waiter, int error);
 };
 
@@ -218,7 +223,7 @@ void journal_exit(struct store *store);
 /* The store has failed: nobody waits any more.  Process context. */
 void journal_fail(struct store *store);
 
-/* Queues @waiter for the next step; any context. */
+/* Queues @waiter for the next step, or tells it at once; any context. */
 void journal_wait(struct store *store, struct step_waiter *waiter);
 
 /**
@@ -235,11 +240,11 @@ int journal_commit(struct store *store, struct store_change *change);
 void store_change_free(struct store_change *change);
 
 /*
- * No step is made while the store is suspended: moves the waiters of @owner to
- * @taken, unheard, where that is so.  Any context.
+ * Somebody goes back from now on: who waits for a step that a suspended store does not
+ * make is told so.  Who comes later is told at once, or, if the last step is still being
+ * made, when that ends.  Any context.
  */
-void journal_take_waiters(struct store *store, const void *owner,
-			  struct list_head *taken);
+void journal_push_back(struct store *store);
 
 /*
  * A step that makes durable what was published; process context.  -EAGAIN: the

@@ -9,7 +9,7 @@
 
 modprobe dm-cowstack
 make_disk ssd 256
-make_disk ssd2 64
+make_disk ssd2 64 cache_size=1
 make_disk base 32
 make_disk base2 32
 make_disk shadow 32
@@ -228,6 +228,52 @@ is "$(wait_for_value st2 freeing 0)" 0 "what was deleted comes back"
 all=$(($(discards_of ssd2) - before))
 check "of $all discards a suspend has waited for $within" test "$within" -lt 12 -a "$all" -ge 12
 is "$(status_value st2 discarded)" 768 "and all of it was discarded"
+
+# --- a flush that comes in the last round before a store's suspend goes back to dm ---
+# flushing: one of y after the other, whether those before have ended or not
+flushing()
+{
+	while [ -e /tmp/flushing ]; do
+		dd if=/dev/null of=/dev/mapper/y conv=fsync,notrunc 2>/dev/null || touch /tmp/failed &
+		sleep 0.2
+	done
+	wait
+}
+
+flushes_of()
+{
+	awk '{ print $16 }' "/sys/block/$1/stat"
+}
+
+# stops PID: it waits for the last rounds
+stops()
+{
+	[ "$(cat "/proc/$1/wchan" 2>/dev/null)" = journal_stop ]
+}
+
+dmsetup message st2 0 create_volume 2 $((16 * 2048)) y
+dmsetup create y --table "$(stack_line 2 $((16 * 2048)) /dev/base2 st2)"
+slowed 5000
+touch /tmp/flushing
+flushing &
+flusher=$!
+dmsetup suspend st2 &
+suspends=$!
+await stops $suspends
+before=$(flushes_of ssd2)
+# The round that is under way then takes nobody more; the next is the last.
+await eval '[ "$(flushes_of ssd2)" != "$before" ]'
+sleep 0.5
+check "a last round is being made" stops $suspends
+check "a stack suspends without flushing meanwhile" timeout 30 dmsetup suspend --noflush y
+rm /tmp/flushing
+wait $suspends
+slowed 0
+dmsetup resume st2
+dmsetup resume y
+wait $flusher
+check "what was given back ends" test ! -e /tmp/failed
+dmsetup remove y
 dmsetup remove st2
 dmsetup remove slow
 
