@@ -137,10 +137,22 @@ static int write_superblocks(struct store *store)
 	return error;
 }
 
+/* Are there gone layers that only wait for a checkpoint to forget them? */
+static bool zombies_wait(struct cowstack_metadata *md)
+{
+	struct cowstack_layer *layer;
+
+	list_for_each_entry(layer, &md->zombies, list)
+		if (layer->reclaimed)
+			return true;
+	return false;
+}
+
 static void checkpoint_work_fn(struct work_struct *work)
 {
 	struct store *store = container_of(work, struct store,
 					   checkpoint_work);
+	bool again;
 	int error;
 
 	error = write_pages(store);
@@ -156,6 +168,7 @@ static void checkpoint_work_fn(struct work_struct *work)
 	mutex_lock(&store->metadata_lock);
 	if (!error)
 		cowstack_checkpoint_end(&store->metadata, &store->checkpoint);
+	again = !error && zombies_wait(&store->metadata);
 	cowstack_checkpoint_free(&store->checkpoint);
 	WRITE_ONCE(store->checkpoint_running, false);
 	mutex_unlock(&store->metadata_lock);
@@ -165,17 +178,9 @@ static void checkpoint_work_fn(struct work_struct *work)
 	/* Old homes, and the room kept back for pages that are gone. */
 	if (atomic64_read(&store->parked_writes))
 		defer_admit_parked(store);
-}
-
-/* Are there gone layers that only wait for a checkpoint to forget them? */
-static bool zombies_wait(struct cowstack_metadata *md)
-{
-	struct cowstack_layer *layer;
-
-	list_for_each_entry(layer, &md->zombies, list)
-		if (layer->reclaimed)
-			return true;
-	return false;
+	/* Too young for this one: on a full store nobody else may make the next step. */
+	if (again)
+		journal_kick(store);
 }
 
 void checkpoint_consider(struct store *store, bool now)
@@ -187,8 +192,11 @@ void checkpoint_consider(struct store *store, bool now)
 		return;
 	if (!now && !cowstack_ring_wants_checkpoint(md) && !zombies_wait(md))
 		return;
-	if (cowstack_checkpoint_begin(md, &store->checkpoint))
-		return;			/* no memory: after the next step */
+	/* No memory: after the next step, which the timer makes. */
+	WRITE_ONCE(store->checkpoint_due,
+		   cowstack_checkpoint_begin(md, &store->checkpoint));
+	if (store->checkpoint_due)
+		return;
 	store->checkpoint_running = true;
 	queue_work(store->checkpoint_wq, &store->checkpoint_work);
 }

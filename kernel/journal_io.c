@@ -111,6 +111,7 @@ static void take_requests(struct store *store, struct round *round)
 	spin_lock_irq(&store->step_lock);
 	list_splice_tail_init(&store->step_waiters, &round->waiters);
 	list_splice_tail_init(&store->step_changes, &round->changes);
+	store->step_kicked = false;
 	spin_unlock_irq(&store->step_lock);
 }
 
@@ -239,7 +240,7 @@ static void run_round(struct store *store, struct round *round)
 static bool has_requests(struct store *store)
 {
 	return !list_empty(&store->step_waiters) ||
-	       !list_empty(&store->step_changes);
+	       !list_empty(&store->step_changes) || store->step_kicked;
 }
 
 /* Told now, rather than at the next step; step_lock held. */
@@ -390,6 +391,8 @@ void store_change_free(struct store_change *change)
 void journal_kick(struct store *store)
 {
 	spin_lock_irq(&store->step_lock);
+	/* The one that is being made may have looked already at what has changed. */
+	store->step_kicked = true;
 	start_step_work(store);
 	spin_unlock_irq(&store->step_lock);
 }
@@ -453,7 +456,8 @@ static void step_timer_fn(struct work_struct *work)
 					   step_timer);
 
 	spin_lock_irq(&store->step_lock);
-	if (cowstack_words_are_dirty(&store->metadata) && store_is_rw(store))
+	if ((cowstack_words_are_dirty(&store->metadata) ||
+	     READ_ONCE(store->checkpoint_due)) && store_is_rw(store))
 		start_step_work(store);
 	if (!store->step_stopped)
 		queue_delayed_work(store->journal_wq, &store->step_timer,

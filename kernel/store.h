@@ -105,6 +105,7 @@ struct store {
 	struct list_head step_changes;	/* cowstack_transaction */
 	bool step_running;
 	bool step_stopped;		/* suspended: nothing new starts */
+	bool step_kicked;		/* one more, though nobody waits for it */
 	bool words_lost;		/* a step failed: flushes fail from now on */
 	wait_queue_head_t step_idle;
 	struct workqueue_struct *journal_wq;
@@ -120,6 +121,7 @@ struct store {
 	struct work_struct checkpoint_work;
 	struct cowstack_checkpoint checkpoint;
 	bool checkpoint_running;	/* metadata_lock */
+	bool checkpoint_due;		/* there was no memory for it; metadata_lock */
 	wait_queue_head_t ring_room;
 	u8 *checkpoint_buffer;
 

@@ -316,6 +316,9 @@ static void store_resume(struct dm_target *ti)
 	unsigned int noio;
 
 	journal_start(store);
+	/* What a load found gone is forgotten, though nobody may be able to write. */
+	if (store_is_rw(store))
+		journal_kick(store);
 	noio = memalloc_noio_save();
 	mutex_lock(&store->message_mutex);
 	/* Pairs with io_enter_drain(). */

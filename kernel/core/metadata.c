@@ -338,9 +338,9 @@ bool cowstack_zombies_free_chunks(struct cowstack_metadata *md)
 	list_for_each_entry(layer, &md->zombies, list) {
 		if (layer->reclaimed)
 			continue;
-		if (free_layer_chunks(md, layer))
-			return true;
-		layer->reclaimed = true;
+		if (!free_layer_chunks(md, layer))
+			layer->reclaimed = true;
+		return true;
 	}
 	return false;
 }

@@ -200,7 +200,7 @@ void cowstack_layer_delete(struct cowstack_layer *layer);
  * found a chunk there: before it is used anew the caller lets a grace period pass, and
  * what reads it end (reclaim.c).
  *
- * Return: true while there is more.
+ * Return: true while there may be more.
  */
 bool cowstack_zombies_free_chunks(struct cowstack_metadata *md);
 
