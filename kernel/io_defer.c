@@ -186,6 +186,7 @@ void defer_park(struct store *store, struct bio *bio)
 	if (!back) {
 		list_add_tail(&io->parked, &store->parked);
 		atomic64_inc(&store->parked_writes);
+		atomic_inc(&io->stack->parked_writes);
 	}
 	spin_unlock_irqrestore(&store->held_lock, flags);
 	if (back) {
@@ -214,6 +215,7 @@ static void take_parked(struct store *store, struct list_head *taken,
 			continue;
 		list_move_tail(&io->parked, taken);
 		atomic64_dec(&store->parked_writes);
+		atomic_dec(&io->stack->parked_writes);
 	}
 	spin_unlock_irqrestore(&store->held_lock, flags);
 }

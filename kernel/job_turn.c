@@ -48,11 +48,25 @@ bool job_turn_is_mine(const struct job_turn *turn)
 	return mine;
 }
 
+/* Of all targets of @md; stores_mutex held. */
+static long count_parked(const struct mapped_device *md)
+{
+	struct store *store;
+	struct stack *stack;
+	long parked = 0;
+
+	list_for_each_entry(store, &stores, list)
+		list_for_each_entry(stack, &store->stacks, list)
+			if (stack->md == md)
+				parked += atomic_read(&stack->parked_writes);
+	return parked;
+}
+
 /* What dm itself counts for the mapped device: nothing is added to the path. */
 static bool has_users(const struct stack *stack)
 {
 	struct block_device *part = dm_disk(stack->md)->part0;
-	long in_flight = 0;
+	long in_flight = -count_parked(stack->md);
 	int cpu;
 
 	/* A bio may end on another CPU than it began on. */
@@ -81,7 +95,8 @@ bool job_users_wait(struct stack *stack, struct block_device *destination)
 	mutex_lock(&stores_mutex);
 	list_for_each_entry(store, &stores, list)
 		list_for_each_entry(other, &store->stacks, list)
-			if (shares_device(other, stack->store, destination) &&
+			if (!READ_ONCE(store->suspended) &&
+			    shares_device(other, stack->store, destination) &&
 			    has_users(other))
 				wait = true;
 	mutex_unlock(&stores_mutex);

@@ -28,6 +28,7 @@ struct stack {
 	bool pushing_back;		/* a noflush suspend; stack_pushes_back() */
 	bool hurried;			/* a suspend waits for all bios */
 	atomic_t zeroing;		/* of store.zeroing */
+	atomic_t parked_writes;		/* of store.parked_writes */
 
 	/*
 	 * Set at resume, while no bio is in flight; NULL without a live table.
