@@ -66,14 +66,14 @@ static long count_parked(const struct mapped_device *md)
 static bool has_users(const struct stack *stack)
 {
 	struct block_device *part = dm_disk(stack->md)->part0;
-	long in_flight = -count_parked(stack->md);
+	long in_flight = 0;
 	int cpu;
 
 	/* A bio may end on another CPU than it began on. */
 	for_each_possible_cpu(cpu)
 		in_flight += part_stat_local_read_cpu(part, in_flight[0], cpu) +
 			     part_stat_local_read_cpu(part, in_flight[1], cpu);
-	return in_flight > 0;
+	return in_flight > 0 && in_flight > count_parked(stack->md);
 }
 
 static bool shares_device(const struct stack *stack, const struct store *store,

@@ -33,7 +33,7 @@ bool job_turn_is_mine(const struct job_turn *turn);
  * Do users have I/O in flight in a stack that shares the store's device with
  * @stack, or its base with @destination (NULL: none does)?  A write that is
  * parked for room counts for nothing: then no job may keep back.  In another store
- * such writes are not counted, nor those that wait for its resume.  May sleep.
+ * such writes are not counted, nor stacks that wait for its resume.  May sleep.
  */
 bool job_users_wait(struct stack *stack, struct block_device *destination);
 

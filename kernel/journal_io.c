@@ -4,7 +4,7 @@
  *
  * Users' flushes, FUA writes and changes queue up; one step serves all that
  * came before it was made.  Once a second a step is made in any case if words
- * have changed.
+ * have changed, or a checkpoint is due.
  */
 #include "core/fault.h"
 #include "store.h"
