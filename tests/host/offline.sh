@@ -75,7 +75,7 @@ goes_on()
 		status=0
 		start "$1" "${on[@]}" >"$work/output" 2>&1 || status=$?
 	}
-	# Power was lost at the last operation, and nothing of it: the layers named are gone.
+	# Nothing was lost at the last operation: it had ended, and the layers named are gone.
 	[ "$status" -eq 0 ] || {
 		grep -q 'has no layer' "$work/output" && [ "$(state "$1" state)" = completed ]
 	}
