@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# parts: suite-1 suite-2 suite-3 suite-4 allocations requests damaged-1 damaged-2 damaged-3 damaged-4 storm
+# parts: suite-1 suite-2 suite-3 suite-4 suite-5 suite-6 suite-7 suite-8 allocations requests damaged-1 damaged-2 damaged-3 damaged-4 storm
 #
 # All that the debug kernel is for: the guests' tests on it without a report, all but those
-# that say why not, a quarter of them in each part; an allocation that fails, and a request
+# that say why not, an eighth of them in each part; an allocation that fails, and a request
 # of a disk, at 500 places each; 1,000 damaged stores, in four parts; ten minutes of
 # everything at once on four processors.
 #
@@ -61,15 +61,15 @@ prepare()
 }
 prepare >&2
 
-# list_quarter N: names of tests
-list_quarter()
+# list_eighth N: names of tests
+list_eighth()
 {
 	if [ "$percent" -lt 100 ]; then
 		grep -l -x '# debug kernel: in check' tests/guest/tests/*.sh |
 			sed 's,.*/\(.*\)\.sh$,debug/\1,'
 	else
 		tests/run --debug --list
-	fi | awk -v n="$1" 'NR % 4 == n % 4'
+	fi | awk -v n="$1" 'NR % 8 == n % 8'
 }
 
 # Sets $totals.
@@ -77,7 +77,7 @@ run_suite()
 {
 	local names counts passed failed
 
-	mapfile -t names < <(list_quarter "$1")
+	mapfile -t names < <(list_eighth "$1")
 	stage "tests on the debug kernel: ${names[*]}" tests/run -j "$jobs" --debug \
 		"${names[@]}"
 	counts=$(tail -n 1 "$work/output" |
