@@ -339,14 +339,14 @@ static void prepare_recovery(void)
 }
 
 const struct fault_scene fault_scenes[] = {
-	{ "work", prepare_one, act_work },
-	{ "snapshot", prepare_one, act_snapshots },
-	{ "commit", prepare_three, act_commit },
-	{ "commit-layer", prepare_three, act_commit_layer },
-	{ "stream", prepare_three, act_stream },
+	{ "work", prepare_one, .act = act_work },
+	{ "snapshot", prepare_one, .act = act_snapshots },
+	{ "commit", prepare_three, .act = act_commit },
+	{ "commit-layer", prepare_three, .act = act_commit_layer },
+	{ "stream", prepare_three, .act = act_stream },
 	{ "stream-base", prepare_three, act_stream_base, .holds_all = true },
-	{ "make_empty", prepare_clean, act_make_empty },
-	{ "load", prepare_load, act_bring_up },
+	{ "make_empty", prepare_clean, .act = act_make_empty },
+	{ "load", prepare_load, .act = act_bring_up },
 	{ "recovery", prepare_recovery, act_bring_up, .after_cut = true },
 };
 
