@@ -93,6 +93,7 @@ chmod +x "$work/bin/qemu-system-x86_64"
 death()
 {
 	printf '[    1.5] %s\n' 'Oops: int3: 0000 [#1] PREEMPT SMP NOPTI' \
+		'VFS: Disk quotas dquot_6.6.0' 'VFS: another line of another processor' \
 		"CPU: 0 PID: 0 Comm: swapper/0 $1 6.1" 'Kernel panic - not syncing' >"$work/death"
 }
 
