@@ -177,9 +177,11 @@ static bool is_behind(unsigned int cuts, unsigned int wanted)
  */
 static void aim_where_wanted(struct random *random)
 {
+	/* Beyond the number that is asked for they are there to make up. */
+	unsigned int at_places = tally.total < options.cuts ? 60 : 85;
 	unsigned int seldom = tally_seldom_alone();
 
-	if (!tally_each_place_was_hit() && random_percent(random, 60)) {
+	if (!tally_each_place_was_hit() && random_percent(random, at_places)) {
 		if (options.jobs)
 			aim_at_jobs(random);
 		else

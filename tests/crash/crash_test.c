@@ -30,7 +30,6 @@
 enum {
 	CUTS_PER_EPISODE = 20,
 	REST_US = 6000,			/* users', while a job is waited for */
-	WORK_SECONDS = 5,		/* at most, then the cut falls anywhere */
 	CHURN_SECONDS = 30,
 	WAIT_SECONDS = 90,		/* for a commit */
 	HANG_SECONDS = 240,
@@ -127,7 +126,7 @@ static bool tend(unsigned int volume)
 
 static void tend_until_cut(void)
 {
-	double end = spent_now() + (churning ? CHURN_SECONDS : WORK_SECONDS);
+	double end = spent_now() + (churning ? CHURN_SECONDS : options.work_seconds);
 	unsigned int v;
 
 	while (power_is_on() && !oracle_finding() && spent_now() < end) {

@@ -6,7 +6,7 @@
 #include "options.h"
 
 struct crash_options options = {
-	.cuts = 80, .fua_percent = 10, .seed = 1, .only = PHASES,
+	.cuts = 80, .work_seconds = 5, .fua_percent = 10, .seed = 1, .only = PHASES,
 	.only_job = { JOB_KINDS, STAGES },
 	.blocks = { 512, 512, 512 },
 };
@@ -18,7 +18,7 @@ static void refuse_options(void)
 	      "                  [--jobs] [--job KIND/STAGE] [--drain]\n"
 	      "                  [--tiers] [--losers BITS] [--blocks BYTES,BYTES,BYTES]\n"
 	      "                  [--torn N] [--recoveries N] [--pull N] [--full N]\n"
-	      "                  [--replay N] [--errors N]\n",
+	      "                  [--replay N] [--errors N] [--work-seconds N]\n",
 	      stderr);
 	exit(2);
 }
@@ -59,6 +59,7 @@ void options_parse(int argc, char **argv)
 		{ "full", required_argument, NULL, 'u' },
 		{ "torn", required_argument, NULL, 'T' },
 		{ "recoveries", required_argument, NULL, 'r' },
+		{ "work-seconds", required_argument, NULL, 'W' },
 		{ }
 	};
 	int option;
@@ -106,6 +107,9 @@ void options_parse(int argc, char **argv)
 			break;
 		case 'r':
 			options.recoveries = strtoul(optarg, NULL, 10);
+			break;
+		case 'W':
+			options.work_seconds = strtoul(optarg, NULL, 10);
 			break;
 		case 'b':
 			if (!parse_blocks(optarg))

@@ -9,6 +9,7 @@
 struct crash_options {
 	unsigned int cuts;
 	u64 seed;
+	unsigned int work_seconds;	/* at most, then the cut falls anywhere */
 	enum phase only;		/* PHASES: all of them in turn */
 	unsigned int discard_percent;	/* 0: as it comes */
 	unsigned int flush_percent;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --cpus 1 --timeout 1800 --add tests/crash/build/crash_test
-# debug: --jobs --cuts 40 --wraps 10
+# debug: --jobs --cuts 40 --wraps 10 --work-seconds 20
 # Power cuts at every phase and at every stage of every kind of job, two volumes at stake;
 # torn metadata, cuts in recoveries; and then while the smallest ring goes round a hundred
 # times. As arguments go to crash_test, a long run is:
