@@ -296,6 +296,9 @@ static int go_live(struct dm_target *ti, struct store_table *table)
 	WRITE_ONCE(store->target, ti);
 	store->active = true;
 	mutex_unlock(&stores_mutex);
+	/* What was raised above may have found no table to raise it on. */
+	if (!store_is_rw(store))
+		store_event(store);
 	return 0;
 }
 
