@@ -65,7 +65,7 @@ prepare >&2
 list_eighth()
 {
 	if [ "$percent" -lt 100 ]; then
-		grep -l -x '# debug kernel: in check' tests/guest/tests/*.sh |
+		grep -l '^# debug kernel: in check' tests/guest/tests/*.sh |
 			sed 's,.*/\(.*\)\.sh$,debug/\1,'
 	else
 		tests/run --debug --list

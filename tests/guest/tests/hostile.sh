@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 512 --cpus 1 --timeout 900
 # guest: --add tests/crash/build/hostile_test --add tests/crash/build/hostile.tar
+# debug kernel: in check stores --count 25
 # Damaged stores with right checksums, and table lines and messages with any words in
 # them: what core refuses in userspace the module refuses too, by the same errno; what it
 # takes can be used, shows the same through all that is done, and is left whole.

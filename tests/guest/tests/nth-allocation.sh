@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 512 --cpus 1 --timeout 900 --add tests/crash/build/fault_test
 # debug: --points 9
+# debug kernel: in check
 # only on the debug kernel: no other can make allocations fail
 # As guest/nth-request, but what fails is an allocation of the module, whichever thread asks
 # for it, on kernels that can make them (tests/run --debug): no I/O fails and no job
