@@ -123,6 +123,15 @@ static bool next_line(struct backup *backup, char *line, size_t size)
 	return text_file_get(backup->file, line, size) == 1;
 }
 
+/* What cannot be read is something, too. */
+static bool has_more(struct backup *backup)
+{
+	char line[2];
+
+	backup->line++;
+	return text_file_get(backup->file, line, sizeof(line));
+}
+
 static bool parse_hex(const char *line, u8 *bytes)
 {
 	unsigned int i, value;
@@ -202,7 +211,7 @@ static enum exit_code read_blocks(struct backup *backup)
 			break;
 		code = read_one(backup, line);
 	}
-	if (!code && next_line(backup, line, sizeof(line)))
+	if (!code && has_more(backup))
 		code = refuse(backup, "there is something behind the end");
 	return code;
 }
