@@ -210,7 +210,7 @@ sparse-%: build/kernel-%/dm-cowstack.ko
 		sed -e '/checker-valid\.sh/d' -e '/C=2 specified, but/d' \
 			-e '/main\.c:.* bad constant expression/d' -e 's,/module/,,g'
 
-# With sparse, too: what is built once for both is half the work of make check.
+# With sparse, too: make check builds once for both.
 warnings: headers
 	@rm -rf build/warnings
 	@$(call copy_sources,build/warnings)
