@@ -26,7 +26,7 @@ done
 exit 0
 END
 status=0
-COWSTACK_GUEST_LOG=$work/log tests/guest/run --kernel debug --cpus 1 \
+COWSTACK_GUEST_LOG=$work/log tests/guest/run --kernel debug --cpus 1 --timeout 1800 \
 	--add "$work/planted/planted.ko" "$work/script" >"$work/output" 2>&1 || status=$?
 like "$status $(tail -n 1 "$work/output")" '^125 .*the kernel reported: .*BUG: sleeping' \
 	"a guest whose script ended well fails, with the first report"

@@ -45,7 +45,7 @@ declare -A rule=(
 run_crash_test()
 {
 	# shellcheck disable=SC2086 # options are words
-	output=$(COWSTACK_MODULE=$1 tests/guest/run --cpus 1 --timeout 300 \
+	output=$(COWSTACK_MODULE=$1 tests/guest/run --cpus 1 --timeout 1800 \
 		--add tests/crash/build/crash_test tests/guest/tests/crash.sh \
 		--cuts "$4" --seed "$3" ${aim[$2]} 2>&1)
 	status=$?
@@ -67,7 +67,7 @@ run_damage_test()
 	local output
 
 	output=$(COWSTACK_MODULE=build/fault-$1/dm-cowstack.ko \
-		tests/guest/run --timeout 300 tests/guest/tests/damage.sh ranges 2>&1)
+		tests/guest/run --timeout 1800 tests/guest/tests/damage.sh ranges 2>&1)
 	found=$(sed -n 's/^not ok [0-9]* - \(refused with .*\)/not \1/p' <<<"$output" | head -n 1)
 	cuts=0
 	[ -n "$found" ] || diag "fault $1: $output"

@@ -21,7 +21,7 @@ stage()
 	local text=$1 place=$2 ending=$3 status=0
 	shift 3
 
-	tests/guest/run "$@" --memory 768 --timeout 300 --add build/tests/mirror_io \
+	tests/guest/run "$@" --memory 768 --timeout 1800 --add build/tests/mirror_io \
 		--disk "$work/store" --disk "$work/base" --disk "$work/shadow" \
 		tests/host/carried/stage.sh "$place" "$ending" "$seed" \
 		>"$work/output" 2>&1 || status=$?

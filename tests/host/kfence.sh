@@ -21,8 +21,8 @@ for kernel in $(tests/fetch-other-kernels --list); do
 	check "$kernel: a module with faults is built" \
 		tests/make-for-kernel "$kernel" "$work/$kernel" --silent modules
 	status=0
-	tests/guest/run --kernel "$kernel" --cpus 1 --add "$work/$kernel/planted.ko" \
-		"$work/script" >"$work/output" 2>&1 || status=$?
+	tests/guest/run --kernel "$kernel" --cpus 1 --timeout 1800 \
+		--add "$work/$kernel/planted.ko" "$work/script" >"$work/output" 2>&1 || status=$?
 	like "$status $(tail -n 1 "$work/output")" \
 		'^125 .*the kernel reported: .*BUG: KFENCE: use-after-free read in look_after_free' \
 		"$kernel: a use after free is found, and fails a guest whose script ended well"

@@ -4,7 +4,8 @@
  *
  * Each thread does one of the verbs after the other, chosen at random (more often
  * one that is named more often), by device-mapper's own ioctls.  Prints, of each
- * verb, how often it was done, how often it was refused and the longest time it took:
+ * verb, how often it was done, how often it was refused and the longest time it took,
+ * without moments in which the whole machine stood still, as an emulated one does:
  *
  *	pause 120 30 41 ms
  *
@@ -42,6 +43,8 @@ enum {
 	MOST_WANTED = 256,
 	OTHER_VOLUMES = 4,		/* ids 101 … */
 	MANY_TRIES = 50,
+	BEAT = 10,			/* milliseconds */
+	LONG = 500,			/* looked at again when all beats have come */
 };
 
 struct caller {
@@ -63,6 +66,8 @@ static const char *stack_name, *store_name;
 static int control;
 static uint64_t end_time;
 static bool unexpected;
+static _Atomic uint64_t stood_still;	/* ns, so far */
+static _Atomic bool all_ended;
 
 static uint64_t now_ns(void)
 {
@@ -428,6 +433,26 @@ static bool is_refusal(int error)
 	}
 }
 
+/* More urgent than all others: if a beat comes late, nobody came to anything. */
+static void *feel_beat(void *argument)
+{
+	struct sched_param urgent = { .sched_priority = 1 };
+	uint64_t then = now_ns();
+
+	pthread_setschedparam(pthread_self(), SCHED_FIFO, &urgent);
+	while (!all_ended) {
+		uint64_t now, late;
+
+		usleep(BEAT * 1000);
+		now = now_ns();
+		late = now - then - BEAT * 1000000;
+		if (late > 10 * BEAT * 1000000)
+			stood_still += late;
+		then = now;
+	}
+	return argument;
+}
+
 static void note(struct verb *v, int error, uint64_t time)
 {
 	pthread_mutex_lock(&lock);
@@ -448,10 +473,16 @@ static void *work(void *argument)
 
 	while (now_ns() < end_time) {
 		struct verb *v = wanted[pick(c, wanted_count)];
-		uint64_t began = now_ns();
+		uint64_t began = now_ns(), still = stood_still, took;
 		int error = v->act(c);
 
-		note(v, error, now_ns() - began);
+		took = now_ns() - began;
+		if (took > LONG * 1000000) {
+			usleep(5 * BEAT * 1000);
+			still = stood_still - still;
+			took -= still < took ? still : took;
+		}
+		note(v, error, took);
 		if (!pick(c, 4))
 			rest(c);
 	}
@@ -513,6 +544,7 @@ int main(int argc, char **argv)
 {
 	struct caller *callers;
 	unsigned int i, count;
+	pthread_t beat;
 	uint64_t seed;
 
 	if (argc < 7) {
@@ -532,12 +564,15 @@ int main(int argc, char **argv)
 	callers = calloc(MOST_THREADS, sizeof(*callers));
 	if (control < 0 || !callers || !count || count > MOST_THREADS)
 		return 2;
+	pthread_create(&beat, NULL, feel_beat, NULL);
 	for (i = 0; i < count; i++) {
 		callers[i].random = seed * 1000003 + i + 1;
 		pthread_create(&callers[i].thread, NULL, work, &callers[i]);
 	}
 	for (i = 0; i < count; i++)
 		pthread_join(callers[i].thread, NULL);
+	all_ended = true;
+	pthread_join(beat, NULL);
 	leave_in_order(&callers[0]);
 	print_counts();
 	return unexpected;

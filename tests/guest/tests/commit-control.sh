@@ -175,7 +175,7 @@ began=$(clock)
 job cancel
 wait_for_job v >/dev/null
 took=$(($(logged_at "cowstack v: commit cancelled") - began))
-check "cancel at a byte each second takes $took ms" [ $took -lt 5000 ]
+check "cancel at a byte each second takes $took ms" [ $took -lt 60000 ]
 start speed 1
 job speed 0
 is "$(wait_for_job v)" completed "speed 0 lets it go at once"
@@ -408,7 +408,10 @@ began=$(clock)
 start top 1 yield 1 speed 0
 is "$(wait_for_job v)" completed "a commit that keeps back ends under endless load"
 kept_back=$(($(clock) - began))
-diag "3 MiB took $kept_back ms, users: $(stall)"
+line=$(stall)
+diag "3 MiB took $kept_back ms, users: $line"
+# The users' disk is a clock that a machine with others to serve does not drive on.
+beside_kept_back=${line##* }
 end_load "kept back"
 begin_anew 3 /dev/lazy
 snapshot
@@ -416,10 +419,12 @@ load 8
 began=$(clock)
 start top 1 yield 0 speed 0
 is "$(wait_for_job v)" completed "one that does not too"
-took=$(($(clock) - began))
-diag "3 MiB took $took ms, users: $(stall)"
+line=$(stall)
+diag "3 MiB took $(($(clock) - began)) ms, users: $line"
+beside=${line##* }
 end_load "not kept back"
-check "it has kept back ($kept_back ms, not $took)" [ $kept_back -gt $((took * 2)) ]
+check "it has kept back (for $beside_kept_back of the users' I/Os, not $beside)" \
+	[ "$beside_kept_back" -gt $((beside * 2)) ]
 
 # Not at all while writes wait for room: the store is full, and the load goes on.
 down
@@ -543,6 +548,12 @@ await [ -b /dev/slow2 ]
 part=$((15 * 2048))
 dmcommit format /dev/mapper/ssd --name st --force >/dev/null
 attach_store st /dev/mapper/ssd
+# is_queued DEVICE: its job's own thread says so
+is_queued()
+{
+	[ "$(status_field "$1" 7)" = queued ]
+}
+
 for i in 1 2; do
 	dmsetup message st 0 create_volume $i $part q$i
 	dmsetup create q$i --table "$(stack_line $i $part /dev/slow$i st)"
@@ -550,8 +561,9 @@ for i in 1 2; do
 	dd if=/tmp/q$i of=/dev/mapper/q$i bs=1M oflag=direct conv=notrunc status=none
 done
 dmsetup message q1 0 commit start speed 256K yield 0
+await eval '[ "$(status_field q1 6)" = mixed ]'
 dmsetup message q2 0 commit start yield 0
-sleep 0.5
+await is_queued q2
 is "$(status_field q1 7) $(status_field q2 7)" "running queued" "the second to the same disk waits for its turn"
 is "$(status_field q2 6)" unknown "and has not touched its base"
 written=$(awk '{ print $7 }' /sys/block/slow/slow2/stat)
@@ -559,7 +571,7 @@ is "$written" 0 "nor has anything been written there"
 dmsetup message q2 0 commit pause
 is "$(status_field q2 7)" paused "what is queued can be paused"
 dmsetup message q2 0 commit resume
-sleep 0.3
+await is_queued q2
 is "$(status_field q2 7)" queued "and is queued again when it is resumed"
 dmsetup message q1 0 commit speed 0
 is "$(wait_for_job q1)" completed "the first completes"
@@ -572,7 +584,7 @@ for i in 1 2; do
 done
 dmsetup message q1 0 commit start speed 64K yield 0
 dmsetup message q2 0 commit start yield 0
-sleep 0.3
+await is_queued q2
 is "$(status_field q2 7)" queued "again the second waits"
 dmsetup message q1 0 commit pause
 is "$(wait_for_job q2)" completed "one that is paused holds up nobody"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --cpus 1 --timeout 900 --add tests/crash/build/crash_test
-# debug: --cuts 20
+# debug: --cuts 20 --work-seconds 20
 # Power cuts over two levels: a store on the SSD, over stacks in a store on the HDD, over
 # a master image. Each of the three disks loses its cache alone, and together.
 . /lib/cowstack-tests/tap.sh

@@ -87,13 +87,21 @@ steps_and_flushes()
 	dmsetup status st | sed 's/.* steps \([0-9]*\) .* flushes_served \([0-9]*\) .*/\1 \2/'
 }
 
-# measure SECONDS: sets steps and flushes to how many there were meanwhile
+made_steps()
+{
+	local now
+
+	read -r -a now < <(steps_and_flushes)
+	[ $((now[0] - before[0])) -ge "$1" ]
+}
+
+# measure STEPS: sets steps and flushes to how many there were, at least so many steps
 measure()
 {
 	local before after
 
 	read -r -a before < <(steps_and_flushes)
-	sleep "$1"
+	await made_steps "$1"
 	read -r -a after < <(steps_and_flushes)
 	steps=$((after[0] - before[0]))
 	flushes=$((after[1] - before[1]))
@@ -111,10 +119,10 @@ share()
 	local each
 
 	start_writers "$1" "$2" new_words
-	measure 4
+	measure 150
 	check "$(($1 * $2)) writers write all the while" all_write
 	end_writers
-	check "steps were made" test "$steps" -gt 20
+	check "steps were made" test "$steps" -ge 150
 	each=$((steps ? flushes * 100 / steps : 0))
 	check "$1 volumes, $2 writers each: $(hundredths $each) flushes to a step, at least $(hundredths "$3")" \
 		test $each -ge "$3"
@@ -134,7 +142,7 @@ done
 
 # One by itself has a step for each of its flushes, or this measures something else.
 start_writers 1 1 new_words
-measure 2
+measure 80
 check "one writer writes all the while" all_write
 end_writers
 check "a flush of its own is a step of its own ($flushes flushes, $steps steps)" \

@@ -437,6 +437,12 @@ test_control()
 	no_vm
 }
 
+# has_field DEVICE NUMBER WORD: of its status
+has_field()
+{
+	[ "$(status_field "$1" "$2")" = "$3" ]
+}
+
 test_queue()
 {
 	partition /dev/whole
@@ -447,7 +453,10 @@ test_queue()
 	dd if=/dev/urandom of=/dev/mapper/other bs=1M count=2 oflag=direct \
 		2>/dev/null
 	silent "start of one" start other --speed 32K
+	# Whose turn it is, is seen by the jobs' own threads.
+	await has_field other 6 mixed
 	silent "start of the other" start vm
+	await has_field vm 7 queued
 	works "status" status vm
 	like "$output" 'queued, .*another job on the same disk' \
 		"it waits for the first"

@@ -124,7 +124,7 @@ dmcommit detach st
 
 # Map pages that lie apart are read many at a time: the requests under way, on average.
 # Each takes much longer than a slow machine needs to ask for it.
-make_disk slow 24 irqmode=2 completion_nsec=8000000
+make_disk slow 24 irqmode=2 completion_nsec=40000000
 scattered()
 {
 	awk -v pages=1000 'BEGIN {
