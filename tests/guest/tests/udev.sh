@@ -173,32 +173,49 @@ state()
 	dmsetup info -c --noheadings -o suspended,tables_loaded "$1"
 }
 
-# interrupt TENTHS-AND-MORE ARGUMENT…: the signal comes at any point of the command
+# took COMMAND…: how long it takes, in microseconds
+took()
+{
+	local start=${EPOCHREALTIME/./}
+
+	"$@" >/dev/null
+	echo $((${EPOCHREALTIME/./} - start))
+}
+
+# interrupt MICROSECONDS ARGUMENT…: the signal comes so long after the command's start
 interrupt()
 {
-	timeout -s INT "0.$1" dmcommit "${@:2}" 2>/dev/null
+	timeout -s INT "$(($1 / 1000000)).$(printf %06d $(($1 % 1000000)))" \
+		dmcommit "${@:2}" 2>/dev/null
 	[ $? -ne 124 ] || cut=$((cut + 1))
 }
 
+# The signals are spread over the time that the command takes on this machine.
 test_signals()
 {
-	local i cut=0 broken=0
+	local i whole cut=0 broken=0
 
-	for ((i = 0; i < 12; i++)); do
-		interrupt $((i * 4 + 10)) up vm --base /dev/hdd
+	whole=$(took timeout 60 dmcommit up vm --base /dev/hdd)
+	dmcommit down vm
+	for ((i = 1; i <= 12; i++)); do
+		interrupt $((whole * i / 12)) up vm --base /dev/hdd
 		udevadm settle
 		dmcommit down vm 2>/dev/null
 	done
 	is "$(dmsetup ls | wc -l)" 1 "interrupted ups leave nothing by half"
+	check "of 12 ups, which take $((whole / 1000)) ms, $cut were interrupted" test "$cut" -gt 2
 	dmcommit up vm --base /dev/hdd
-	for ((i = 0; i < 12; i++)); do
-		interrupt $((i * 4 + 10)) resize vm $((30 + i))M
+	cut=0
+	whole=$(took timeout 60 dmcommit resize vm 30M)
+	for ((i = 1; i <= 12; i++)); do
+		interrupt $((whole * i / 12)) resize vm $((30 + i))M
 		[ "$(state vm)" = Active:Live ] || broken=$((broken + 1))
 	done
 	is "$broken" 0 "interrupted resizes leave the stack in use"
+	check "of 12 resizes, which take $((whole / 1000)) ms, $cut were interrupted" \
+		test "$cut" -gt 2
 	# Nobody waited for udev, which may still have it open.
 	udevadm settle
-	check "signals did come ($cut of 24)" test "$cut" -gt 0
 	dmcommit down vm
 	is "$(state st)" Active:Live "the store is as it was"
 	no_semaphore "interrupted commands"
