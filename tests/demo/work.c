@@ -519,7 +519,7 @@ static void add_act(struct latencies *latencies, const struct record *r,
 
 /*
  * Whatever was going on at any moment of the period counts, in full; the acts of a
- * tenth are those that ended in it.
+ * tenth are those that ended in it, where the time that all stood still is none.
  */
 static int report(char **arguments)
 {
@@ -530,10 +530,12 @@ static int report(char **arguments)
 	struct latencies latencies[KINDS] = { };
 	unsigned int tenths[TENTHS] = { };
 	struct log log, stills = { };
+	u64 period;
 	size_t i;
 
 	read_log(&log, arguments[0]);
 	find_stills(&log, &stills);
+	period = max(duration_without(&stills, from, to), 1);
 	for (i = 0; i < KINDS; i++)
 		latencies[i].values = calloc(log.count + 1, sizeof(u64));
 	for (i = 0; i < log.count; i++) {
@@ -543,7 +545,9 @@ static int report(char **arguments)
 			continue;
 		add_act(latencies, r, &stills);
 		if (r->ended < to && r->act != STOOD_STILL)
-			tenths[(r->ended - from) * TENTHS / (to - from)]++;
+			tenths[min(TENTHS - 1,
+				   duration_without(&stills, from, r->ended) *
+				   TENTHS / period)]++;
 	}
 	for (i = 0; i < KINDS; i++)
 		print_latencies(names[i], &latencies[i]);
