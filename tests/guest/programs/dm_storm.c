@@ -27,6 +27,7 @@
 #include <linux/dm-ioctl.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -66,8 +67,8 @@ static const char *stack_name, *store_name;
 static int control;
 static uint64_t end_time;
 static bool unexpected;
-static _Atomic uint64_t stood_still;	/* ns, so far */
-static _Atomic bool all_ended;
+static atomic_ullong stood_still;	/* ns, so far */
+static atomic_bool all_ended;
 
 static uint64_t now_ns(void)
 {
