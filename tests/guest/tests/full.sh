@@ -150,7 +150,7 @@ make_v no_space_timeout 3
 start=$SECONDS
 like "$(fill 200 0)" "No space left" "a write that waited in vain fails with ENOSPC"
 check "after the time that was said" test $((SECONDS - start)) -ge 3
-check "not much later" test $((SECONDS - start)) -le 120
+check "not much later" test $((SECONDS - start)) -le 40
 dmsetup message st 0 set on_full error
 check "a feature is set" test "$(dmsetup table st | grep -c 'on_full error')" = 1
 dmsetup remove v
