@@ -27,7 +27,9 @@ start_udev()
 		[ ! -S /run/udev/control ] || break
 		sleep 0.1
 	done
-	check "udev runs" test -S /run/udev/control
+	# Its socket may be there without it, and whoever waits for udev then waits for ever.
+	check "udev runs" udevadm control --ping --timeout=60
+	[ "$tap_failures" -eq 0 ] || done_testing
 }
 
 # Semaphores of any kind: dmcommit has none but those.
