@@ -25,6 +25,8 @@ static u8 *buffer;
 static bool is_armed;
 static enum fault_source armed_source;
 static u32 events_before;		/* of the store, when the fault was armed */
+static u32 stack_events_before;		/* of the first stack */
+static bool stack_was_up;
 
 /* --- what is done to the device --- */
 
@@ -470,6 +472,16 @@ static void check_live(void)
 		read_range(at, 512);
 }
 
+/* One that could not write has stopped: its start is an event, and that is another. */
+static void check_stopped(enum job_state state)
+{
+	if (state != JOB_STOPPED)
+		oracle_report("a write or flush of a commit failed, and it did not stop",
+			      "%s", job_state_name(state));
+	if (stack_was_up && mapper_events("v1") < stack_events_before + 2)
+		oracle_report("a job stopped and no event said so", "%s", "");
+}
+
 /* A job that stands does so for a reason that it tells, and ends when asked again. */
 static void finish_job(bool stands_for_fault)
 {
@@ -478,6 +490,8 @@ static void finish_job(bool stands_for_fault)
 	char text[1024];
 	bool streams;
 
+	if (stands_for_fault && fault_stays_in_commit())
+		check_stopped(state);
 	if (state == JOB_IDLE || state == JOB_COMPLETED)
 		return;
 	if (state == JOB_STOPPED && !view.error)
@@ -672,6 +686,8 @@ bool scene_play(const struct fault_scene *scene, enum fault_source source,
 	scene->prepare();
 	armed_source = source;
 	events_before = mapper_events("store");
+	stack_was_up = device >= 0;
+	stack_events_before = mapper_events("v1");
 	is_armed = true;
 	fault_arm(source, n);
 	scene->act();

@@ -31,6 +31,7 @@ static struct {
 	/* Of requests; under the lock of all disks. */
 	u64 passed[MAX_DISKS];
 	bool fired;
+	bool changes;			/* what failed was no read */
 } fault;
 
 const char *fault_source_name(enum fault_source source)
@@ -84,6 +85,7 @@ static bool request_fails(const struct disk_request *request)
 		return false;
 	passed = ++fault.passed[disk->number];
 	fault.fired |= passed == fault.place;
+	fault.changes |= passed == fault.place && request->op != DISK_READ;
 	return passed == fault.place || (stays && fault.fired);
 }
 
@@ -150,6 +152,7 @@ void fault_arm(enum fault_source source, u64 n)
 	fault.source = source;
 	fault.place = n;
 	fault.fired = false;
+	fault.changes = false;
 	memset(fault.passed, 0, sizeof(fault.passed));
 	if (fault_source_is_of_kernel(source))
 		arm_kernel(source, n - 1);
@@ -162,6 +165,11 @@ bool fault_has_fired(void)
 	if (fault_source_is_of_kernel(fault.source) && !fault.fired)
 		fault.fired = kernel_has_failed(fault.source);
 	return fault.fired;
+}
+
+bool fault_stays_in_commit(void)
+{
+	return fault.changes && fault.source == SOURCE_BASE_STAYS;
 }
 
 void fault_disarm(void)

@@ -38,6 +38,11 @@ bool fault_source_is_memory(enum fault_source source);
 void fault_arm(enum fault_source source, u64 n);
 /* Has it failed by now? */
 bool fault_has_fired(void);
+/*
+ * Was it a write, or a flush, of a base, and all others behind it?  Users' never are, and
+ * what fails once a commit tries again in parts.
+ */
+bool fault_stays_in_commit(void);
 /* Nothing fails any more. */
 void fault_disarm(void);
 
