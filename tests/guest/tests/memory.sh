@@ -8,6 +8,7 @@
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/problems.sh
+. /lib/cowstack-tests/quiet_log.sh
 . /lib/cowstack-tests/allocations.sh
 
 skip_without_failures
@@ -29,15 +30,6 @@ set_failures()
 	echo "$1" >$debug/fail_page_alloc/probability
 }
 
-# The kernel's own copy has no room for all the traces. What was overtaken starts again.
-keep_log()
-{
-	while :; do
-		cat /dev/kmsg
-	done >>/tmp/log 2>/dev/null &
-	log_keeper=$!
-}
-
 # fail_all TEXT ARGUMENT…: as fail_each does it
 fail_all()
 {
@@ -55,7 +47,7 @@ fail_all()
 # How many lines of the log so far say that this was the reason.
 refusals_with()
 {
-	grep -c -F ": $1 (" /tmp/log
+	grep -c -F ": $1 (" $kept_log
 }
 
 has_more_refusals()
@@ -63,26 +55,50 @@ has_more_refusals()
 	[ "$(refusals_with "$1")" -gt "$2" ]
 }
 
-# step_fails FUNCTION TEXT NAME TABLE [KIND]: with no memory for anything that FUNCTION, or
-# who is called by it, asks for, NAME's table is refused with TEXT. KIND is fail_page_alloc
-# where only what is as large as pages is to fail.
-step_fails()
+# without_memory FUNCTION KINDS COMMAND…: for anything that FUNCTION, or who is called by it,
+# asks for. KINDS is fail_page_alloc where only what is as large as pages is to fail.
+without_memory()
 {
-	local kind kinds=${5:-failslab fail_page_alloc} before
+	local function=$1 kind kinds=$2 status=0
+	shift 2
 
-	before=$(refusals_with "$2")
 	for kind in $kinds; do
-		limit_failures "$kind" "$1"
+		limit_failures "$kind" "$function"
 		echo 100 >$debug/$kind/probability
 	done
-	dmsetup load "$3" --table "$4" >/dev/null 2>&1 && not_ok "$1() does without memory"
+	"$@" || status=$?
 	for kind in $kinds; do
 		echo 0 >$debug/$kind/probability
 		limit_failures "$kind"
 	done
+	return $status
+}
+
+# step_fails FUNCTION TEXT NAME TABLE [KINDS]: without memory for FUNCTION, NAME's table is
+# refused with TEXT.
+step_fails()
+{
+	local before
+
+	before=$(refusals_with "$2")
+	without_memory "$1" "${5:-failslab fail_page_alloc}" \
+		dmsetup load "$3" --table "$4" >/dev/null 2>&1 &&
+		not_ok "$1() does without memory"
 	# Another process copies the log.
 	await has_more_refusals "$2" "$before"
 	is $(($(refusals_with "$2") - before)) 1 "$1() finds no memory: \"$2\""
+}
+
+# start_fails FUNCTION STATE: without memory for FUNCTION, no commit of v starts. STATE is
+# that of its job then.
+start_fails()
+{
+	local said
+
+	said=$(without_memory "$1" "failslab fail_page_alloc" \
+		dmsetup message v 0 commit start 2>&1) && not_ok "$1() does without memory"
+	like "$said" "Cannot allocate memory" "$1() finds no memory: no commit starts"
+	is "$(status_field v 7)" "$2" "the status knows"
 }
 
 # The commit ends, and there is something for the next one.
@@ -100,9 +116,8 @@ write_both()
 			oflag=direct conv=notrunc,fsync 2>/dev/null
 }
 
-# Allocations that fail have their traces in the log: it is looked at below.
-echo 3 >/proc/sys/kernel/printk
-keep_log
+# Allocations that fail have their traces there.
+quiet_log
 prepare_failures
 
 table="0 $(sectors_of /dev/ssd) cowstore /dev/ssd"
@@ -136,6 +151,15 @@ fail_all "a snapshot" 0 message v snapshot
 check "more content is written" write_both 30 60
 declare -f end_job wait_for_job status_field >/tmp/end_job
 echo end_job >>/tmp/end_job
+layers=$(dmsetup message v 0 layers)
+start_fails new_job idle
+is "$(dmsetup message v 0 layers)" "$layers" "and nothing of it stays"
+# By then it is on record.
+start_fails run_job paused
+check "with memory it goes on" dmsetup message v 0 commit start
+is "$(wait_for_job v)" completed "to its end"
+end_job
+check "other content is written" write_both 60 60
 fail_all "a commit" 6 message v "commit start" "bash /tmp/end_job"
 end_job
 
@@ -166,7 +190,6 @@ dmsetup remove st
 check "the store is clean" dmcommit check /dev/ssd
 check "the module unloads" rmmod dm_cowstack
 
-sleep 1
-kill $log_keeper
-is "$(find_problems /tmp/log | grep -v 'Call Trace:')" "" "the log tells of nothing else"
+is "$(problems_kept)" "" "the log tells of nothing else"
+end_quiet_log
 done_testing
