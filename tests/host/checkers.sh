@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # What a checker of the debug kernel finds has to end a guest with 125, however well
-# the script in it ended. A module with faults is the proof.
+# the script in it ended, and whether or not the console showed it. A module with faults is
+# the proof.
 set -u
 
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
@@ -20,9 +21,14 @@ check "a module with faults is built" \
 # In this order: a report of lockdep or KASAN is the last that lockdep makes.
 cat >"$work/script" <<'END'
 #!/bin/bash
-for fault in sleep shift timer locks freed leak; do
+. /lib/cowstack-tests/problems.sh
+. /lib/cowstack-tests/quiet_log.sh
+insmod "$(command -v planted.ko)" fault=sleep 2>/dev/null
+quiet_log
+for fault in shift timer locks freed leak; do
 	insmod "$(command -v planted.ko)" fault=$fault 2>/dev/null
 done
+end_quiet_log
 exit 0
 END
 status=0
@@ -33,6 +39,7 @@ like "$status $(tail -n 1 "$work/output")" '^125 .*the kernel reported: .*BUG: s
 
 problems=$(find_problems "$work/log")
 like "$problems" 'BUG: sleeping function called' "a sleep under a spinlock is found"
+like "$(head -n 2 <<<"$problems")" 'Call Trace:' "on the console itself"
 like "$problems" 'UBSAN: shift-out-of-bounds' "undefined behaviour is found"
 like "$problems" 'ODEBUG: free active .* timer_list' "a timer that is freed while it is armed is found"
 like "$problems" 'BUG: KASAN: slab-use-after-free in use_after_free' "a use after free is found"

@@ -10,10 +10,12 @@
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/refusals.sh
+. /lib/cowstack-tests/problems.sh
+. /lib/cowstack-tests/quiet_log.sh
 
 modprobe dm-cowstack
-# Each refusal is a line in the log, and a serial line is slow.
-echo 3 >/proc/sys/kernel/printk
+# Each refusal is a line there.
+quiet_log
 make_disk ssd 24
 make_disk ssd2 16
 make_disk base 8
@@ -59,4 +61,5 @@ case ${1:-} in
 *) "offer_$1" "${@:2}" ;;
 esac
 nothing_left
+end_quiet_log
 done_testing

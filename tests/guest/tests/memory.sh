@@ -8,6 +8,7 @@
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/problems.sh
+. /lib/cowstack-tests/quiet_log.sh
 . /lib/cowstack-tests/allocations.sh
 
 skip_without_failures
@@ -29,15 +30,6 @@ set_failures()
 	echo "$1" >$debug/fail_page_alloc/probability
 }
 
-# The kernel's own copy has no room for all the traces. What was overtaken starts again.
-keep_log()
-{
-	while :; do
-		cat /dev/kmsg
-	done >>/tmp/log 2>/dev/null &
-	log_keeper=$!
-}
-
 # fail_all TEXT ARGUMENT…: as fail_each does it
 fail_all()
 {
@@ -55,7 +47,7 @@ fail_all()
 # How many lines of the log so far say that this was the reason.
 refusals_with()
 {
-	grep -c -F ": $1 (" /tmp/log
+	grep -c -F ": $1 (" $kept_log
 }
 
 has_more_refusals()
@@ -124,9 +116,8 @@ write_both()
 			oflag=direct conv=notrunc,fsync 2>/dev/null
 }
 
-# Allocations that fail have their traces in the log: it is looked at below.
-echo 3 >/proc/sys/kernel/printk
-keep_log
+# Allocations that fail have their traces there.
+quiet_log
 prepare_failures
 
 table="0 $(sectors_of /dev/ssd) cowstore /dev/ssd"
@@ -199,7 +190,6 @@ dmsetup remove st
 check "the store is clean" dmcommit check /dev/ssd
 check "the module unloads" rmmod dm_cowstack
 
-sleep 1
-kill $log_keeper
-is "$(find_problems /tmp/log | grep -v 'Call Trace:')" "" "the log tells of nothing else"
+is "$(problems_kept)" "" "the log tells of nothing else"
+end_quiet_log
 done_testing

@@ -9,11 +9,16 @@
 # stops for that. Arguments go to fault_test.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/allocations.sh
+. /lib/cowstack-tests/problems.sh
+. /lib/cowstack-tests/quiet_log.sh
 
 skip_without_failures
 modprobe dm-cowstack
 modprobe nbd nbds_max=3 max_part=0
-echo 3 >/proc/sys/kernel/printk
+quiet_log
 prepare_failures
 [ $# -gt 0 ] || set -- --points 50
-exec fault_test --from slab,pages "$@"
+status=0
+fault_test --from slab,pages "$@" || status=$?
+end_quiet_log
+exit $status

@@ -8,16 +8,20 @@
 # Arguments go to fault_test: "--points 0" is each n.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/allocations.sh
+. /lib/cowstack-tests/problems.sh
+. /lib/cowstack-tests/quiet_log.sh
 
 [ -f /lib/cowstack/dm-cowstack.ko ] || skip_all "no module was built"
 modprobe dm-cowstack
 modprobe nbd nbds_max=3 max_part=0
-# Each point is good for some I/O errors, and a serial line is slow.
-echo 3 >/proc/sys/kernel/printk
+quiet_log
 sources=store,store-stays,base,base-stays
 if can_fail_bios; then
 	prepare_bios /dev/nbd0 /dev/nbd1 /dev/nbd2
 	sources+=,bios
 fi
 [ $# -gt 0 ] || set -- --points 50
-exec fault_test --from $sources "$@"
+status=0
+fault_test --from $sources "$@" || status=$?
+end_quiet_log
+exit $status
