@@ -27,6 +27,7 @@ static struct {
 	unsigned int read_only;		/* stores that turned so */
 	unsigned int stopped;		/* jobs */
 	unsigned int refused;		/* loads */
+	unsigned int cuts;		/* of the power, right behind an error */
 } errors;
 
 static bool wait_until(bool (*is_so)(void), const char *what)
@@ -120,6 +121,25 @@ static void come_up_again(void)
 		offline_check();
 }
 
+/* All is as it was written, whatever the mode. */
+static void look_at_live(void)
+{
+	wait_until(commit_stands, "a commit does not end");
+	count_modes();
+	stacks_check_now();
+}
+
+/* What comes behind an error may make durable what was said to be and was not: or nothing does. */
+static void look_or_cut(void)
+{
+	if (!disk_has_erred() || random_percent(errors.random, 50)) {
+		look_at_live();
+		return;
+	}
+	power_fail();
+	errors.cuts++;
+}
+
 static void run_round(enum place place, bool of_base)
 {
 	struct workload_options work = {
@@ -144,10 +164,7 @@ static void run_round(enum place place, bool of_base)
 		aim.countdown = 0;
 		usleep(30 * MILLISECOND);
 		workload_stop();
-		wait_until(commit_stands, "a commit does not end");
-		count_modes();
-		/* All is as it was written, whatever the mode. */
-		stacks_check_now();
+		look_or_cut();
 	}
 	aim.countdown = 0;
 	errors.at[place][of_base] += disk_has_erred();
@@ -155,6 +172,7 @@ static void run_round(enum place place, bool of_base)
 	if (!disk_has_erred())
 		errors.next[place][of_base] = 0;
 	stacks_take_down();
+	power_on();
 	disk_forget_error();
 	if (!oracle_finding())
 		come_up_again();
@@ -193,4 +211,5 @@ void errors_print(void)
 	       errors.at[PLACE_COMMIT][0], errors.at[PLACE_COMMIT][1]);
 	printf("# %u loads were refused, %u stores turned ro, %u jobs stopped\n",
 	       errors.refused, errors.read_only, errors.stopped);
+	printf("# behind %u errors the power went\n", errors.cuts);
 }

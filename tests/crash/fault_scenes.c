@@ -243,11 +243,22 @@ static void act_snapshots(void)
 	flush();
 }
 
-static void act_commit(void)
+static void commit_all(const char *text)
 {
-	run_job("commit start verify 1 yield 0");
+	run_job(text);
 	wait_for_room();
 	write_range(9, 3, true);
+}
+
+static void act_commit(void)
+{
+	commit_all("commit start yield 0");
+}
+
+/* What is compared is flushed before, and that may hide that another flush has failed. */
+static void act_commit_verify(void)
+{
+	commit_all("commit start verify 1 yield 0");
 }
 
 static void act_commit_layer(void)
@@ -323,6 +334,15 @@ static void act_bring_up(void)
 	open_device();
 }
 
+static void lose_power(void)
+{
+	power_fail();
+	close_device();
+	stacks_take_down();
+	power_on();
+	disk_forget_pages(&store_disk);
+}
+
 /* The power goes in the middle of a commit and of writes. */
 static void prepare_recovery(void)
 {
@@ -331,17 +351,14 @@ static void prepare_recovery(void)
 		return;
 	fill(3);
 	usleep(50000);
-	power_fail();
-	close_device();
-	stacks_take_down();
-	power_on();
-	disk_forget_pages(&store_disk);
+	lose_power();
 }
 
 const struct fault_scene fault_scenes[] = {
 	{ "work", prepare_one, .act = act_work },
 	{ "snapshot", prepare_one, .act = act_snapshots },
 	{ "commit", prepare_three, .act = act_commit },
+	{ "commit-verify", prepare_three, .act = act_commit_verify },
 	{ "commit-layer", prepare_three, .act = act_commit_layer },
 	{ "stream", prepare_three, .act = act_stream },
 	{ "stream-base", prepare_three, act_stream_base, .holds_all = true },
@@ -457,7 +474,7 @@ static void look_at_live(const struct fault_scene *scene)
 	check_live();
 }
 
-/* The same from what is durable, and then a commit of all of it. */
+/* The same from what lies on the disks, and then a commit of all of it. */
 static void look_after_load(void)
 {
 	struct stack_view view;
@@ -521,11 +538,19 @@ void scenes_init(void)
 	disk_set_late_percent(0);
 }
 
-static void look_afterwards(const struct fault_scene *scene)
+/*
+ * The power goes at once, or never: what is looked at live is flushed, and that would
+ * make durable what was said to be and is not.
+ */
+static void look_afterwards(const struct fault_scene *scene, bool cut)
 {
-	look_at_live(scene);
-	close_device();
-	stacks_take_down();
+	if (cut) {
+		lose_power();
+	} else {
+		look_at_live(scene);
+		close_device();
+		stacks_take_down();
+	}
 	check_store();
 	look_after_load();
 }
@@ -538,11 +563,11 @@ void scene_count(const struct fault_scene *scene,
 	fault_begin_count(wanted);
 	scene->act();
 	fault_end_count(counts);
-	look_afterwards(scene);
+	look_afterwards(scene, false);
 }
 
 bool scene_play(const struct fault_scene *scene, enum fault_source source,
-		u64 n)
+		u64 n, bool cut)
 {
 	bool fired;
 
@@ -556,6 +581,6 @@ bool scene_play(const struct fault_scene *scene, enum fault_source source,
 	fired = fault_has_fired();
 	fault_disarm();
 	is_armed = false;
-	look_afterwards(scene);
+	look_afterwards(scene, cut);
 	return fired;
 }

@@ -28,11 +28,12 @@ void scene_count(const struct fault_scene *scene,
 /*
  * One scene with the fault at place @n of @source.  Afterwards nothing that was
  * acknowledged may be lost, at once and after a load, the error must show, and what was
- * asked for must come to its end once asked for again.
+ * asked for must come to its end once asked for again.  @cut: the power goes when the scene
+ * has ended, and nothing that was acknowledged as durable may be lost.
  *
  * Return: the fault came.
  */
 bool scene_play(const struct fault_scene *scene, enum fault_source source,
-		u64 n);
+		u64 n, bool cut);
 
 #endif /* COWSTACK_CRASH_FAULT_SCENES_H */

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * usage: fault_test [--points N] [--seed N] [--from SOURCE,…] [--only SCENE]
- *                   [--place N]
+ *                   [--place N [--cut]]
  *
  * One thing fails, the n-th, in every scene (fault_scenes.c), of every source
  * (fault_source.h); nothing is lost, the error shows, and what was asked for ends when it
- * is asked for again.
+ * is asked for again.  After every other one, by chance, the power goes.
  *
  * N points in all, spread over scenes, sources and places: so many faults at least, where
  * one is not come to or a scene has too few another takes its place; 0: every request, and
- * of bytes and pages so many.  --place: that one alone.
+ * of bytes and pages so many, and each with the power going and without.  --place: that
+ * one alone; --cut: with the power going.
  */
 #include <getopt.h>
 #include <signal.h>
@@ -36,17 +37,18 @@ static struct {
 	bool from[SOURCES];
 	const char *only;
 	u64 place;
+	bool cut;
 } options = { .points = 50, .seed = 1 };
 
 static struct random choices;
 static unsigned int tests, failures;
-static u64 fired_in_all;
+static u64 fired_in_all, fired_and_cut;
 static u64 (*places)[SOURCES];		/* of each scene */
 
 static void refuse_options(void)
 {
 	fputs("usage: fault_test [--points N] [--seed N] [--from SOURCE,…]\n"
-	      "                  [--only SCENE] [--place N]\n",
+	      "                  [--only SCENE] [--place N [--cut]]\n",
 	      stderr);
 	exit(2);
 }
@@ -72,6 +74,7 @@ static void parse_options(int argc, char **argv)
 		{ "from", required_argument, NULL, 'f' },
 		{ "only", required_argument, NULL, 'o' },
 		{ "place", required_argument, NULL, 'n' },
+		{ "cut", no_argument, NULL, 'c' },
 		{ }
 	};
 	bool told = false;
@@ -97,6 +100,9 @@ static void parse_options(int argc, char **argv)
 		case 'n':
 			options.place = strtoull(optarg, NULL, 10);
 			break;
+		case 'c':
+			options.cut = true;
+			break;
 		default:
 			refuse_options();
 		}
@@ -117,19 +123,35 @@ static void on_alarm(int signal)
 	_exit(1);
 }
 
-static void say_found(const struct fault_scene *scene, const char *source, u64 n)
+static void say_found(const struct fault_scene *scene, const char *source, u64 n,
+		      bool cut)
 {
 	if (oracle_finding())
-		printf("# FOUND: --from %s --only %s --place %llu\n", source,
-		       scene->name, (unsigned long long)n);
+		printf("# FOUND: --from %s --only %s --place %llu%s\n", source,
+		       scene->name, (unsigned long long)n, cut ? " --cut" : "");
 }
 
-static void play(const struct fault_scene *scene, enum fault_source source, u64 n)
+static void play(const struct fault_scene *scene, enum fault_source source, u64 n,
+		 bool cut)
 {
+	bool fired;
+
 	alarm(HANG_SECONDS);
-	fired_in_all += scene_play(scene, source, n);
+	fired = scene_play(scene, source, n, cut);
 	alarm(0);
-	say_found(scene, fault_source_name(source), n);
+	fired_in_all += fired;
+	fired_and_cut += fired && cut;
+	say_found(scene, fault_source_name(source), n, cut);
+}
+
+static void play_place(const struct fault_scene *scene, enum fault_source source,
+		       u64 n)
+{
+	bool cut = random_percent(&choices, 50);
+
+	play(scene, source, n, cut);
+	if (!options.points && !oracle_finding())
+		play(scene, source, n, !cut);
 }
 
 /* The @i-th of @points places, of @count: anywhere in its share of them. */
@@ -161,7 +183,7 @@ static void test_source(const struct fault_scene *scene, enum fault_source sourc
 		return;
 	}
 	for (i = 0; i < points && !oracle_finding(); i++)
-		play(scene, source, choose_place(i, points, count));
+		play_place(scene, source, choose_place(i, points, count));
 	if (oracle_finding())
 		failures++;
 	printf("%sok %u - %s: %llu of the %llu %s of %s, one at a time\n",
@@ -230,7 +252,7 @@ static void test_place(const struct fault_scene *scene)
 	for (source = 0; source < SOURCES; source++) {
 		if (!options.from[source] || oracle_finding())
 			continue;
-		play(scene, source, options.place);
+		play(scene, source, options.place, options.cut);
 		failures += !!oracle_finding();
 		printf("%sok %u - %s: place %llu of %s\n",
 		       oracle_finding() ? "not " : "", ++tests, scene->name,
@@ -264,8 +286,8 @@ static void play_anywhere(void)
 	u64 count = places[number][source];
 
 	if (count)
-		play(&fault_scenes[number], source,
-		     1 + random_below(&choices, count));
+		play_place(&fault_scenes[number], source,
+			   1 + random_below(&choices, count));
 }
 
 /* A fault that the kernel makes, where it has not been told of whom, never comes. */
@@ -324,8 +346,12 @@ int main(int argc, char **argv)
 		check_kernel_sources();
 	if (options.points && !options.place)
 		make_up_for_missing();
-	printf("1..%u\n# %llu faults, %ld s\n", tests,
-	       (unsigned long long)fired_in_all, (long)(time(NULL) - start));
+	printf("1..%u\n# %llu faults, then a power cut after %llu of them; %ld s\n",
+	       tests, (unsigned long long)fired_in_all,
+	       (unsigned long long)fired_and_cut, (long)(time(NULL) - start));
+	printf("# totals: faults=%llu cut=%llu\n",
+	       (unsigned long long)fired_in_all,
+	       (unsigned long long)fired_and_cut);
 	fflush(stdout);
 	/* After a finding devices may still be up: the guest ends with us. */
 	if (!oracle_finding())

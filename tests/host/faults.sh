@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Builds of the module with one rule broken: the crash test has to notice each, and nothing
-# where it does the same to the module as it is.
+# where it does the same to the module as it is. One of them is for the test of requests that
+# fail, too: with a power cut behind, it has to notice.
 # Arguments: those to look for (all); --list names them.
 set -u
 
@@ -16,6 +17,7 @@ declare -A aim=(
 	[1]="--only let-go"
 	[1-lower]="--tiers --losers 2 --only let-go"
 	[1-master]="--tiers --losers 4 --only master-write"
+	[1-request]="guest/nth-request --from store --only commit --points 4"
 	[2]="--only work --flushes 30"
 	[3]="--only write"
 	[4]="--job commit/let-go"
@@ -30,6 +32,7 @@ declare -A rule=(
 	[1]="the destination is flushed before words are dropped"
 	[1-lower]="… two levels, the lower store's cache alone is lost"
 	[1-master]="… two levels, the master's cache alone is lost"
+	[1-request]="… a request of the store fails, then all caches are lost"
 	[2]="the store is flushed before a step counts"
 	[3]="words are dropped after the copy is durable"
 	[4]="the words of all layers of a chunk are dropped at once"
@@ -73,11 +76,27 @@ run_damage_test()
 	[ -n "$found" ] || diag "fault $1: $output"
 }
 
+# run_request_test FAULT SEED: "cuts" are requests that failed.
+run_request_test()
+{
+	local output words
+	read -r -a words <<<"${aim[$1]}"
+
+	output=$(COWSTACK_MODULE=build/fault-${1%%-*}/dm-cowstack.ko tests/guest/run \
+		--cpus 1 --timeout 1800 --add tests/crash/build/fault_test \
+		"tests/guest/tests/${words[0]#guest/}.sh" "${words[@]:1}" --seed "$2" 2>&1)
+	found=$(grep -m 1 -B 1 '^# FOUND: ' <<<"$output" | sed -n '1s/^# //p')
+	cuts=$(sed -n 's/^# \([0-9]*\) faults, .*/\1/p' <<<"$output")
+	[ -n "$found" ] || diag "fault $1, seed $2: $output"
+}
+
 # find_fault FAULT SEED
 find_fault()
 {
 	if [ "${aim[$1]}" = guest/damage ]; then
 		run_damage_test "$1"
+	elif [[ ${aim[$1]} = guest/nth-request* ]]; then
+		run_request_test "$1" "$2"
 	else
 		run_crash_test "build/fault-${1%%-*}/dm-cowstack.ko" "$1" "$2" "$most_cuts"
 		[ -n "$found" ] ||
@@ -97,7 +116,8 @@ by_what()
 after_what()
 {
 	case ${aim[$1]} in
-	guest/*) echo "at once" ;;
+	guest/damage) echo "at once" ;;
+	guest/nth-request*) echo "$2 requests that failed" ;;
 	--drain) echo "no cut" ;;
 	*) echo "$2 cuts" ;;
 	esac
@@ -117,7 +137,7 @@ catch_fault()
 		notes+="# caught | $fault | ${rule[$fault]} | module | $(by_what "$fault") | $found | $(after_what "$fault" $((before + cuts)))"$'\n'
 		table+=$(printf '# %-8s %-54s %-25s %s' "$fault" "${rule[$fault]}" \
 			"$found" "$((before + cuts))")$'\n'
-		[ "${aim[$fault]}" = guest/damage ] ||
+		[[ ${aim[$fault]} = guest/* ]] ||
 			find_nothing "$fault" "$seed" $((cuts > 0 ? cuts : most_cuts))
 	else
 		not_ok "fault $fault is caught (not in $before cuts)"

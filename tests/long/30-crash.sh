@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# parts: cuts-1 cuts-2 cuts-3 cuts-4 cuts-5 cuts-6 cuts-7 cuts-8 cuts-9 cuts-10 tiers replay pull errors blocks thin lines storm
+# parts: cuts-1 cuts-2 cuts-3 cuts-4 cuts-5 cuts-6 cuts-7 cuts-8 cuts-9 cuts-10 tiers replay pull requests errors blocks thin lines storm
 #
 # The module in guests, over disks whose power is cut, whose requests are replayed, that
-# are pulled, that are full; table lines and messages with any words; and half an hour of
+# are pulled, that are full, of whose requests each fails once; table lines and messages with any words; and half an hour of
 # everything at once: the numbers that are wanted before a release. Each part is a guest,
 # started anew before faults of the program's own could add up. Its seed is COWSTACK_SEED
 # (1); of cuts-N the N-th from there.
@@ -75,6 +75,11 @@ cuts-*)
 tiers) guest crash-tiers --cuts "$(share 400)" --seed $seed ;;
 replay) guest replay --replay "$(share 3000)" --seed $seed ;;
 pull) guest pull --pull "$(share 200)" --full "$(share 50)" --seed $seed ;;
+requests)
+	points=0
+	[ "$percent" -ge 100 ] || points=$(share 1000)
+	guest nth-request --points $points --seed $seed
+	;;
 errors) guest pull --errors "$(share 500)" --seed $seed ;;
 blocks) guest blocks "$(share 100)" $seed ;;
 lines) guest hostile lines --count "$(share 20000)" --seed $seed ;;
