@@ -401,8 +401,7 @@ static int find_candidates(struct salvage *s, struct candidates *c)
 		if (error[i] && !decode_anyway(&sb[i], &blocks[i], places[i],
 					       reader->device_sectors))
 			add_candidate(c, &sb[i], true);
-	/* The other one may be older; what it leads to may be overwritten by now. */
-	if (s->needed_sectors)
+	if (s->needed_sectors && (!c->count || c->repaired[0]))
 		return -ENXIO;
 	if (c->count && !c->repaired[0])
 		s->damage[0] = '\0';
@@ -558,6 +557,9 @@ int salvage_load(struct salvage *s, struct cowstack_reader *reader)
 		error = load_whole(s, &c);
 	if (error <= 0)
 		return error;
+	/* The one that is right may be the older; what it leads to may be overwritten by now. */
+	if (s->needed_sectors)
+		return -ENXIO;
 	s->no_superblock = c.repaired[0];
 	if (c.repaired[0] || are_of_two_stores(&c))
 		return -EUCLEAN;

@@ -187,8 +187,6 @@ static void aim_where_wanted(struct random *random)
 		else
 			aim_at_phase(choose_phase(random), random);
 		aim.alone = seldom < MAX_DISKS && random_percent(random, 50);
-	} else if (is_behind(tally.again, options.recoveries)) {
-		aim_at_phase(PHASE_RECOVERY, random);
 	} else if (is_behind(tally.torn, options.torn)) {
 		aim.kind = AIM_METADATA;
 		aim.countdown = 1 + random_below(random, 12);
@@ -200,6 +198,45 @@ static void aim_where_wanted(struct random *random)
 		aim.kind = AIM_ANY;
 		aim.countdown = 1 + random_below(random, 100);
 	}
+}
+
+/*
+ * A recovery has something to lose only if the disks had their power meanwhile: the
+ * machine stops first, and the cut comes behind that.
+ */
+static bool wants_stop(struct random *random)
+{
+	if (churning || options.losers)
+		return false;
+	if (options.only == PHASE_RECOVERY)
+		return true;
+	return options.only == PHASES && options.only_job.kind == JOB_KINDS &&
+	       is_behind(tally.again, options.recoveries) &&
+	       random_percent(random, 60);
+}
+
+/* What has FUA is in a cache only while it is under way. */
+static void aim_at_stop(struct random *random)
+{
+	bool metadata = random_percent(random, 70);
+
+	aim.stop = true;
+	aim.kind = metadata ? AIM_METADATA : AIM_ANY;
+	aim.countdown = 1 + random_below(random, metadata ? 12 : 200);
+}
+
+/*
+ * In the recovery itself, or in what is done first over what it found: the first step
+ * flushes what is before it.
+ */
+static void aim_behind_stop(struct random *random)
+{
+	aim_at_phase(PHASE_RECOVERY, random);
+	if (random_percent(random, 60))
+		return;
+	aim.phase = PHASE_WORK;
+	aim.kind = AIM_ANY;
+	aim.countdown = 1 + random_below(random, 8);
 }
 
 static void choose_losers(struct random *random)
@@ -224,12 +261,18 @@ static bool falls_in_recovery(void)
 				     aim.phase == PHASE_RECOVERY;
 }
 
-void aim_take(struct random *random)
+void aim_take(struct random *random, bool after_cut)
 {
 	aim.phase = PHASE_WORK;
 	aim.job.kind = JOB_KINDS;
 	aim.alone = false;
-	if (churning)
+	aim.behind_stop = after_cut && aim.stop;
+	aim.stop = false;
+	if (aim.behind_stop)
+		aim_behind_stop(random);
+	else if (wants_stop(random))
+		aim_at_stop(random);
+	else if (churning)
 		aim_at_ring(random);
 	else if (options.only != PHASES)
 		aim_at_phase(options.only, random);
@@ -240,10 +283,11 @@ void aim_take(struct random *random)
 	/* In a recovery it is what was flushed before the cut it is from. */
 	aim.has_stake = false;
 	aim.wants_stake = options.only == PHASES && !falls_in_recovery() &&
-			  random_percent(random, 90);
+			  !aim.behind_stop && random_percent(random, 90);
 	aim.fell = false;
 	aim.metadata = false;
 	power_set_tearing(TORN_PERCENT);
+	power_set_stop(aim.stop);
 	choose_losers(random);
 }
 
@@ -272,8 +316,7 @@ void aim_error(struct disk *disk, bool at_load, bool spares_reads, int n)
 
 void aim_behind_recovery(void)
 {
-	if (!aim.countdown || !falls_in_recovery() ||
-	    options.only == PHASE_RECOVERY)
+	if (!aim.countdown || !falls_in_recovery())
 		return;
 	aim.countdown = 0;
 	aim.job.kind = JOB_KINDS;

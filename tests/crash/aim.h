@@ -23,6 +23,8 @@ struct aim {
 	bool wants_stake;		/* not before there is some … */
 	bool has_stake;			/* … of both volumes */
 	bool alone;			/* the disk where it falls alone loses its cache */
+	bool stop;			/* the machine stops there, its disks do not */
+	bool behind_stop;		/* the one before was such a stop */
 	struct disk *pull;		/* goes there, and the power stays on */
 	struct disk *fails;		/* of AIM_ERROR */
 	bool at_load;			/* … while stacks come up, or not */
@@ -43,7 +45,8 @@ extern struct aim aim;
 /* A ring that goes round is aimed at from now on. */
 void aim_at_ring_from_now_on(void);
 /* The power is off, or nothing is up: nobody watches. */
-void aim_take(struct random *random);
+/* @after_cut: of the same store there has been one. */
+void aim_take(struct random *random, bool after_cut);
 /* @pull goes at a request of @phase. */
 void aim_pull(struct disk *pull, enum phase phase, struct random *random);
 /*

@@ -248,8 +248,8 @@ static int bring_up_and_check(void)
 	return error ?: stacks_check();
 }
 
-/* From one cut to the next. */
-static void run_to_cut(bool after_cut)
+/* From one cut, or stop, to the next. */
+static void run_to_cut(void)
 {
 	spent_begin(SPENT_BRING_UP);
 	power_on();
@@ -266,7 +266,7 @@ static void run_to_cut(bool after_cut)
 	spent_begin(SPENT_TAKE_DOWN);
 	power_fail();
 	if (!oracle_finding())
-		tally_cut(churning, after_cut);
+		tally_cut(churning);
 	stacks_take_down();
 	spent_begin(SPENT_OFFLINE);
 	aim.countdown = 0;
@@ -354,9 +354,9 @@ static void run_all(void)
 	while (!is_done()) {
 		if (!cuts)
 			begin_episode();
-		aim_take(&choices);
+		aim_take(&choices, cuts > 0);
 		alarm(HANG_SECONDS);
-		run_to_cut(cuts > 0);
+		run_to_cut();
 		if (++cuts == CUTS_PER_EPISODE) {
 			cuts = 0;
 			if (!oracle_finding())

@@ -35,6 +35,8 @@ static struct {
 	disk_fault_fn fails;
 	disk_record_fn record;
 	u32 losers;
+	bool stops;			/* the machine alone: no cut */
+	u32 stopped_at;			/* the last write before such a stop; 0: none was */
 	struct power_cut cut;
 	struct disk *disks[MAX_DISKS];
 	unsigned int disk_count;
@@ -114,6 +116,18 @@ static void flush_cache(struct disk *disk)
 	empty_cache(disk);
 }
 
+/* It is as the medium is. */
+static void forget_cache(struct disk *disk)
+{
+	u32 i;
+
+	for (i = 0; i < disk->cached; i++)
+		memcpy(sector_of(disk->image, disk->cache[i].sector),
+		       sector_of(disk->durable, disk->cache[i].sector),
+		       disk->cache[i].sectors * DISK_SECTOR);
+	empty_cache(disk);
+}
+
 /* @percent of the sectors, or of the writes, have reached the medium. */
 static void lose_cache(struct disk *disk, unsigned int percent, bool torn)
 {
@@ -132,11 +146,20 @@ static void lose_cache(struct disk *disk, unsigned int percent, bool torn)
 				make_durable(disk, w, s);
 		}
 	}
+	forget_cache(disk);
+}
+
+/* What the machine had written before it stopped is lost, and what came then is not. */
+static void lose_older(struct disk *disk, u32 last)
+{
+	u32 i;
+	u64 s;
+
 	for (i = 0; i < disk->cached; i++)
-		memcpy(sector_of(disk->image, disk->cache[i].sector),
-		       sector_of(disk->durable, disk->cache[i].sector),
-		       disk->cache[i].sectors * DISK_SECTOR);
-	empty_cache(disk);
+		for (s = 0; s < disk->cache[i].sectors; s++)
+			if (disk->cache[i].number > last)
+				make_durable(disk, &disk->cache[i], s);
+	forget_cache(disk);
 }
 
 /* More often than not all of it. */
@@ -146,7 +169,10 @@ static void lose_some_of_cache(struct disk *disk)
 	unsigned int percent = percents[random_below(&power.random,
 						     ARRAY_SIZE(percents))];
 
-	lose_cache(disk, percent, random_percent(&power.random, 50));
+	if (power.stopped_at && random_percent(&power.random, 50))
+		lose_older(disk, power.stopped_at);
+	else
+		lose_cache(disk, percent, random_percent(&power.random, 50));
 }
 
 /* --- power --- */
@@ -157,18 +183,20 @@ static void cut_power(void)
 	unsigned int i;
 
 	power.on = false;
-	power.cut.losers = power.losers;
+	power.cut.stop = power.stops;
+	power.cut.losers = power.stops ? 0 : power.losers;
 	power.cut.applied = "-";
 	power.cut.torn = false;
 	for (i = 0; i < power.disk_count; i++) {
 		struct disk *disk = power.disks[i];
 
 		power.cut.cached[i] = disk->cached;
-		if (power.losers >> i & 1)
+		if (power.cut.losers >> i & 1)
 			lose_some_of_cache(disk);
-		else
+		else if (!power.stops)
 			flush_cache(disk);
 	}
+	power.stopped_at = power.stops ? power.writes : 0;
 }
 
 void power_init(u64 seed, disk_watch_fn watch)
@@ -207,6 +235,13 @@ void power_set_losers(u32 losers)
 {
 	pthread_mutex_lock(&power.lock);
 	power.losers = losers;
+	pthread_mutex_unlock(&power.lock);
+}
+
+void power_set_stop(bool stops)
+{
+	pthread_mutex_lock(&power.lock);
+	power.stops = stops;
 	pthread_mutex_unlock(&power.lock);
 }
 
@@ -282,14 +317,21 @@ static bool is_to_be_torn(struct disk *disk, const struct disk_request *r,
 			      tearing ? power.tearing_percent : 33);
 }
 
-/* A request that is under way when the power fails has any effect, or none. */
+/*
+ * A request that is under way when the power fails has any effect, or none.  Where the
+ * machine alone stops, what a write with FUA has brought may be in the cache by then, and
+ * not on the medium.
+ */
 static const char *serve_partly(struct disk *disk, const struct disk_request *r,
 				bool tearing)
 {
+	struct disk_request begun = *r;
+
+	begun.fua = r->fua && !power.stops;
 	if (r->op == DISK_READ)
 		return "read";
 	if (is_to_be_torn(disk, r, tearing)) {
-		tear(disk, r);
+		tear(disk, &begun);
 		return "torn";
 	}
 	if (random_percent(&power.random, 50))
@@ -297,7 +339,7 @@ static const char *serve_partly(struct disk *disk, const struct disk_request *r,
 	if (r->op == DISK_FLUSH)
 		flush_cache(disk);
 	else
-		write_sectors(disk, r);
+		write_sectors(disk, &begun);
 	return "done";
 }
 

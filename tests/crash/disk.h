@@ -125,6 +125,7 @@ typedef void (*disk_record_fn)(const struct disk_request *request);
 void power_record(disk_record_fn record);
 
 struct power_cut {
+	bool stop;			/* the machine stopped, and its disks did not */
 	u32 losers;			/* bits: disks that lose their caches */
 	const char *applied;		/* what became of the request it fell on */
 	bool torn;			/* some of its sectors were written, not all */
@@ -136,6 +137,11 @@ bool power_is_on(void);
 void power_on(void);
 /* @losers: of the next cut; all of a cache that is not lost survives. */
 void power_set_losers(u32 losers);
+/*
+ * No cut next time: the machine stops, and what lies in caches stays there, seen and not
+ * durable, until it is flushed or a cut takes it.
+ */
+void power_set_stop(bool stops);
 /* As the watch may, which is about to cut: @disk alone. */
 void power_set_loser_in_watch(const struct disk *disk);
 /* So many of the writes with CUT_TEARING are torn. */

@@ -334,13 +334,19 @@ static void act_bring_up(void)
 	open_device();
 }
 
-static void lose_power(void)
+/* The power is gone; afterwards it is back. */
+static void take_down_dark(void)
 {
-	power_fail();
 	close_device();
 	stacks_take_down();
 	power_on();
 	disk_forget_pages(&store_disk);
+}
+
+static void lose_power(void)
+{
+	power_fail();
+	take_down_dark();
 }
 
 /* The power goes in the middle of a commit and of writes. */
@@ -424,23 +430,21 @@ static bool event_was_raised(void)
 	return false;
 }
 
-/* What the top holds is still written in place; for all else there is no room. */
-static void try_first_write(void)
+/* A chunk, if there is room for it. */
+static bool try_write(u32 first)
 {
 	u32 handle, version, i;
 	ssize_t written;
 
-	if (!oracle_begin(0, OPERATION_WRITE, UNUSED, CHUNK, &handle, &version))
-		return;
+	if (!oracle_begin(0, OPERATION_WRITE, first, CHUNK, &handle, &version))
+		return false;
 	for (i = 0; i < CHUNK; i++)
-		pattern_make(buffer + (size_t)i * DISK_SECTOR, 0, UNUSED + i,
+		pattern_make(buffer + (size_t)i * DISK_SECTOR, 0, first + i,
 			     version);
 	written = pwrite(device, buffer, CHUNK * DISK_SECTOR,
-			 UNUSED * DISK_SECTOR);
+			 (off_t)first * DISK_SECTOR);
 	oracle_end(0, handle, written > 0, false);
-	if (written > 0)
-		oracle_report("a store that is not rw takes a first write", "%s",
-			      "");
+	return written > 0;
 }
 
 /* What a store that is not rw any more has to say, and must not do. */
@@ -451,8 +455,10 @@ static void check_degraded(const struct fault_scene *scene)
 			      fault_source_name(armed_source));
 	if (!event_was_raised())
 		oracle_report("a store is not rw and no event said so", "%s", "");
-	if (!scene->holds_all)
-		try_first_write();
+	/* What the top holds is still written in place; for all else there is no room. */
+	if (!scene->holds_all && try_write(UNUSED))
+		oracle_report("a store that is not rw takes a first write", "%s",
+			      "");
 }
 
 static void look_at_live(const struct fault_scene *scene)
@@ -583,4 +589,50 @@ bool scene_play(const struct fault_scene *scene, enum fault_source source,
 	is_armed = false;
 	look_afterwards(scene, cut);
 	return fired;
+}
+
+/* --- the machine stops, and its disks do not --- */
+
+static bool stop_is_armed;
+
+enum disk_cut scenes_watch(const struct disk_request *request)
+{
+	if (!stop_is_armed || request->disk != &store_disk || !request->fua)
+		return CUT_NOT;
+	stop_is_armed = false;
+	return CUT_HERE;
+}
+
+static void stop_in_next_step(void)
+{
+	power_set_stop(true);
+	stop_is_armed = true;
+	if (!fdatasync(device))
+		oracle_report("a flush was answered without its step", "%s", "");
+	power_set_stop(false);
+}
+
+void scene_play_stop(struct random *random)
+{
+	u32 chunks = COWSTACK_MIN_CHUNKS / 2 +
+		     random_below(random, COWSTACK_MIN_CHUNKS / 2), i;
+
+	stacks_format(CHUNK, COWSTACK_MIN_CHUNKS * CHUNK, "2 on_full error");
+	if (stacks_bring_up())
+		return;
+	open_device();
+	for (i = 0; i < chunks; i++)
+		try_write(i * CHUNK);
+	flush();
+	zero_range(BLKDISCARD, random_below(random, chunks) * CHUNK, CHUNK);
+	stop_in_next_step();
+	take_down_dark();
+	if (stacks_bring_up())
+		return;
+	open_device();
+	for (i = chunks; i < VOLUME_SECTORS / CHUNK; i++)
+		try_write(i * CHUNK);
+	lose_power();
+	check_store();
+	look_after_load();
 }

@@ -6,6 +6,7 @@
 #ifndef COWSTACK_CRASH_FAULT_SCENES_H
 #define COWSTACK_CRASH_FAULT_SCENES_H
 
+#include "disk.h"
 #include "fault_source.h"
 
 struct fault_scene {
@@ -35,5 +36,15 @@ void scene_count(const struct fault_scene *scene,
  */
 bool scene_play(const struct fault_scene *scene, enum fault_source source,
 		u64 n, bool cut);
+
+/*
+ * No fault: the machine stops in the step that lets go of a chunk, which may be in the
+ * store's cache alone by then.  What comes up finds that chunk free, and others are written
+ * until the store is full; then the power goes, and the step may be lost while they are not.
+ */
+void scene_play_stop(struct random *random);
+
+/* Told to power_init(), for that. */
+enum disk_cut scenes_watch(const struct disk_request *request);
 
 #endif /* COWSTACK_CRASH_FAULT_SCENES_H */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * usage: fault_test [--points N] [--seed N] [--from SOURCE,…] [--only SCENE]
- *                   [--place N [--cut]]
+ *                   [--place N [--cut]] [--stops N]
  *
  * One thing fails, the n-th, in every scene (fault_scenes.c), of every source
  * (fault_source.h); nothing is lost, the error shows, and what was asked for ends when it
@@ -10,7 +10,8 @@
  * N points in all, spread over scenes, sources and places: so many faults at least, where
  * one is not come to or a scene has too few another takes its place; 0: every request, and
  * of bytes and pages so many, and each with the power going and without.  --place: that
- * one alone; --cut: with the power going.
+ * one alone; --cut: with the power going.  --stops: then no fault, but a machine that stops
+ * while its disks do not, so often.
  */
 #include <getopt.h>
 #include <signal.h>
@@ -38,6 +39,7 @@ static struct {
 	const char *only;
 	u64 place;
 	bool cut;
+	u64 stops;
 } options = { .points = 50, .seed = 1 };
 
 static struct random choices;
@@ -48,7 +50,7 @@ static u64 (*places)[SOURCES];		/* of each scene */
 static void refuse_options(void)
 {
 	fputs("usage: fault_test [--points N] [--seed N] [--from SOURCE,…]\n"
-	      "                  [--only SCENE] [--place N [--cut]]\n",
+	      "                  [--only SCENE] [--place N [--cut]] [--stops N]\n",
 	      stderr);
 	exit(2);
 }
@@ -75,6 +77,7 @@ static void parse_options(int argc, char **argv)
 		{ "only", required_argument, NULL, 'o' },
 		{ "place", required_argument, NULL, 'n' },
 		{ "cut", no_argument, NULL, 'c' },
+		{ "stops", required_argument, NULL, 't' },
 		{ }
 	};
 	bool told = false;
@@ -102,6 +105,9 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'c':
 			options.cut = true;
+			break;
+		case 't':
+			options.stops = strtoull(optarg, NULL, 10);
 			break;
 		default:
 			refuse_options();
@@ -325,6 +331,20 @@ static void make_up_for_missing(void)
 	       (unsigned long long)options.points);
 }
 
+static void test_stops(void)
+{
+	u64 i;
+
+	for (i = 0; i < options.stops && !oracle_finding(); i++) {
+		alarm(HANG_SECONDS);
+		scene_play_stop(&choices);
+		alarm(0);
+	}
+	failures += !!oracle_finding();
+	printf("%sok %u - the machine alone stops in a step, and then the power goes: %llu times\n",
+	       oracle_finding() ? "not " : "", ++tests, (unsigned long long)i);
+}
+
 int main(int argc, char **argv)
 {
 	static const unsigned int blocks[] = { 512, 512, 512 };
@@ -335,7 +355,7 @@ int main(int argc, char **argv)
 	choices.state = options.seed;
 	signal(SIGALRM, on_alarm);
 	mapper_init();
-	power_init(options.seed + 1, NULL);
+	power_init(options.seed + 1, scenes_watch);
 	stacks_open_disks(false, blocks);
 	scenes_init();
 	places = surely(calloc(fault_scene_count, sizeof(*places)));
@@ -346,6 +366,8 @@ int main(int argc, char **argv)
 		check_kernel_sources();
 	if (options.points && !options.place)
 		make_up_for_missing();
+	if (options.stops && !oracle_finding())
+		test_stops();
 	printf("1..%u\n# %llu faults, then a power cut after %llu of them; %ld s\n",
 	       tests, (unsigned long long)fired_in_all,
 	       (unsigned long long)fired_and_cut, (long)(time(NULL) - start));

@@ -59,7 +59,8 @@ static void describe_cut(void)
 			 r->disk->name, ops[r->op],
 			 (unsigned long long)r->sectors,
 			 (unsigned long long)r->sector, cut->applied);
-	printf("# cut %u: ", tally.total);
+	printf("# %s %u: ", cut->stop ? "stop" : "cut",
+	       cut->stop ? tally.stops : tally.total);
 	print_aim();
 	printf(": %s; lost: %s; ", request, describe_losers(cut->losers));
 	printf("cached writes %u/%u/%u; flushed sectors at stake %llu/%llu; %.0f ms\n",
@@ -76,7 +77,23 @@ static void count_job_cut(bool both_staked)
 		job_aim_count(aim.last_job);
 }
 
-void tally_cut(bool churning, bool after_cut)
+static void note_in_history(const char *what, unsigned int number)
+{
+	unsigned int i;
+
+	for (i = 0; i < VOLUMES; i++)
+		history_note(i, "%s %u", what, number);
+	fflush(stdout);
+}
+
+static void tally_stop(void)
+{
+	tally.stops++;
+	describe_cut();
+	note_in_history("stop", tally.stops);
+}
+
+void tally_cut(bool churning)
 {
 	const struct power_cut *cut = power_last_cut();
 	u64 first = oracle_sectors_at_stake(0);
@@ -85,10 +102,15 @@ void tally_cut(bool churning, bool after_cut)
 
 	if (!aim.fell)
 		aim.fell_on = aim.last;
+	if (cut->stop) {
+		tally_stop();
+		return;
+	}
 	tally.cuts[aim.fell_on]++;
 	tally.total++;
 	tally.torn += aim.fell && aim.metadata && cut->torn;
-	tally.again += after_cut && aim.fell_on == PHASE_RECOVERY;
+	tally.again += aim.behind_stop && aim.fell_on == PHASE_RECOVERY;
+	tally.soon += aim.behind_stop && aim.fell_on != PHASE_RECOVERY;
 	tally.wrapping += churning;
 	tally.at_stake[0] += first;
 	tally.at_stake[1] += second;
@@ -102,9 +124,7 @@ void tally_cut(bool churning, bool after_cut)
 	count_job_cut(first && second);
 	tally.base_alone += !(cut->losers & 1);
 	describe_cut();
-	for (i = 0; i < VOLUMES; i++)
-		history_note(i, "cut %u", tally.total);
-	fflush(stdout);
+	note_in_history("cut", tally.total);
 }
 
 /* --- are there enough? --- */
@@ -228,7 +248,7 @@ static void judge_places(void)
 			 tally.torn, options.torn);
 	if (options.recoveries)
 		tally_ok(tally.again >= options.recoveries,
-			 "%u cuts fell in the recovery from the one before, %u wanted",
+			 "%u cuts fell in a recovery from a stop that had left the caches, %u wanted",
 			 tally.again, options.recoveries);
 	if (options.wraps)
 		tally_ok(tally_has_wrapped_enough(),
@@ -269,4 +289,6 @@ void tally_print(void)
 	       base_disks[0].name, tally.alone[1], tally.alone_held[1],
 	       base_disks[1].name, tally.alone[2], tally.alone_held[2]);
 	printf("# %u torn writes of metadata\n", tally.torn);
+	printf("# the machine alone stopped %u times: %u cuts in the recovery, %u soon after it\n",
+	       tally.stops, tally.again, tally.soon);
 }

@@ -20,7 +20,9 @@ struct tally {
 	unsigned int both_staked[PHASES];	/* … in each volume */
 	unsigned int total;
 	unsigned int torn;		/* writes of metadata, in part done */
-	unsigned int again;		/* in the recovery from the one before */
+	unsigned int stops;		/* of the machine alone: not among all these */
+	unsigned int again;		/* in the recovery from such a stop */
+	unsigned int soon;		/* in the first that was done after one */
 	unsigned int wrapping;		/* of these, while the ring goes round */
 	u64 at_stake[VOLUMES];		/* flushed sectors */
 	unsigned int alone[MAX_DISKS];	/* this disk's cache alone was lost … */
@@ -35,7 +37,7 @@ struct tally {
 extern struct tally tally;
 
 /* What aim and power say of the last cut; @after_cut: the store has seen one before. */
-void tally_cut(bool churning, bool after_cut);
+void tally_cut(bool churning);
 /* Each phase, and of jobs each stage of each kind. */
 bool tally_each_place_was_hit(void);
 bool tally_is_enough(void);

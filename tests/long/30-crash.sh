@@ -78,7 +78,7 @@ pull) guest pull --pull "$(share 200)" --full "$(share 50)" --seed $seed ;;
 requests)
 	points=0
 	[ "$percent" -ge 100 ] || points=$(share 1000)
-	guest nth-request --points $points --seed $seed
+	guest nth-request --points $points --stops "$(share 100)" --seed $seed
 	;;
 errors) guest pull --errors "$(share 500)" --seed $seed ;;
 blocks) guest blocks "$(share 100)" $seed ;;

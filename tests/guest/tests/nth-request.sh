@@ -5,6 +5,7 @@
 # that follow, in work, snapshots, commits, streams, make_empty, loads, recoveries: nothing
 # is lost, the error shows, and what was asked for ends when asked for again. On the debug
 # kernel the block layer's own fault injection fails bios, too, which no disk gets to see.
+# And the machine stops while its disks do not, and then the power goes.
 # Arguments go to fault_test: "--points 0" is each n.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/allocations.sh
@@ -20,7 +21,7 @@ if can_fail_bios; then
 	prepare_bios /dev/nbd0 /dev/nbd1 /dev/nbd2
 	sources+=,bios
 fi
-[ $# -gt 0 ] || set -- --points 50
+[ $# -gt 0 ] || set -- --points 50 --stops 5
 status=0
 fault_test --from $sources "$@" || status=$?
 end_quiet_log
