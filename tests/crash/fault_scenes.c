@@ -288,6 +288,89 @@ static void act_stream_base(void)
 	write_range(9, 3, true);
 }
 
+/* What there is beside the two that are used, as far as it was acknowledged. */
+enum presence { GONE, THERE, EITHER };
+
+enum { CLONE = 9, NEW_VOLUME = 10 };
+
+static enum presence clone_is, new_is;
+
+static void tell_store(const char *text, enum presence *is, enum presence then)
+{
+	int error;
+
+	*is = EITHER;
+	error = mapper_message("store", text);
+	if (error)
+		may_fail(false, text, -error);
+	else
+		*is = then;
+}
+
+static void act_volumes(void)
+{
+	struct layer_list list;
+	char text[64];
+
+	if (layers_view(0, &list) || list.count < 2)
+		return;
+	snprintf(text, sizeof(text), "clone_volume %u 1 %u copy", CLONE,
+		 list.layer[1].id);
+	tell_store(text, &clone_is, THERE);
+	snprintf(text, sizeof(text), "create_volume %u 2048 new", NEW_VOLUME);
+	tell_store(text, &new_is, THERE);
+	write_range(9, 3, true);
+	if (clone_is == THERE) {
+		snprintf(text, sizeof(text), "delete_volume %u", CLONE);
+		tell_store(text, &clone_is, GONE);
+	}
+}
+
+static bool is_listed(const char *volumes, unsigned int id)
+{
+	char start[16];
+
+	snprintf(start, sizeof(start), "\n%u ", id);
+	return !strncmp(volumes, start + 1, strlen(start) - 1) ||
+	       strstr(volumes, start);
+}
+
+static void check_volume(const char *volumes, unsigned int id,
+			 enum presence *is)
+{
+	enum presence seen = is_listed(volumes, id) ? THERE : GONE;
+
+	if (*is != EITHER && *is != seen)
+		oracle_report(seen == GONE ? "lost volume" : "a deleted volume is back",
+			      "%u", id);
+	*is = seen;
+}
+
+static void check_volumes(void)
+{
+	char text[1024];
+
+	if (mapper_ask("store", "volumes", text, sizeof(text))) {
+		oracle_report("volumes are not listed", "%s", "");
+		return;
+	}
+	check_volume(text, CLONE, &clone_is);
+	check_volume(text, NEW_VOLUME, &new_is);
+}
+
+/* One that reads the base keeps others from writing to it. */
+static void delete_clone(void)
+{
+	char text[32];
+
+	if (clone_is != THERE)
+		return;
+	snprintf(text, sizeof(text), "delete_volume %u", CLONE);
+	if (mapper_message("store", text))
+		oracle_report("a clone cannot be deleted", "%s", "");
+	clone_is = GONE;
+}
+
 static void prepare_clean(void)
 {
 	prepare_layers(2);
@@ -368,6 +451,7 @@ const struct fault_scene fault_scenes[] = {
 	{ "commit-layer", prepare_three, .act = act_commit_layer },
 	{ "stream", prepare_three, .act = act_stream },
 	{ "stream-base", prepare_three, act_stream_base, .holds_all = true },
+	{ "volumes", prepare_three, .act = act_volumes },
 	{ "make_empty", prepare_clean, .act = act_make_empty },
 	{ "load", prepare_load, .act = act_bring_up },
 	{ "recovery", prepare_recovery, act_bring_up, .after_cut = true },
@@ -478,6 +562,7 @@ static void look_at_live(const struct fault_scene *scene)
 	flush();
 	finish_job(true);
 	check_live();
+	check_volumes();
 }
 
 /* The same from what lies on the disks, and then a commit of all of it. */
@@ -491,6 +576,8 @@ static void look_after_load(void)
 	if (!store_is_rw())
 		oracle_report("a store that is whole again is not rw", "%s", "");
 	finish_job(false);
+	check_volumes();
+	delete_clone();
 	if (stacks_commit(0, true, " verify 1 yield 0"))
 		return;
 	if (wait_for_job(&job) != JOB_COMPLETED)
@@ -530,11 +617,15 @@ static void check_store(void)
 		cowstack_metadata_exit(&metadata);
 }
 
-static void start_anew(void)
+static bool start_anew(u64 data_sectors)
 {
-	stacks_format(CHUNK, DATA_SECTORS, "2 on_full error");
-	if (!stacks_bring_up())
-		open_device();
+	stacks_format(CHUNK, data_sectors, "2 on_full error");
+	clone_is = GONE;
+	new_is = GONE;
+	if (stacks_bring_up())
+		return false;
+	open_device();
+	return true;
 }
 
 void scenes_init(void)
@@ -564,7 +655,7 @@ static void look_afterwards(const struct fault_scene *scene, bool cut)
 void scene_count(const struct fault_scene *scene,
 		 const bool wanted[SOURCES], u64 counts[SOURCES])
 {
-	start_anew();
+	start_anew(DATA_SECTORS);
 	scene->prepare();
 	fault_begin_count(wanted);
 	scene->act();
@@ -577,7 +668,7 @@ bool scene_play(const struct fault_scene *scene, enum fault_source source,
 {
 	bool fired;
 
-	start_anew();
+	start_anew(DATA_SECTORS);
 	scene->prepare();
 	armed_source = source;
 	events_before = mapper_events("store");
@@ -617,10 +708,8 @@ void scene_play_stop(struct random *random)
 	u32 chunks = COWSTACK_MIN_CHUNKS / 2 +
 		     random_below(random, COWSTACK_MIN_CHUNKS / 2), i;
 
-	stacks_format(CHUNK, COWSTACK_MIN_CHUNKS * CHUNK, "2 on_full error");
-	if (stacks_bring_up())
+	if (!start_anew(COWSTACK_MIN_CHUNKS * CHUNK))
 		return;
-	open_device();
 	for (i = 0; i < chunks; i++)
 		try_write(i * CHUNK);
 	flush();

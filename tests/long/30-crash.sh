@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# parts: cuts-1 cuts-2 cuts-3 cuts-4 cuts-5 cuts-6 cuts-7 cuts-8 cuts-9 cuts-10 tiers replay pull requests errors blocks thin lines storm
+# parts: cuts-1 cuts-2 cuts-3 cuts-4 cuts-5 cuts-6 cuts-7 cuts-8 cuts-9 cuts-10 tiers replay pull requests errors blocks thin lines storm planted
 #
 # The module in guests, over disks whose power is cut, whose requests are replayed, that
 # are pulled, that are full, of whose requests each fails once; table lines and messages with any words; and half an hour of
@@ -85,5 +85,12 @@ blocks) guest blocks "$(share 100)" $seed ;;
 lines) guest hostile lines --count "$(share 20000)" --seed $seed ;;
 thin) guest thin-store "$(share 50)" $seed ;;
 storm) guest storm $seed "$(share 1800)" ;;
+planted)
+	status=0
+	tests/crash/planted_bugs.sh >"$work/output" || status=$?
+	[ "$status" -eq 0 ] || cat "$work/output" >&2
+	echo "totals: planted_bugs=$(grep -c '^ok ' "$work/output") kernel=$(tests/fetch-kernel-files --release)"
+	exit "$status"
+	;;
 *) die "no part $part" ;;
 esac
