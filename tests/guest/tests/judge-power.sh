@@ -4,7 +4,7 @@
 # guest: --add tests/crash/build/cut_disks
 # guest: --add /usr/sbin/mkfs.xfs --add /usr/sbin/xfs_repair
 # guest: --add /usr/bin/btrfs --add /usr/sbin/mkfs.btrfs
-# not on the debug kernel: it has no xfs and no btrfs
+# debug: 3 ext4
 # The power of both disks is cut while a file system on the stack is at work and a commit
 # runs; the store's disk, the base's, or both lose what their caches held. Each time all
 # that was synced before is there, and the file system's own checker finds nothing wrong.

@@ -4,7 +4,7 @@
 # guest: --add /usr/bin/stress-ng --add /usr/bin/dbench
 # guest: --add /usr/sbin/mkfs.xfs --add /usr/sbin/xfs_repair --add /usr/sbin/xfs_growfs
 # guest: --add /usr/bin/btrfs --add /usr/sbin/mkfs.btrfs
-# not on the debug kernel: it has no xfs and no btrfs
+# debug: 5 ext4
 # Stress of file systems by others' programs, which verify what they read: stress-ng for
 # its many odd calls (holes, maps, links, attributes, aio), dbench for many files
 # in directories that are renamed and flushed; commits, snapshots and cancels beside. Then
