@@ -267,6 +267,8 @@ void aim_take(struct random *random, bool after_cut)
 	aim.job.kind = JOB_KINDS;
 	aim.alone = false;
 	aim.behind_stop = after_cut && aim.stop;
+	if (!aim.behind_stop)
+		power_forget_stop();
 	aim.stop = false;
 	if (aim.behind_stop)
 		aim_behind_stop(random);

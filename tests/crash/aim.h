@@ -44,8 +44,10 @@ extern struct aim aim;
 
 /* A ring that goes round is aimed at from now on. */
 void aim_at_ring_from_now_on(void);
-/* The power is off, or nothing is up: nobody watches. */
-/* @after_cut: of the same store there has been one. */
+/*
+ * The power is off, or nothing is up: nobody watches.  @after_cut: of the same store there
+ * has been one.
+ */
 void aim_take(struct random *random, bool after_cut);
 /* @pull goes at a request of @phase. */
 void aim_pull(struct disk *pull, enum phase phase, struct random *random);

@@ -245,6 +245,13 @@ void power_set_stop(bool stops)
 	pthread_mutex_unlock(&power.lock);
 }
 
+void power_forget_stop(void)
+{
+	pthread_mutex_lock(&power.lock);
+	power.stopped_at = 0;
+	pthread_mutex_unlock(&power.lock);
+}
+
 void power_set_loser_in_watch(const struct disk *disk)
 {
 	power.losers = 1u << disk->number;

@@ -142,6 +142,8 @@ void power_set_losers(u32 losers);
  * durable, until it is flushed or a cut takes it.
  */
 void power_set_stop(bool stops);
+/* The disks hold another store by now: a cut finds nothing in them from before a stop. */
+void power_forget_stop(void);
 /* As the watch may, which is about to cut: @disk alone. */
 void power_set_loser_in_watch(const struct disk *disk);
 /* So many of the writes with CUT_TEARING are torn. */

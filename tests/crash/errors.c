@@ -27,7 +27,7 @@ static struct {
 	unsigned int read_only;		/* stores that turned so */
 	unsigned int stopped;		/* jobs */
 	unsigned int refused;		/* loads */
-	unsigned int cuts;		/* of the power, right behind an error */
+	unsigned int cuts;		/* of the power, behind an error */
 } errors;
 
 static bool wait_until(bool (*is_so)(void), const char *what)
@@ -129,7 +129,7 @@ static void look_at_live(void)
 	stacks_check_now();
 }
 
-/* What comes behind an error may make durable what was said to be and was not: or nothing does. */
+/* Looked at live all is flushed again, which would heal a wrong answer: half of them are cut. */
 static void look_or_cut(void)
 {
 	if (!disk_has_erred() || random_percent(errors.random, 50)) {

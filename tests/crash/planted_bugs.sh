@@ -15,11 +15,13 @@ copy=build/planted-module
 only=${1:-}
 kernel=$(tests/fetch-kernel-files --release) || exit 1
 
-# The objects stay, so that only what changed is compiled.
+# Anew: what was planted in a run that was cut off must not stay. With their times, so that
+# objects are taken for no newer than they are.
 make_copy()
 {
+	rm -rf "$copy"
 	mkdir -p "$copy"
-	cp -r --update Kbuild kernel "$copy"
+	cp -a Kbuild kernel "$copy"
 }
 
 # build_copy FILE FROM TO…: FILE as it is, but for these texts
@@ -41,12 +43,13 @@ build_copy()
 	return $status
 }
 
-# look PROGRAM SCRIPT OPTION…: what the test has found
+# look PROGRAM SCRIPT OPTION…: what the test has found. A bring-up has to fail for the base's
+# content: a module that does not come up at all would be no finding.
 look()
 {
 	COWSTACK_MODULE=$copy/planted.ko tests/guest/run --cpus 1 --timeout 3600 \
 		--add "tests/crash/build/$1" "tests/guest/tests/$2.sh" "${@:3}" >"$copy/output" 2>&1
-	grep -a -m 1 -E '^# (lost|another sector|base alone|bring-up failed|a store does not load)' \
+	grep -a -m 1 -E '^# (lost|another sector|base alone|bring-up failed: Stale|a store does not load)' \
 		"$copy/output" | sed 's/^# //'
 }
 

@@ -3,10 +3,10 @@
 # parts: cuts-1 cuts-2 cuts-3 cuts-4 cuts-5 cuts-6 cuts-7 cuts-8 cuts-9 cuts-10 tiers replay pull requests errors blocks thin lines storm planted
 #
 # The module in guests, over disks whose power is cut, whose requests are replayed, that
-# are pulled, that are full, of whose requests each fails once; table lines and messages with any words; and half an hour of
-# everything at once: the numbers that are wanted before a release. Each part is a guest,
-# started anew before faults of the program's own could add up. Its seed is COWSTACK_SEED
-# (1); of cuts-N the N-th from there.
+# are pulled, that are full, of whose requests each fails; table lines and messages with any
+# words; and half an hour of everything at once: the numbers that are wanted before a release.
+# Each part is a guest, started anew before faults of the program's own could add up; of
+# "planted" each bug. Its seed is COWSTACK_SEED (1); of cuts-N the N-th from there.
 set -euo pipefail
 
 cd "$(dirname "$(readlink -f "$0")")/../.."
