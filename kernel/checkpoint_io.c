@@ -108,21 +108,22 @@ static int write_index(struct store *store)
 	return error;
 }
 
-static int write_superblock(struct store *store, u64 place, blk_opf_t flags)
+static int write_superblock(struct store *store, u64 place)
 {
 	struct disk_superblock *block = (void *)store->checkpoint_buffer;
 
 	cowstack_superblock_encode(&store->checkpoint.superblock, place, block);
 	return block_io(store, store->bdev,
-			REQ_OP_WRITE | REQ_META | REQ_FUA | flags,
+			REQ_OP_WRITE | REQ_META | REQ_FUA,
 			place * COWSTACK_BLOCK_SECTORS, block,
 			COWSTACK_BLOCK_SIZE);
 }
 
 /*
- * PREFLUSH before the first: pages, index and the data that the pages name are
- * durable before a superblock leads there.  A crash between the two finds the
- * old state whole: its blocks are given back only after both.
+ * A flush before the first: pages, index and the data that the pages name are
+ * durable before a superblock leads there.  It is none of the write's own, for it
+ * matters which of the two fails.  A crash between the superblocks finds the old
+ * state whole: its blocks are given back only after both.
  */
 static int write_superblocks(struct store *store)
 {
@@ -131,9 +132,11 @@ static int write_superblocks(struct store *store)
 	mutex_lock(&store->metadata_lock);
 	cowstack_checkpoint_superblock(&store->metadata, &store->checkpoint);
 	mutex_unlock(&store->metadata_lock);
-	error = write_superblock(store, COWSTACK_SUPERBLOCK_A, REQ_PREFLUSH);
+	error = journal_flush_device(store);
 	if (!error)
-		error = write_superblock(store, COWSTACK_SUPERBLOCK_B, 0);
+		error = write_superblock(store, COWSTACK_SUPERBLOCK_A);
+	if (!error)
+		error = write_superblock(store, COWSTACK_SUPERBLOCK_B);
 	return error;
 }
 

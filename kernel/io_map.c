@@ -653,6 +653,7 @@ static int map_flush(struct cowstack_io *io, struct bio *bio)
 	struct store *store = stack->store;
 
 	if (!journal_is_dirty(store) && io_enter_drain(io)) {
+		journal_take_unflushed(store);
 		bio_set_dev(bio, store->bdev);
 		return DM_MAPIO_REMAPPED;
 	}
@@ -733,11 +734,13 @@ void io_map_deferred(struct bio *bio)
  * A write in place changes no word, so words alone do not tell the timer that there is
  * something to flush.  What all processors write to stays as it is while that is true.
  */
-static void note_write(struct store *store, const struct bio *bio)
+static void note_write(struct store *store, const struct bio *bio, bool failed)
 {
-	if (op_is_write(bio_op(bio)) &&
-	    !(bio->bi_opf & (REQ_FUA | REQ_PREFLUSH)) &&
-	    !atomic_read(&store->unflushed))
+	bool was_flush = bio->bi_opf & REQ_PREFLUSH;
+
+	/* A write, or a flush that took the flag for nothing. */
+	if (op_is_write(bio_op(bio)) && was_flush == failed &&
+	    !(bio->bi_opf & REQ_FUA) && !atomic_read(&store->unflushed))
 		atomic_set(&store->unflushed, 1);
 }
 
@@ -747,8 +750,7 @@ int io_end(struct bio *bio, blk_status_t *error)
 
 	if (io->stepped)
 		return DM_ENDIO_DONE;
-	if (!*error)
-		note_write(io->stack->store, bio);
+	note_write(io->stack->store, bio, *error);
 	/* Room whose data was not written stays room: readers look below. */
 	if (io->layer && !*error)
 		io_publish(io);

@@ -98,6 +98,31 @@ static int write_step(struct store *store)
 	return error;
 }
 
+bool journal_take_unflushed(struct store *store)
+{
+	/* Most flushes of some loads find none: what all processors read stays as it is. */
+	return atomic_read(&store->unflushed) &&
+	       atomic_xchg(&store->unflushed, 0);
+}
+
+int journal_flush_device(struct store *store)
+{
+	int error;
+
+	journal_take_unflushed(store);
+	error = block_flush(store->bdev);
+	if (error)
+		WRITE_ONCE(store->words_lost, true);
+	return error;
+}
+
+/* One that is ro still takes writes in place. */
+static bool has_unflushed(struct store *store)
+{
+	return atomic_read(&store->unflushed) &&
+	       READ_ONCE(store->mode) != STORE_FAIL;
+}
+
 /* --- making a step --- */
 
 /* What a round of the thread works on. */
@@ -173,15 +198,6 @@ static void finish_step(struct store *store, struct round *round)
 	reclaim_kick(store);
 }
 
-/*
- * Writes that have ended are covered by the flush that comes next, and those that end
- * from here on are not known to be.  Return: have there been any?
- */
-static bool take_unflushed(struct store *store)
-{
-	return atomic_xchg(&store->unflushed, 0);
-}
-
 /* One step.  Return: 0, or an error, after which no step is made any more. */
 static int run_step(struct store *store, struct round *round)
 {
@@ -194,17 +210,20 @@ static int run_step(struct store *store, struct round *round)
 	if (!store_is_rw(store))
 		return -EROFS;
 
-	unflushed = take_unflushed(store);
+	unflushed = journal_take_unflushed(store);
 	mutex_lock(&store->metadata_lock);
 	make_step(store, round);
 	mutex_unlock(&store->metadata_lock);
 	if (store->step.blocks)
 		error = write_step(store);
 	else if (unflushed || !list_empty(&round->waiters))
-		error = block_flush(store->bdev);
+		error = journal_flush_device(store);
 	if (error) {
 		WRITE_ONCE(store->words_lost, true);
-		store_set_ro(store, "journal cannot be written", error);
+		store_set_ro(store,
+			     store->step.blocks ? "journal cannot be written" :
+						  "device cannot be flushed",
+			     error);
 		list_splice_tail_init(&store->step.transactions,
 				      &round->changes);
 		mutex_lock(&store->metadata_lock);
@@ -219,18 +238,14 @@ static int run_step(struct store *store, struct round *round)
 
 static void fail_round(struct store *store, struct round *round, int error)
 {
-	bool dirty = cowstack_words_are_dirty(&store->metadata);
-
 	complete_changes(&round->changes, error);
-	/*
-	 * If no word is lost, a flush is still good for data in place.  One that nobody
-	 * has asked for may be the only one to hear of an error.
-	 */
-	take_unflushed(store);
-	if (block_flush(store->bdev))
-		WRITE_ONCE(store->words_lost, true);
-	complete_waiters(&round->waiters,
-			 dirty || store->words_lost ? -EIO : 0);
+	if (store->words_lost || cowstack_words_are_dirty(&store->metadata))
+		complete_waiters(&round->waiters, -EIO);
+	/* Data in place is flushed all the same. */
+	if (list_empty(&round->waiters) && !has_unflushed(store))
+		return;
+	error = journal_flush_device(store) ? -EIO : 0;
+	complete_waiters(&round->waiters, error);
 }
 
 static void run_round(struct store *store, struct round *round)
@@ -463,11 +478,15 @@ bool journal_is_full(struct store *store)
 	       store_geometry(store)->ring_blocks / 4 * 3;
 }
 
-/* One that is ro still takes writes in place. */
+bool journal_wants_flush(struct store *store)
+{
+	return store_is_rw(store) || has_unflushed(store);
+}
+
 static bool timer_has_work(struct store *store)
 {
-	if (atomic_read(&store->unflushed))
-		return READ_ONCE(store->mode) != STORE_FAIL;
+	if (has_unflushed(store))
+		return true;
 	return store_is_rw(store) &&
 	       (cowstack_words_are_dirty(&store->metadata) ||
 		READ_ONCE(store->checkpoint_due));
@@ -479,8 +498,11 @@ static void step_timer_fn(struct work_struct *work)
 					   step_timer);
 
 	spin_lock_irq(&store->step_lock);
-	if (timer_has_work(store))
+	if (timer_has_work(store)) {
+		/* As in journal_kick(). */
+		store->step_kicked = true;
 		start_step_work(store);
+	}
 	if (!store->step_stopped)
 		queue_delayed_work(store->journal_wq, &store->step_timer,
 				   STEP_PERIOD);

@@ -91,7 +91,6 @@ struct store {
 	bool active;			/* a live table was resumed once */
 	bool suspended;			/* read by map() under drain */
 	unsigned long used_at;		/* jiffies: by a user's I/O; pace.h */
-	atomic_t unflushed;		/* 1: a write ended since the journal's last flush began */
 
 	struct mutex message_mutex;	/* one message at a time; jobs */
 	struct mutex metadata_lock;	/* see core/metadata.h */
@@ -107,7 +106,8 @@ struct store {
 	bool step_running;
 	bool step_stopped;		/* suspended: nothing new starts */
 	bool step_kicked;		/* one more, though nobody waits for it */
-	bool words_lost;		/* a step failed: flushes fail from now on */
+	bool words_lost;		/* or data: flushes fail from now on */
+	atomic_t unflushed;		/* 1: a write has ended since a flush last began */
 	wait_queue_head_t step_idle;
 	struct workqueue_struct *journal_wq;
 	struct work_struct step_work;
@@ -254,6 +254,24 @@ void journal_push_back(struct store *store);
  * store is suspended.
  */
 int journal_flush(struct store *store);
+
+/*
+ * Is there anything that a store about to be suspended has to make durable?  One that is
+ * ro has taken writes in place.  Any context.
+ */
+bool journal_wants_flush(struct store *store);
+
+/*
+ * Writes that have ended count as flushed from now on: a flush of the device is about to
+ * begin.  Return: have there been any?  Any context.
+ */
+bool journal_take_unflushed(struct store *store);
+
+/*
+ * Flushes the device for nobody who would be told of an error: it may be the only one to
+ * hear of it, so after one all flushes fail.  May sleep.
+ */
+int journal_flush_device(struct store *store);
 
 /* A step now, though nobody waits for it; process context. */
 void journal_kick(struct store *store);

@@ -234,7 +234,7 @@ static void store_postsuspend(struct dm_target *ti)
 	mutex_unlock(&store->message_mutex);
 	/* Pairs with io_enter_drain(): later bios see the flag. */
 	synchronize_srcu_expedited(&store->drain);
-	if (store_is_rw(store))
+	if (journal_wants_flush(store))
 		journal_flush(store);
 	journal_stop(store);
 	reclaim_wait(store);
@@ -263,7 +263,7 @@ static int check_other_device(struct store *store, struct block_device *bdev)
  */
 static void make_loaded_durable(struct store *store)
 {
-	int error = store_is_rw(store) ? block_flush(store->bdev) : 0;
+	int error = store_is_rw(store) ? journal_flush_device(store) : 0;
 
 	if (error)
 		store_set_ro(store, "device cannot be flushed", error);

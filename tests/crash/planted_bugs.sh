@@ -95,7 +95,7 @@ plant "a base that is written to and not marked so" kernel/commit.c \
 	'begin.mixed_top = job->stack->volume->info.mixed_top;' \
 	-- crash_test crash --only write --cuts 100
 plant "a superblock that is not behind the pages it names" kernel/checkpoint_io.c \
-	'COWSTACK_SUPERBLOCK_A, REQ_PREFLUSH)' 'COWSTACK_SUPERBLOCK_A, 0)' \
+	'error = journal_flush_device(store);' 'error = 0;' \
 	-- crash_test crash --only checkpoint --cuts 100
 plant "a flush of the base that fails and is taken for done" kernel/commit_sweep.c \
 	'return block_flush(job->stack->base);' \

@@ -197,7 +197,10 @@ check "the tool answers" dmcommit status v
 check_fails "a volume that never was up does not come up" \
 	dmsetup create w --table "$(stack_line 2 "$size" /dev/shadow st)"
 check_fails "nothing is left of it" dmsetup info w
+check "a rewrite at the end" put 0 2 /dev/mapper/v /dev/shadow /dev/durable
+flushes=$(flushes_of fast)
 check "a stack comes down" dmsetup remove v
+check "which flushes it" flushed_again
 check "and up again, in ro" make_stack
 is "$(modes)" "ro ro" "its mode is ro"
 same "content is as it was"
@@ -242,6 +245,24 @@ check "and come up" up
 is "$(lines_with "one superblock of dm-0 is damaged or old")" 1 "the log tells of the old superblock"
 is "$(modes)" "rw rw" "in mode rw"
 same "content is right"
+
+# --- ro: nothing but a flush fails, and nobody has asked for it ---
+put 5 1 /dev/mapper/v /dev/shadow >/dev/null
+check "all is durable" synchronize /dev/mapper/v
+exchange ssd /dev/fast "${journal[@]}" error_writes
+forget_log
+check "a rewrite" put 5 1 /dev/mapper/v /dev/shadow
+await is_ro
+is "$(modes)" "ro ro" "a flush that cannot be made turns the store ro"
+is "$(lines_with "cowstack st: device cannot be flushed (error -5): store is read-only")" 1 \
+	"one line in the log says so"
+exchange ssd /dev/fast
+io_error "$(synchronize /dev/mapper/v)" "nobody is told that the rewrite is durable"
+same "content is right"
+check "both go down" down
+check "and come up" up
+is "$(modes)" "rw rw" "in mode rw"
+check "a flush" synchronize /dev/mapper/v
 
 # --- ro while a commit runs; here the device's flushes fail too ---
 put 0 40 /dev/mapper/v /dev/shadow >/dev/null

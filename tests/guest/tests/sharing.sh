@@ -288,8 +288,10 @@ check "the caches are empty behind it" await is_flushed
 # Now all of it is held, and written in place.
 dd if=/dev/urandom of=/tmp/late bs=64k count=4 iflag=fullblock 2>/dev/null
 before=$(status_value late steps)
+flushes=$(flushes_of nbd0)
 come_of_themselves is_flushed "a flush comes"
 is "$(status_value late steps)" "$before" "without a step, for no word has changed"
+check "each time" test $(($(flushes_of nbd0) - flushes)) -ge 4
 before=$(flushes_of nbd0)
 sleep 3
 is "$(flushes_of nbd0)" "$before" "and none where nothing was written"
