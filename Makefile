@@ -165,7 +165,8 @@ check:
 	$(MAKE) -j 2 all guest-programs KERNEL=$$(tests/fetch-kernel-files --release)
 	$(MAKE) kernel-modules
 	$(MAKE) -j 2 debug-module
-	tests/run -j 2
+	# Three for two processors: tests wait for disks and seconds, too.
+	tests/run -j 3
 
 # Everything faults.md asks numbers of: hours. See tests/check-long.
 check-long:
