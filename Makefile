@@ -159,13 +159,13 @@ fuzz:
 crash-test:
 	$(MAKE) -C tests/crash
 
+# Three tests for two processors: they wait for disks and seconds, too.
 check:
 	tests/install-packages
 	tests/fetch-kernel-files
 	$(MAKE) -j 2 all guest-programs KERNEL=$$(tests/fetch-kernel-files --release)
 	$(MAKE) kernel-modules
 	$(MAKE) -j 2 debug-module
-	# Three for two processors: tests wait for disks and seconds, too.
 	tests/run -j 3
 
 # Everything faults.md asks numbers of: hours. See tests/check-long.
