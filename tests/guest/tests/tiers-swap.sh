@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guest: --memory 384 --cpus 2 --timeout 1800 --blank 1184 --add build/tests/press_memory
-# debug: 2
+# debug: 1 40
 # Four levels of stacks with swap on top, in a guest with little memory: a program takes
-# more than there is, while commits go from level to level. The first argument is how
-# often it writes all of its memory.
+# more than there is, while commits go from level to level. Arguments: how often it writes all
+# of its memory; MiB that are left to it besides, where the kernel is slow.
 . /lib/cowstack-tests/tap.sh
 . /lib/cowstack-tests/devices.sh
 . /lib/cowstack-tests/refusals.sh
 
 passes=${1:-3}
+spare=${2:-0}
 levels="1 2 3 4"
 
 # The kernel ends a process as soon as memory is short and writing it out makes no
@@ -106,7 +107,8 @@ echo 12288 >/proc/sys/vm/min_free_kbytes
 mkswap /dev/mapper/level4 >/dev/null
 check "swap is on the top level" swapon /dev/mapper/level4
 available=$(($(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024))
-locked=$((available > free ? available - free : 0))
+left=$((free + spare))
+locked=$((available > left ? available - left : 0))
 diag "$available MiB are available, $locked MiB are locked, $taken MiB are taken"
 # Should memory get short all the same, it is the program that goes, and the rest is told.
 echo -1000 >/proc/self/oom_score_adj
