@@ -729,12 +729,26 @@ void io_map_deferred(struct bio *bio)
 	}
 }
 
+/*
+ * A write in place changes no word, so words alone do not tell the timer that there is
+ * something to flush.  What all processors write to stays as it is while that is true.
+ */
+static void note_write(struct store *store, const struct bio *bio)
+{
+	if (op_is_write(bio_op(bio)) &&
+	    !(bio->bi_opf & (REQ_FUA | REQ_PREFLUSH)) &&
+	    !atomic_read(&store->unflushed))
+		atomic_set(&store->unflushed, 1);
+}
+
 int io_end(struct bio *bio, blk_status_t *error)
 {
 	struct cowstack_io *io = bio_io(bio);
 
 	if (io->stepped)
 		return DM_ENDIO_DONE;
+	if (!*error)
+		note_write(io->stack->store, bio);
 	/* Room whose data was not written stays room: readers look below. */
 	if (io->layer && !*error)
 		io_publish(io);

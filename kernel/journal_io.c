@@ -4,7 +4,8 @@
  *
  * Users' flushes, FUA writes and changes queue up; one step serves all that
  * came before it was made.  Once a second a step is made in any case if words
- * have changed, or a checkpoint is due.
+ * have changed, or a checkpoint is due; and where none is, the device is flushed
+ * if it has been written to.
  */
 #include "core/fault.h"
 #include "store.h"
@@ -172,10 +173,20 @@ static void finish_step(struct store *store, struct round *round)
 	reclaim_kick(store);
 }
 
+/*
+ * Writes that have ended are covered by the flush that comes next, and those that end
+ * from here on are not known to be.  Return: have there been any?
+ */
+static bool take_unflushed(struct store *store)
+{
+	return atomic_xchg(&store->unflushed, 0);
+}
+
 /* One step.  Return: 0, or an error, after which no step is made any more. */
 static int run_step(struct store *store, struct round *round)
 {
-	int error;
+	bool unflushed;
+	int error = 0;
 
 	if (!store_is_rw(store))
 		return -EROFS;
@@ -183,14 +194,14 @@ static int run_step(struct store *store, struct round *round)
 	if (!store_is_rw(store))
 		return -EROFS;
 
+	unflushed = take_unflushed(store);
 	mutex_lock(&store->metadata_lock);
 	make_step(store, round);
 	mutex_unlock(&store->metadata_lock);
 	if (store->step.blocks)
 		error = write_step(store);
-	else
-		error = list_empty(&round->waiters) ? 0 :
-						      block_flush(store->bdev);
+	else if (unflushed || !list_empty(&round->waiters))
+		error = block_flush(store->bdev);
 	if (error) {
 		WRITE_ONCE(store->words_lost, true);
 		store_set_ro(store, "journal cannot be written", error);
@@ -208,16 +219,18 @@ static int run_step(struct store *store, struct round *round)
 
 static void fail_round(struct store *store, struct round *round, int error)
 {
-	bool dirty = store->words_lost ||
-		     cowstack_words_are_dirty(&store->metadata);
+	bool dirty = cowstack_words_are_dirty(&store->metadata);
 
 	complete_changes(&round->changes, error);
-	if (dirty) {
-		complete_waiters(&round->waiters, -EIO);
-		return;
-	}
-	/* Nothing is lost: a flush is still good for data in place. */
-	complete_waiters(&round->waiters, block_flush(store->bdev));
+	/*
+	 * If no word is lost, a flush is still good for data in place.  One that nobody
+	 * has asked for may be the only one to hear of an error.
+	 */
+	take_unflushed(store);
+	if (block_flush(store->bdev))
+		WRITE_ONCE(store->words_lost, true);
+	complete_waiters(&round->waiters,
+			 dirty || store->words_lost ? -EIO : 0);
 }
 
 static void run_round(struct store *store, struct round *round)
@@ -450,14 +463,23 @@ bool journal_is_full(struct store *store)
 	       store_geometry(store)->ring_blocks / 4 * 3;
 }
 
+/* One that is ro still takes writes in place. */
+static bool timer_has_work(struct store *store)
+{
+	if (atomic_read(&store->unflushed))
+		return READ_ONCE(store->mode) != STORE_FAIL;
+	return store_is_rw(store) &&
+	       (cowstack_words_are_dirty(&store->metadata) ||
+		READ_ONCE(store->checkpoint_due));
+}
+
 static void step_timer_fn(struct work_struct *work)
 {
 	struct store *store = container_of(to_delayed_work(work), struct store,
 					   step_timer);
 
 	spin_lock_irq(&store->step_lock);
-	if ((cowstack_words_are_dirty(&store->metadata) ||
-	     READ_ONCE(store->checkpoint_due)) && store_is_rw(store))
+	if (timer_has_work(store))
 		start_step_work(store);
 	if (!store->step_stopped)
 		queue_delayed_work(store->journal_wq, &store->step_timer,

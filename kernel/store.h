@@ -91,6 +91,7 @@ struct store {
 	bool active;			/* a live table was resumed once */
 	bool suspended;			/* read by map() under drain */
 	unsigned long used_at;		/* jiffies: by a user's I/O; pace.h */
+	atomic_t unflushed;		/* 1: a write ended since the journal's last flush began */
 
 	struct mutex message_mutex;	/* one message at a time; jobs */
 	struct mutex metadata_lock;	/* see core/metadata.h */

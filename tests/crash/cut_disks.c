@@ -6,6 +6,7 @@
  *	cut LOSERS	"cut", and for each disk how many writes its cache held; bit n of
  *			LOSERS: the n-th loses any of them, others none
  *	on		"on"
+ *	cached		"cached", and for each disk how many writes its cache holds
  *
  * It ends with its input.
  */
@@ -41,6 +42,16 @@ static void switch_on(void)
 	printf("on\n");
 }
 
+static void show_cached(void)
+{
+	unsigned int i;
+
+	printf("cached");
+	for (i = 0; i < disk_count; i++)
+		printf(" %u", disk_cached(&disks[i]));
+	printf("\n");
+}
+
 static void obey(const char *line)
 {
 	u32 losers;
@@ -49,6 +60,8 @@ static void obey(const char *line)
 		cut(losers);
 	else if (!strcmp(line, "on\n"))
 		switch_on();
+	else if (!strcmp(line, "cached\n"))
+		show_cached();
 	else
 		printf("what?\n");
 	fflush(stdout);

@@ -207,6 +207,16 @@ void power_init(u64 seed, disk_watch_fn watch)
 	power.on = true;
 }
 
+u32 disk_cached(struct disk *disk)
+{
+	u32 cached;
+
+	pthread_mutex_lock(&power.lock);
+	cached = disk->cached;
+	pthread_mutex_unlock(&power.lock);
+	return cached;
+}
+
 void disk_set_faults(disk_fault_fn fails)
 {
 	pthread_mutex_lock(&power.lock);

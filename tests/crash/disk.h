@@ -112,6 +112,9 @@ const u8 *disk_peek(const struct disk *disk, u64 sector);
 typedef bool (*disk_fault_fn)(const struct disk_request *request);
 void disk_set_faults(disk_fault_fn fails);
 
+/* Writes that a cut now would put at stake. */
+u32 disk_cached(struct disk *disk);
+
 /* What a discarded sector reads as: nothing that anyone has written. */
 void disk_poison(u8 *to, u64 sector);
 /* All of a disk: image and medium are that, the cache is empty. */

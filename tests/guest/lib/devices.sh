@@ -22,6 +22,15 @@ remove_disk()
 	rmdir "/sys/kernel/config/nullb/$1"
 }
 
+# Flushes that the disk has ended
+flushes_of()
+{
+	local numbers
+
+	read -r -a numbers <"/sys/block/$1/stat"
+	echo "${numbers[15]}"
+}
+
 sectors_of()
 {
 	blockdev --getsz "$1"

@@ -168,7 +168,13 @@ io_error "$(dd if=/dev/zero of=/dev/mapper/v bs=512 count=1 seek=5555 oflag=dire
 	"and one of a part of a sixteenth"
 check_fails "a discard fails" blkdiscard -o 0 -l 65536 /dev/mapper/v
 check_fails "so do zeroes" blkdiscard -z -o $((40 * 65536)) -l 65536 /dev/mapper/v
+flushes=$(flushes_of fast)
+flushed_again()
+{
+	[ "$(flushes_of fast)" -gt "$flushes" ]
+}
 check "rewrites go on" put 0 2 /dev/mapper/v /dev/shadow /dev/durable
+check "and are flushed, though nobody asks for it" await flushed_again
 for device in /dev/shadow /dev/durable /dev/mapper/v; do
 	dd if=/dev/zero of=$device bs=512 count=1 seek=700 oflag=direct conv=notrunc 2>/dev/null
 done
