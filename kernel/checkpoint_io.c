@@ -101,7 +101,7 @@ static int write_index(struct store *store)
 	list_for_each_entry(b, &store->checkpoint.index, list) {
 		if (error)
 			break;
-		memcpy(store->checkpoint_buffer, &b->block,
+		memcpy(store->checkpoint_buffer, b->block,
 		       COWSTACK_BLOCK_SIZE);
 		error = write_run(store, b->place, store->checkpoint_buffer, 1);
 	}

@@ -756,6 +756,9 @@ int io_end(struct bio *bio, blk_status_t *error)
 		io_publish(io);
 	io->layer = NULL;
 	io_leave(io);
+	/* Another one failed beside it, and may be the only one that was told. */
+	if (bio->bi_opf & REQ_PREFLUSH && READ_ONCE(io->stack->store->words_lost))
+		*error = BLK_STS_IOERR;
 	if (!io->step_after || *error || cowstack_fault(FAULT_EARLY_FUA))
 		return DM_ENDIO_DONE;
 	wait_for_step(io);

@@ -238,11 +238,14 @@ static int run_step(struct store *store, struct round *round)
 
 static void fail_round(struct store *store, struct round *round, int error)
 {
+	bool asked = !list_empty(&round->waiters);
+
 	complete_changes(&round->changes, error);
-	if (store->words_lost || cowstack_words_are_dirty(&store->metadata))
+	if (READ_ONCE(store->words_lost) ||
+	    cowstack_words_are_dirty(&store->metadata))
 		complete_waiters(&round->waiters, -EIO);
 	/* Data in place is flushed all the same. */
-	if (list_empty(&round->waiters) && !has_unflushed(store))
+	if (!asked && !has_unflushed(store))
 		return;
 	error = journal_flush_device(store) ? -EIO : 0;
 	complete_waiters(&round->waiters, error);
@@ -261,7 +264,9 @@ static void run_round(struct store *store, struct round *round)
 	if (error)
 		fail_round(store, round, error);
 	else
-		complete_waiters(&round->waiters, 0);
+		/* A checkpoint's flush may have failed beside: ours was not told of it. */
+		complete_waiters(&round->waiters,
+				 READ_ONCE(store->words_lost) ? -EIO : 0);
 }
 
 /* Is there anything to do?  If not, the thread goes idle; step_lock held. */
@@ -476,11 +481,6 @@ bool journal_is_full(struct store *store)
 	return READ_ONCE(store->metadata.head) -
 		       READ_ONCE(store->metadata.tail) >
 	       store_geometry(store)->ring_blocks / 4 * 3;
-}
-
-bool journal_wants_flush(struct store *store)
-{
-	return store_is_rw(store) || has_unflushed(store);
 }
 
 static bool timer_has_work(struct store *store)

@@ -439,7 +439,7 @@ static void stack_postsuspend(struct dm_target *ti)
 	 * What was written without a flush is made durable, unless the store is
 	 * suspended: then its own suspend has done it.
 	 */
-	if (journal_wants_flush(stack->store))
+	if (store_is_rw(stack->store))
 		journal_flush(stack->store);
 }
 

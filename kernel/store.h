@@ -256,12 +256,6 @@ void journal_push_back(struct store *store);
 int journal_flush(struct store *store);
 
 /*
- * Is there anything that a store about to be suspended has to make durable?  One that is
- * ro has taken writes in place.  Any context.
- */
-bool journal_wants_flush(struct store *store);
-
-/*
  * Writes that have ended count as flushed from now on: a flush of the device is about to
  * begin.  Return: have there been any?  Any context.
  */

@@ -234,7 +234,8 @@ static void store_postsuspend(struct dm_target *ti)
 	mutex_unlock(&store->message_mutex);
 	/* Pairs with io_enter_drain(): later bios see the flag. */
 	synchronize_srcu_expedited(&store->drain);
-	if (journal_wants_flush(store))
+	/* One that is ro may have taken writes in place. */
+	if (READ_ONCE(store->mode) != STORE_FAIL)
 		journal_flush(store);
 	journal_stop(store);
 	reclaim_wait(store);

@@ -66,7 +66,7 @@ static int add_index(const struct cowstack_checkpoint *cp,
 		image = block_list_add(list, from_mblock(b->place));
 		if (!image)
 			return -ENOMEM;
-		memcpy(image, &b->block, COWSTACK_BLOCK_SIZE);
+		memcpy(image, b->block, COWSTACK_BLOCK_SIZE);
 	}
 	return 0;
 }

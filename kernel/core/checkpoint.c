@@ -17,6 +17,7 @@ static void add_index_block(struct cowstack_checkpoint *cp)
 	struct cowstack_index_block *b = kzalloc(sizeof(*b),
 						 GFP_NOIO | __GFP_NOFAIL);
 
+	b->block = kzalloc(sizeof(*b->block), GFP_NOIO | __GFP_NOFAIL);
 	list_add_tail(&b->list, &cp->index);
 	cp->index_count++;
 	cp->used = 0;
@@ -26,7 +27,7 @@ static void add_index_block(struct cowstack_checkpoint *cp)
 static void open_writer(struct cowstack_checkpoint *cp, struct record_writer *w,
 			struct disk_record_block **block)
 {
-	*block = &last_index_block(cp)->block;
+	*block = last_index_block(cp)->block;
 	record_writer_init(w, block, 1);
 	w->count = 1;
 	w->used[0] = cp->used;
@@ -210,10 +211,10 @@ static int place_index(struct cowstack_metadata *md,
 	/* From the last to the first: each names the one behind it. */
 	for (item = cp->index.prev; item != &cp->index; item = item->prev) {
 		b = list_entry(item, struct cowstack_index_block, list);
-		b->block.next = cpu_to_le64(from_mblock(next));
-		cowstack_block_seal(md, &b->block, COWSTACK_MAGIC_INDEX,
+		b->block->next = cpu_to_le64(from_mblock(next));
+		cowstack_block_seal(md, b->block, COWSTACK_MAGIC_INDEX,
 				    b->place, cp->tail_step, 0,
-				    le32_to_cpu(b->block.used));
+				    le32_to_cpu(b->block->used));
 		next = b->place;
 	}
 	cp->superblock.index_first = next;
@@ -336,6 +337,7 @@ void cowstack_checkpoint_free(struct cowstack_checkpoint *cp)
 
 	list_for_each_entry_safe(b, next, &cp->index, list) {
 		list_del(&b->list);
+		kfree(b->block);
 		kfree(b);
 	}
 	kvfree(cp->pages);

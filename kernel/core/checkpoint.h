@@ -31,7 +31,8 @@
 struct cowstack_index_block {
 	struct list_head list;
 	mblock_t place;
-	struct disk_record_block block;
+	/* By itself: a little more than a page would need several in a row. */
+	struct disk_record_block *block;
 };
 
 struct cowstack_checkpoint {

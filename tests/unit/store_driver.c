@@ -487,7 +487,7 @@ static void write_index(struct store_driver *d)
 	struct cowstack_index_block *b;
 
 	list_for_each_entry(b, &d->checkpoint.index, list)
-		write_metadata(d, b->place, &b->block);
+		write_metadata(d, b->place, b->block);
 }
 
 static void make_index(struct store_driver *d)

@@ -151,8 +151,8 @@ void image_checkpoint(struct store_image *image, struct cowstack_metadata *md)
 	image_run_step(image, md);
 	surely_no(cowstack_checkpoint_make_index(md, &cp), "index");
 	list_for_each_entry(b, &cp.index, list)
-		memcpy(image_block(image, from_mblock(b->place)), &b->block,
-		       sizeof(b->block));
+		memcpy(image_block(image, from_mblock(b->place)), b->block,
+		       sizeof(*b->block));
 	cowstack_checkpoint_superblock(md, &cp);
 	image_write_superblocks(image, &cp.superblock);
 	while (cowstack_zombies_free_chunks(md))

@@ -306,8 +306,8 @@ TEST_F(change, emptied_under_a_checkpoint)
 		       sizeof(page));
 	ASSERT_EQ(0, cowstack_checkpoint_make_index(&s->md, &cp));
 	list_for_each_entry(b, &cp.index, list)
-		memcpy(image_block(&s->image, from_mblock(b->place)), &b->block,
-		       sizeof(b->block));
+		memcpy(image_block(&s->image, from_mblock(b->place)), b->block,
+		       sizeof(*b->block));
 	cowstack_checkpoint_superblock(&s->md, &cp);
 	image_write_superblocks(&s->image, &cp.superblock);
 	EXPECT_TRUE(chain_load_is_right(s));
