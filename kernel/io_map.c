@@ -744,6 +744,17 @@ static void note_write(struct store *store, const struct bio *bio, bool failed)
 		atomic_set(&store->unflushed, 1);
 }
 
+/*
+ * A device may tell of an error only once, and the flush that is told may be any user's.
+ * Return: whether one has failed: the journal's worker makes the store ro, then answers.
+ */
+static bool flush_ended(struct store *store, bool failed)
+{
+	if (failed)
+		WRITE_ONCE(store->words_lost, true);
+	return READ_ONCE(store->words_lost);
+}
+
 int io_end(struct bio *bio, blk_status_t *error)
 {
 	struct cowstack_io *io = bio_io(bio);
@@ -756,11 +767,12 @@ int io_end(struct bio *bio, blk_status_t *error)
 		io_publish(io);
 	io->layer = NULL;
 	io_leave(io);
-	/* Another one failed beside it, and may be the only one that was told. */
-	if (bio->bi_opf & REQ_PREFLUSH && READ_ONCE(io->stack->store->words_lost))
-		*error = BLK_STS_IOERR;
-	if (!io->step_after || *error || cowstack_fault(FAULT_EARLY_FUA))
+	if (bio->bi_opf & REQ_PREFLUSH) {
+		if (!flush_ended(io->stack->store, *error))
+			return DM_ENDIO_DONE;
+	} else if (!io->step_after || *error || cowstack_fault(FAULT_EARLY_FUA)) {
 		return DM_ENDIO_DONE;
+	}
 	wait_for_step(io);
 	return DM_ENDIO_INCOMPLETE;
 }

@@ -125,6 +125,8 @@ static bool has_unflushed(struct store *store)
 
 /* --- making a step --- */
 
+static const char flush_failed[] = "device cannot be flushed";
+
 /* What a round of the thread works on. */
 struct round {
 	struct list_head waiters;
@@ -204,6 +206,9 @@ static int run_step(struct store *store, struct round *round)
 	bool unflushed;
 	int error = 0;
 
+	/* A flush that a user had sent straight to the device. */
+	if (READ_ONCE(store->words_lost))
+		store_set_ro(store, flush_failed, -EIO);
 	if (!store_is_rw(store))
 		return -EROFS;
 	wait_for_ring(store);
@@ -222,7 +227,7 @@ static int run_step(struct store *store, struct round *round)
 		WRITE_ONCE(store->words_lost, true);
 		store_set_ro(store,
 			     store->step.blocks ? "journal cannot be written" :
-						  "device cannot be flushed",
+						  flush_failed,
 			     error);
 		list_splice_tail_init(&store->step.transactions,
 				      &round->changes);

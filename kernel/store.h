@@ -106,7 +106,7 @@ struct store {
 	bool step_running;
 	bool step_stopped;		/* suspended: nothing new starts */
 	bool step_kicked;		/* one more, though nobody waits for it */
-	bool words_lost;		/* or data: flushes fail from now on */
+	bool words_lost;		/* or data: ro, and flushes fail from now on */
 	atomic_t unflushed;		/* 1: a write has ended since a flush last began */
 	wait_queue_head_t step_idle;
 	struct workqueue_struct *journal_wq;

@@ -263,6 +263,21 @@ same "content is right"
 check "both go down" down
 check "and come up" up
 is "$(modes)" "rw rw" "in mode rw"
+
+# --- ro: a user's flush, which goes straight to the device ---
+check "all is durable" synchronize /dev/mapper/v
+exchange ssd /dev/fast "${journal[@]}" error_writes
+forget_log
+io_error "$(synchronize /dev/mapper/v)" "a flush that has no word to write fails"
+is "$(modes)" "ro ro" "the store is ro when it is answered"
+is "$(lines_with "cowstack st: device cannot be flushed (error -5): store is read-only")" 1 \
+	"one line in the log says so"
+exchange ssd /dev/fast
+io_error "$(synchronize /dev/mapper/v)" "who comes later is not told that all is durable"
+same "content is right"
+check "both go down" down
+check "and come up" up
+is "$(modes)" "rw rw" "in mode rw"
 check "a flush" synchronize /dev/mapper/v
 
 # --- ro while a commit runs; here the device's flushes fail too ---
