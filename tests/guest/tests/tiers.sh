@@ -161,27 +161,37 @@ traced_requests()
 }
 
 # Reads requests; says each step of the SSD's journal that came while what had gone to
-# the HDD was not in a step of its journal, and how many steps of each there were.
+# the HDD was not in a step of its journal, and how many steps of each there were. A write
+# may come between the flush of a step and the step: neither covers it.
 check_order()
 {
 	awk -v ssd_first="$1" -v ssd_end="$2" -v hdd_first="$3" -v hdd_end="$4" '
-		$1 == "disk" && $2 ~ /^F/ && !$4 { flushed = 1 }
+		function flush()
+		{
+			flushed = 1
+			if (unflushed)
+				dirty = 1
+			unflushed = 0
+		}
+		$1 == "disk" && $2 ~ /^F/ { flush() }
 		$1 == "disk" && $2 ~ /W/ && $4 {
 			if ($3 >= hdd_first && $3 < hdd_end) {
-				if (dirty && !flushed && $2 !~ /^F/)
+				rest_of_step = step_end == hdd_end && $3 == hdd_first
+				if (unflushed && !flushed && !rest_of_step)
 					print "a lower step without a flush"
 				if ($2 !~ /F/)
 					print "a lower step that is not durable"
 				dirty = 0
+				flushed = 0
+				step_end = $3 + $4
 				lower++
 			} else {
-				dirty = 1
-				flushed = 0
+				unflushed = 1
 				written++
 			}
 		}
 		$1 == "ssd" && $2 ~ /W/ && $3 >= ssd_first && $3 < ssd_end && $4 {
-			if (dirty)
+			if (dirty || unflushed)
 				print "let go of before it was durable below"
 			upper++
 		}
