@@ -133,10 +133,13 @@ static int write_superblocks(struct store *store)
 	cowstack_checkpoint_superblock(&store->metadata, &store->checkpoint);
 	mutex_unlock(&store->metadata_lock);
 	error = journal_flush_device(store);
-	if (!error)
-		error = write_superblock(store, COWSTACK_SUPERBLOCK_A);
+	if (error)
+		return error;
+	error = write_superblock(store, COWSTACK_SUPERBLOCK_A);
 	if (!error)
 		error = write_superblock(store, COWSTACK_SUPERBLOCK_B);
+	if (error)
+		journal_note_failed_fua(store);
 	return error;
 }
 

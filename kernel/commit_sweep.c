@@ -403,6 +403,13 @@ static int end_writing(struct job *job, struct copy_batch *batch)
 	return error;
 }
 
+static int flush_for_reading_back(struct job *job)
+{
+	if (job->destination)
+		return journal_flush_device(job->stack->store);
+	return block_flush(job->stack->base);
+}
+
 /* Reads back what was written and compares it, behind the disk's own cache. */
 static int verify(struct job *job, struct copy_batch *batch)
 {
@@ -412,7 +419,7 @@ static int verify(struct job *job, struct copy_batch *batch)
 		return 0;
 	error = commit_allocate_check(job);
 	if (!error)
-		error = block_flush(destination_device(job));
+		error = flush_for_reading_back(job);
 	return error ? error :
 		       copy_batch_compare(batch, &job->check,
 					  destination_device(job));

@@ -2,9 +2,9 @@
 /*
  * rw → ro → fail, one way, and the other states that raise a dm event.
  *
- * ro    metadata cannot be written: nothing new is allocated, what changes the
- *       map fails; reads, and rewrites of what the top layers hold, go on; a
- *       flush fails if anything is not durable.
+ * ro    metadata cannot be written, or the device flushed: nothing new is
+ *       allocated, what changes the map fails; reads, and rewrites of what the
+ *       top layers hold, go on; a flush fails if anything is not durable.
  * fail  the store has lost its table: every I/O fails.
  */
 #include "stack.h"

@@ -748,11 +748,16 @@ static void note_write(struct store *store, const struct bio *bio, bool failed)
  * A device may tell of an error only once, and the flush that is told may be any user's.
  * Return: whether one has failed: the journal's worker makes the store ro, then answers.
  */
-static bool flush_ended(struct store *store, bool failed)
+static bool flush_has_failed(struct store *store, const struct bio *bio, bool failed)
 {
-	if (failed)
+	if (!(bio->bi_opf & (REQ_PREFLUSH | REQ_FUA)))
+		return false;
+	if (failed && bio->bi_opf & REQ_PREFLUSH)
 		WRITE_ONCE(store->words_lost, true);
-	return READ_ONCE(store->words_lost);
+	else if (failed)
+		journal_note_failed_fua(store);
+	return READ_ONCE(store->words_lost) &&
+	       (failed || bio->bi_opf & REQ_PREFLUSH);
 }
 
 int io_end(struct bio *bio, blk_status_t *error)
@@ -767,12 +772,9 @@ int io_end(struct bio *bio, blk_status_t *error)
 		io_publish(io);
 	io->layer = NULL;
 	io_leave(io);
-	if (bio->bi_opf & REQ_PREFLUSH) {
-		if (!flush_ended(io->stack->store, *error))
-			return DM_ENDIO_DONE;
-	} else if (!io->step_after || *error || cowstack_fault(FAULT_EARLY_FUA)) {
+	if (!flush_has_failed(io->stack->store, bio, *error) &&
+	    (!io->step_after || *error || cowstack_fault(FAULT_EARLY_FUA)))
 		return DM_ENDIO_DONE;
-	}
 	wait_for_step(io);
 	return DM_ENDIO_INCOMPLETE;
 }

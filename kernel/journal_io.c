@@ -113,7 +113,14 @@ int journal_flush_device(struct store *store)
 	error = block_flush(store->bdev);
 	if (error)
 		WRITE_ONCE(store->words_lost, true);
-	return error;
+	/* One that failed beside it may be the only one that was told. */
+	return error || !READ_ONCE(store->words_lost) ? error : -EIO;
+}
+
+void journal_note_failed_fua(struct store *store)
+{
+	if (bdev_write_cache(store->bdev) && !bdev_fua(store->bdev))
+		WRITE_ONCE(store->words_lost, true);
 }
 
 /* One that is ro still takes writes in place. */
@@ -206,7 +213,7 @@ static int run_step(struct store *store, struct round *round)
 	bool unflushed;
 	int error = 0;
 
-	/* A flush that a user had sent straight to the device. */
+	/* By a flush that no step made: a user's, or one of a job. */
 	if (READ_ONCE(store->words_lost))
 		store_set_ro(store, flush_failed, -EIO);
 	if (!store_is_rw(store))
@@ -493,7 +500,8 @@ static bool timer_has_work(struct store *store)
 	if (has_unflushed(store))
 		return true;
 	return store_is_rw(store) &&
-	       (cowstack_words_are_dirty(&store->metadata) ||
+	       (READ_ONCE(store->words_lost) ||
+		cowstack_words_are_dirty(&store->metadata) ||
 		READ_ONCE(store->checkpoint_due));
 }
 

@@ -41,7 +41,7 @@
 
 enum store_mode {
 	STORE_RW,
-	STORE_RO,			/* no new metadata can be written */
+	STORE_RO,			/* no new metadata can be written, or data flushed */
 	STORE_FAIL,
 };
 
@@ -262,10 +262,16 @@ int journal_flush(struct store *store);
 bool journal_take_unflushed(struct store *store);
 
 /*
- * Flushes the device for nobody who would be told of an error: it may be the only one to
- * hear of it, so after one all flushes fail.  May sleep.
+ * Flushes the device.  It may be the only flush to hear of an error, so after one, this
+ * or another, all fail.  May sleep.
  */
 int journal_flush_device(struct store *store);
+
+/*
+ * A write with FUA has failed.  Where the device has none it was flushed behind the write,
+ * and which of the two has failed is not told: then as if it was the flush.  Any context.
+ */
+void journal_note_failed_fua(struct store *store);
 
 /* A step now, though nobody waits for it; process context. */
 void journal_kick(struct store *store);

@@ -196,6 +196,30 @@ static void say_state(struct cut_explorer *x, u64 cut_at)
 	fflush(stdout);
 }
 
+/*
+ * Who has opened a store has mended its superblocks: a cut may spoil the good one when it
+ * is written the next time, and what the older one leads to has come to other use by then.
+ */
+static void check_superblocks(struct store_driver *d)
+{
+	static const u64 places[] = { COWSTACK_SUPERBLOCK_A, COWSTACK_SUPERBLOCK_B };
+	struct cowstack_superblock found[2];
+	struct disk_superblock block;
+	const char *why;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		device_read_blocks(&d->store, places[i], 1, &block);
+		if (cowstack_superblock_decode(&found[i], &block, places[i],
+					       d->store.sectors, &why)) {
+			driver_fail(d, "superblock %i is not mended: %s", i, why);
+			return;
+		}
+	}
+	if (found[0].sequence != found[1].sequence)
+		driver_fail(d, "the older superblock is not mended");
+}
+
 static void open_once(struct cut_explorer *x, u64 cut_at)
 {
 	struct store_driver *d = x->d;
@@ -204,7 +228,9 @@ static void open_once(struct cut_explorer *x, u64 cut_at)
 	d->power.keeps_caches = false;
 	d->power.phase = PHASE_RECOVERY;
 	d->power.countdown = cut_at;
-	if (!driver_open(d) && !driver_is_over(d))
+	if (driver_open(d))
+		check_superblocks(d);
+	else if (!driver_is_over(d))
 		driver_fail(d, "the load gives up");
 }
 

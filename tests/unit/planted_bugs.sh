@@ -10,7 +10,7 @@ cd "$(dirname "$(readlink -f "$0")")" || exit 1
 copy=build/planted
 only=${1:-}
 export COWSTACK_CUT_STATES=${COWSTACK_CUT_STATES:-200000} COWSTACK_CUT_RECOVERIES=0 \
-	COWSTACK_WORKLOADS=20 COWSTACK_PULLS=200 COWSTACK_THIN=400
+	COWSTACK_WORKLOADS=100 COWSTACK_PULLS=200 COWSTACK_THIN=400
 
 pass=0
 fail=0
@@ -97,9 +97,9 @@ plant "a write that is acknowledged where the thin device has no room" \
 plant "a layer that leaks where there is no memory for the chain" \
 	kernel/core/change_layers.c $'\t\tcowstack_change_free(c);\n\t\treturn -ENOMEM;' \
 	$'\t\treturn -ENOMEM;' test_errors "$allocation"
-plant "a snapshot without memory that says nothing" kernel/core/change_layers.c \
-	$'\t\tcowstack_change_free(c);\n\t\treturn -ENOMEM;' \
-	$'\t\tcowstack_change_free(c);\n\t\treturn -EINVAL;' test_errors "$allocation"
+plant "a snapshot without memory that says something else" kernel/core/change_layers.c \
+	'c->chain ? change_new_layer(c, now) : -ENOMEM' \
+	'c->chain ? change_new_layer(c, now) : -EINVAL' test_errors "$allocation"
 
 # --- states after a cut ---
 plant "checksums that are all the same" kernel/core/environment_user.h \
