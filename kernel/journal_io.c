@@ -213,12 +213,12 @@ static int run_step(struct store *store, struct round *round)
 	bool unflushed;
 	int error = 0;
 
-	/* By a flush that no step made: a user's, or one of a job. */
-	if (READ_ONCE(store->words_lost))
-		store_set_ro(store, flush_failed, -EIO);
 	if (!store_is_rw(store))
 		return -EROFS;
 	wait_for_ring(store);
+	/* By a flush that no step made, perhaps while this one waited: a user's, or a job's. */
+	if (READ_ONCE(store->words_lost))
+		store_set_ro(store, flush_failed, -EIO);
 	if (!store_is_rw(store))
 		return -EROFS;
 
