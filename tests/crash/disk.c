@@ -1,22 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/nbd.h>
-#include <poll.h>
-#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "disk.h"
-
-enum {
-	MAX_TRANSFER = 4 << 20,
-	LATE_REQUESTS = 12,		/* that overtake one at most */
-	LATE_MILLISECONDS = 3,
-};
+#include "disk_server.h"
 
 /* A write that lies in a cache; without data: a discard. */
 struct cached_write {
@@ -41,9 +30,8 @@ static struct {
 	struct disk *disks[MAX_DISKS];
 	unsigned int disk_count;
 	u32 writes;			/* numbers them over all disks */
-	unsigned int late_percent;
 	unsigned int tearing_percent;
-} power = { .lock = PTHREAD_MUTEX_INITIALIZER, .late_percent = 20 };
+} power = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* --- the medium and the cache --- */
 
@@ -414,12 +402,16 @@ static void serve_and_record(struct disk *disk, const struct disk_request *r,
 		power.record(r);
 }
 
-static int serve(struct disk *disk, const struct disk_request *r, u8 *buffer)
+int disk_serve(struct disk *disk, const struct disk_request *r, u8 *buffer)
 {
 	int error = 0;
 
 	pthread_mutex_lock(&power.lock);
 	if (!power.on || disk->pulled || !request_is_sound(r)) {
+		error = EIO;
+	} else if (r->op == DISK_FLUSH && disk->loses_flush) {
+		disk->loses_flush = false;
+		lose_cache(disk, 0, false);
 		error = EIO;
 	} else if (power.fails && power.fails(r)) {
 		serve_partly(disk, r, false);
@@ -436,222 +428,6 @@ static int serve(struct disk *disk, const struct disk_request *r, u8 *buffer)
 	}
 	pthread_mutex_unlock(&power.lock);
 	return error;
-}
-
-/* --- the kernel's side --- */
-
-static bool receive(int fd, void *buffer, size_t bytes)
-{
-	return recv(fd, buffer, bytes, MSG_WAITALL) == (ssize_t)bytes;
-}
-
-/* The answer to @raw, and @bytes of data behind it, in one piece. */
-static bool answer(struct disk *disk, const struct nbd_request *raw, int error,
-		   size_t bytes)
-{
-	struct nbd_reply reply = {
-		.magic = htonl(NBD_REPLY_MAGIC), .error = htonl(error),
-	};
-	struct iovec parts[2] = {
-		{ .iov_base = &reply, .iov_len = sizeof(reply) },
-		{ .iov_base = disk->buffer, .iov_len = bytes },
-	};
-	struct msghdr message = {
-		.msg_iov = parts, .msg_iovlen = bytes ? 2 : 1,
-	};
-
-	memcpy(reply.handle, raw->handle, sizeof(reply.handle));
-	/* A blocking socket takes all of it. */
-	return sendmsg(disk->socket, &message, MSG_NOSIGNAL) ==
-	       (ssize_t)(sizeof(reply) + bytes);
-}
-
-static bool parse(struct disk *disk, const struct nbd_request *raw,
-		  struct disk_request *r)
-{
-	static const enum disk_op ops[] = {
-		[NBD_CMD_READ] = DISK_READ, [NBD_CMD_WRITE] = DISK_WRITE,
-		[NBD_CMD_FLUSH] = DISK_FLUSH, [NBD_CMD_TRIM] = DISK_DISCARD,
-	};
-	u32 type = ntohl(raw->type) & 0xffff;
-
-	if (type == NBD_CMD_DISC || type > NBD_CMD_TRIM)
-		return false;
-	r->disk = disk;
-	r->op = ops[type];
-	r->fua = ntohl(raw->type) & NBD_CMD_FLAG_FUA;
-	r->sector = be64toh(raw->from) / DISK_SECTOR;
-	r->sectors = ntohl(raw->len) / DISK_SECTOR;
-	r->data = r->op == DISK_WRITE ? disk->buffer : NULL;
-	return r->op == DISK_DISCARD || ntohl(raw->len) <= MAX_TRANSFER;
-}
-
-/* An answer that others overtake. */
-struct late_answer {
-	bool pending;
-	bool unserved;			/* a read: of what is there then */
-	struct nbd_request raw;
-	struct disk_request request;
-	int error;
-	unsigned int requests;		/* until it is due */
-};
-
-static bool answer_read(struct disk *disk, const struct nbd_request *raw,
-			int error, const struct disk_request *r)
-{
-	return answer(disk, raw, error, error ? 0 : r->sectors * DISK_SECTOR);
-}
-
-/* One that is held is due when it is released; true: another request came. */
-static bool another_comes_first(struct disk *disk, struct late_answer *late)
-{
-	struct pollfd poll_for = { .fd = disk->socket, .events = POLLIN };
-
-	if (!late->unserved)
-		return late->requests && late->requests-- &&
-		       poll(&poll_for, 1, LATE_MILLISECONDS);
-	while (disk_holds_read(disk))
-		if (poll(&poll_for, 1, 1))
-			return true;
-	return false;
-}
-
-static bool answer_late(struct disk *disk, struct late_answer *late)
-{
-	if (!late->pending || another_comes_first(disk, late))
-		return true;
-	late->pending = false;
-	if (!late->unserved)
-		return answer(disk, &late->raw, late->error, 0);
-	late->error = serve(disk, &late->request, disk->buffer);
-	return answer_read(disk, &late->raw, late->error, &late->request);
-}
-
-static bool is_to_be_late(struct disk *disk, const struct disk_request *r)
-{
-	if (r->op != DISK_READ)
-		return random_percent(&disk->random,
-				      READ_ONCE(power.late_percent));
-	if (READ_ONCE(disk->hold) != HOLDS_NEXT)
-		return false;
-	WRITE_ONCE(disk->hold, HOLDS_ONE);
-	return true;
-}
-
-/* Chooses @r to be answered late, unless one is already. */
-static bool postpone(struct disk *disk, const struct disk_request *r,
-		     const struct nbd_request *raw, struct late_answer *late)
-{
-	if (late->pending || !is_to_be_late(disk, r))
-		return false;
-	late->pending = true;
-	late->unserved = r->op == DISK_READ;
-	late->raw = *raw;
-	late->request = *r;
-	late->requests = 1 + random_below(&disk->random, LATE_REQUESTS);
-	return true;
-}
-
-static void *server_thread(void *argument)
-{
-	struct disk *disk = argument;
-	struct late_answer late = { };
-	struct nbd_request raw;
-	struct disk_request r;
-	bool goes_on = true, is_late;
-	int error;
-
-	while (goes_on && answer_late(disk, &late) &&
-	       receive(disk->socket, &raw, sizeof(raw))) {
-		if (!parse(disk, &raw, &r) ||
-		    (r.op == DISK_WRITE &&
-		     !receive(disk->socket, disk->buffer,
-			      r.sectors * DISK_SECTOR)))
-			break;
-		is_late = postpone(disk, &r, &raw, &late);
-		if (is_late && late.unserved)
-			continue;
-		error = serve(disk, &r, disk->buffer);
-		if (is_late)
-			late.error = error;
-		else if (r.op == DISK_READ)
-			goes_on = answer_read(disk, &raw, error, &r);
-		else
-			goes_on = answer(disk, &raw, error, 0);
-	}
-	close(disk->socket);
-	return NULL;
-}
-
-static void *kernel_thread(void *argument)
-{
-	struct disk *disk = argument;
-
-	/* Returns when the disk is closed. */
-	ioctl(disk->fd, NBD_DO_IT);
-	ioctl(disk->fd, NBD_CLEAR_SOCK);
-	return NULL;
-}
-
-static int connect_kernel(struct disk *disk)
-{
-	unsigned long flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH |
-			      NBD_FLAG_SEND_FUA | NBD_FLAG_SEND_TRIM;
-	int room = 2 * MAX_TRANSFER;
-	int pair[2], i;
-
-	disk->fd = open(disk->path, O_RDWR);
-	if (disk->fd < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
-		return -errno;
-	disk->socket = pair[0];
-	for (i = 0; i < 2; i++)
-		setsockopt(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, &room,
-			   sizeof(room));
-	if (ioctl(disk->fd, NBD_SET_BLKSIZE, disk->block * (unsigned long)DISK_SECTOR) ||
-	    ioctl(disk->fd, NBD_SET_SIZE_BLOCKS, disk->sectors / disk->block) ||
-	    ioctl(disk->fd, NBD_SET_FLAGS, flags) ||
-	    ioctl(disk->fd, NBD_SET_SOCK, (unsigned long)pair[1]))
-		return -errno;
-	return 0;
-}
-
-/* Until the kernel serves it; its own first reads take a moment. */
-static int wait_until_ready(struct disk *disk)
-{
-	u8 *sector = aligned_alloc(4096, 4096);
-	int fd = open(disk->path, O_RDONLY | O_DIRECT);
-	int tries;
-	ssize_t n = -1;
-
-	for (tries = 0; fd >= 0 && tries < 2000 && n != 4096; tries++) {
-		n = pread(fd, sector, 4096, 0);
-		usleep(1000);
-	}
-	if (fd >= 0)
-		close(fd);
-	free(sector);
-	return n == 4096 ? 0 : -EIO;
-}
-
-static int start_serving(struct disk *disk)
-{
-	int error;
-
-	snprintf(disk->path, sizeof(disk->path), "/dev/nbd%u", disk->node);
-	error = connect_kernel(disk);
-	if (error)
-		return error;
-	if (pthread_create(&disk->server, NULL, server_thread, disk) ||
-	    pthread_create(&disk->kernel, NULL, kernel_thread, disk))
-		return -ENOMEM;
-	return wait_until_ready(disk);
-}
-
-static void stop_serving(struct disk *disk)
-{
-	pthread_join(disk->server, NULL);
-	pthread_join(disk->kernel, NULL);
-	close(disk->fd);
 }
 
 int disk_open(struct disk *disk, const char *name, unsigned int number,
@@ -672,13 +448,13 @@ int disk_open(struct disk *disk, const char *name, unsigned int number,
 	    !disk->buffer)
 		return -ENOMEM;
 	power.disks[power.disk_count++] = disk;
-	return start_serving(disk);
+	return disk_start_serving(disk);
 }
 
 void disk_close(struct disk *disk)
 {
 	ioctl(disk->fd, NBD_DISCONNECT);
-	stop_serving(disk);
+	disk_stop_serving(disk);
 }
 
 void disk_pull_in_watch(struct disk *disk)
@@ -701,13 +477,13 @@ void disk_pull(struct disk *disk)
 /* A device of the kernel's comes to an end only when nobody has it open. */
 int disk_plug(struct disk *disk)
 {
-	stop_serving(disk);
+	disk_stop_serving(disk);
 	disk->node = (disk->node + MAX_DISKS) % (2 * MAX_DISKS);
 	disk->hold = HOLDS_NONE;
 	pthread_mutex_lock(&power.lock);
 	disk->pulled = false;
 	pthread_mutex_unlock(&power.lock);
-	return start_serving(disk);
+	return disk_start_serving(disk);
 }
 
 bool disk_has_erred(void)
@@ -728,22 +504,26 @@ void disk_forget_pages(struct disk *disk)
 	ioctl(disk->fd, BLKFLSBUF, 0);
 }
 
-void disk_set_late_percent(unsigned int percent)
+void disk_hold(struct disk *disk, enum disk_op op, unsigned int passing)
 {
-	WRITE_ONCE(power.late_percent, percent);
+	disk->held_op = op;
+	disk->passing = passing;
+	__atomic_store_n(&disk->hold, HOLDS_NEXT, __ATOMIC_RELEASE);
 }
 
-void disk_hold_read(struct disk *disk)
-{
-	WRITE_ONCE(disk->hold, HOLDS_NEXT);
-}
-
-bool disk_holds_read(struct disk *disk)
+bool disk_holds(struct disk *disk)
 {
 	return READ_ONCE(disk->hold) == HOLDS_ONE;
 }
 
-void disk_release_read(struct disk *disk)
+void disk_lose_flush(struct disk *disk)
+{
+	pthread_mutex_lock(&power.lock);
+	disk->loses_flush = true;
+	pthread_mutex_unlock(&power.lock);
+}
+
+void disk_release(struct disk *disk)
 {
 	WRITE_ONCE(disk->hold, HOLDS_NONE);
 }

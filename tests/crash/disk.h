@@ -44,7 +44,10 @@ struct disk {
 	u32 cache_room;
 	u64 reads, writes, flushes, discards;
 	struct random random;		/* of the server's own */
+	bool loses_flush;
 	enum { HOLDS_NONE, HOLDS_NEXT, HOLDS_ONE } hold;
+	enum disk_op held_op;
+	unsigned int passing;		/* of these, before the one that is held */
 	int fd;
 	int socket;
 	u8 *buffer;
@@ -71,6 +74,8 @@ enum disk_cut {
 /* Asked before each request is served: does the power fail here? */
 typedef enum disk_cut (*disk_watch_fn)(const struct disk_request *request);
 
+/* Have disks that are opened from now on FUA?  Unless told, they have. */
+void disk_set_fua(bool fua);
 /* @block_bytes: of a logical block. */
 int disk_open(struct disk *disk, const char *name, unsigned int number,
 	      u64 sectors, unsigned int block_bytes);
@@ -94,12 +99,14 @@ void disk_forget_error(void);
 /* So many of all writes and flushes are answered late; 20 unless told. */
 void disk_set_late_percent(unsigned int percent);
 /*
- * The next read of @disk is served when it is released, and not before: with what is
- * there then.  Others go past it.
+ * After @passing others of @op, a read or a flush, the next one of @disk is served when it is
+ * released, and not before: with what is there then.  Others go past it.
  */
-void disk_hold_read(struct disk *disk);
-bool disk_holds_read(struct disk *disk);
-void disk_release_read(struct disk *disk);
+void disk_hold(struct disk *disk, enum disk_op op, unsigned int passing);
+bool disk_holds(struct disk *disk);
+void disk_release(struct disk *disk);
+/* The next flush that @disk serves fails, and what lies in its cache is lost. */
+void disk_lose_flush(struct disk *disk);
 
 /* Past the cache, for setting things up and for looking at what is there. */
 void disk_poke(struct disk *disk, u64 sector, const void *data, u64 sectors);

@@ -68,7 +68,7 @@ static bool wait_until(bool (*wanted)(void), const char *what)
 
 static bool read_is_held(void)
 {
-	return disk_holds_read(&store_disk);
+	return disk_holds(&store_disk);
 }
 
 static bool job_has_ended(void)
@@ -113,13 +113,13 @@ static void run_round(u32 first, u32 elsewhere)
 	if (!write_piece(first) || fdatasync(slow.fd))
 		return;
 	slow.first = first;
-	disk_hold_read(&store_disk);
+	disk_hold(&store_disk, DISK_READ, 0);
 	if (!oracle_begin_read(0, first, PIECE) ||
 	    pthread_create(&slow.thread, NULL, slow_read, NULL))
 		return;
 	if (wait_until(read_is_held, "the read does not reach the disk"))
 		commit_under_read(first, elsewhere);
-	disk_release_read(&store_disk);
+	disk_release(&store_disk);
 	pthread_join(slow.thread, NULL);
 	if (!slow.good)
 		oracle_report("I/O error without a cut", "slow read");
