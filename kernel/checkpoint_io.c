@@ -111,12 +111,14 @@ static int write_index(struct store *store)
 static int write_superblock(struct store *store, u64 place)
 {
 	struct disk_superblock *block = (void *)store->checkpoint_buffer;
+	blk_opf_t fua = flush_stands_for_fua(store) ? 0 : REQ_FUA;
+	int error;
 
 	cowstack_superblock_encode(&store->checkpoint.superblock, place, block);
-	return block_io(store, store->bdev,
-			REQ_OP_WRITE | REQ_META | REQ_FUA,
-			place * COWSTACK_BLOCK_SECTORS, block,
-			COWSTACK_BLOCK_SIZE);
+	error = block_io(store, store->bdev, REQ_OP_WRITE | REQ_META | fua,
+			 place * COWSTACK_BLOCK_SECTORS, block,
+			 COWSTACK_BLOCK_SIZE);
+	return error || fua ? error : flush_device(store);
 }
 
 /*
@@ -132,14 +134,11 @@ static int write_superblocks(struct store *store)
 	mutex_lock(&store->metadata_lock);
 	cowstack_checkpoint_superblock(&store->metadata, &store->checkpoint);
 	mutex_unlock(&store->metadata_lock);
-	error = journal_flush_device(store);
-	if (error)
-		return error;
-	error = write_superblock(store, COWSTACK_SUPERBLOCK_A);
+	error = flush_device(store);
+	if (!error)
+		error = write_superblock(store, COWSTACK_SUPERBLOCK_A);
 	if (!error)
 		error = write_superblock(store, COWSTACK_SUPERBLOCK_B);
-	if (error)
-		journal_note_failed_fua(store);
 	return error;
 }
 

@@ -406,7 +406,7 @@ static int end_writing(struct job *job, struct copy_batch *batch)
 static int flush_for_reading_back(struct job *job)
 {
 	if (job->destination)
-		return journal_flush_device(job->stack->store);
+		return flush_device(job->stack->store);
 	return block_flush(job->stack->base);
 }
 

@@ -235,13 +235,14 @@ static u64 find_rewrite(const struct cowstack_geometry *g,
 
 /*
  * A FUA write in place is one FUA write, unless its own word (or anything else,
- * which is cheaper to ask) is not durable yet.
+ * which is cheaper to ask) is not durable yet, or the device has none.
  */
 static void direct_rewrite(struct cowstack_io *io, struct bio *bio, u64 place)
 {
 	struct store *store = io->stack->store;
 
-	if (bio->bi_opf & REQ_FUA && journal_is_dirty(store)) {
+	if (bio->bi_opf & REQ_FUA &&
+	    (journal_is_dirty(store) || flush_stands_for_fua(store))) {
 		bio->bi_opf &= ~REQ_FUA;
 		io->step_after = true;
 	}
@@ -623,44 +624,6 @@ static void write_deferred(struct cowstack_io *io, struct bio *bio)
 	}
 }
 
-/* --- flushes, discards --- */
-
-static void flush_done(struct step_waiter *waiter, int error)
-{
-	struct cowstack_io *io = container_of(waiter, struct cowstack_io,
-					      waiter);
-
-	io->stepped = true;
-	io_complete(io, error);
-}
-
-static bool flush_goes_back(const struct step_waiter *waiter)
-{
-	return stack_pushes_back(container_of(waiter, struct cowstack_io, waiter)->stack);
-}
-
-static void wait_for_step(struct cowstack_io *io)
-{
-	io->waiter.done = flush_done;
-	io->waiter.goes_back = flush_goes_back;
-	journal_wait(io->stack->store, &io->waiter);
-}
-
-/* A flush goes to the store alone: only commits write to the base. */
-static int map_flush(struct cowstack_io *io, struct bio *bio)
-{
-	struct stack *stack = io->stack;
-	struct store *store = stack->store;
-
-	if (!journal_is_dirty(store) && io_enter_drain(io)) {
-		journal_take_unflushed(store);
-		bio_set_dev(bio, store->bdev);
-		return DM_MAPIO_REMAPPED;
-	}
-	wait_for_step(io);
-	return DM_MAPIO_SUBMITTED;
-}
-
 static void init_io(struct cowstack_io *io, struct stack *stack)
 {
 	io->stack = stack;
@@ -670,6 +633,7 @@ static void init_io(struct cowstack_io *io, struct stack *stack)
 	io->of_job = false;
 	io->step_after = false;
 	io->stepped = false;
+	io->direct_flush = false;
 	io->parked_at = 0;
 	io->layer = NULL;
 }
@@ -697,7 +661,7 @@ int io_map(struct stack *stack, struct bio *bio)
 		return DM_MAPIO_KILL;
 	note_use(stack->store);
 	if (bio->bi_opf & REQ_PREFLUSH)
-		return map_flush(io, bio);
+		return io_map_flush(io, bio);
 	switch (bio_op(bio)) {
 	case REQ_OP_READ:
 		return map_read(io, bio);
@@ -740,29 +704,14 @@ static void note_write(struct store *store, const struct bio *bio, bool failed)
 
 	/* A write, or a flush that took the flag for nothing. */
 	if (op_is_write(bio_op(bio)) && was_flush == failed &&
-	    !(bio->bi_opf & REQ_FUA) && !atomic_read(&store->unflushed))
-		atomic_set(&store->unflushed, 1);
-}
-
-/*
- * A device may tell of an error only once, and the flush that is told may be any user's.
- * Return: whether one has failed: the journal's worker makes the store ro, then answers.
- */
-static bool flush_has_failed(struct store *store, const struct bio *bio, bool failed)
-{
-	if (!(bio->bi_opf & (REQ_PREFLUSH | REQ_FUA)))
-		return false;
-	if (failed && bio->bi_opf & REQ_PREFLUSH)
-		WRITE_ONCE(store->words_lost, true);
-	else if (failed)
-		journal_note_failed_fua(store);
-	return READ_ONCE(store->words_lost) &&
-	       (failed || bio->bi_opf & REQ_PREFLUSH);
+	    !(bio->bi_opf & REQ_FUA))
+		flush_note_write(store);
 }
 
 int io_end(struct bio *bio, blk_status_t *error)
 {
 	struct cowstack_io *io = bio_io(bio);
+	bool flush_failed;
 
 	if (io->stepped)
 		return DM_ENDIO_DONE;
@@ -771,10 +720,11 @@ int io_end(struct bio *bio, blk_status_t *error)
 	if (io->layer && !*error)
 		io_publish(io);
 	io->layer = NULL;
+	flush_failed = io->direct_flush && io_end_flush(io, *error);
 	io_leave(io);
-	if (!flush_has_failed(io->stack->store, bio, *error) &&
+	if (!flush_failed &&
 	    (!io->step_after || *error || cowstack_fault(FAULT_EARLY_FUA)))
 		return DM_ENDIO_DONE;
-	wait_for_step(io);
+	io_wait_for_step(io);
 	return DM_ENDIO_INCOMPLETE;
 }

@@ -98,38 +98,6 @@ static int write_step(struct store *store)
 	return error;
 }
 
-bool journal_take_unflushed(struct store *store)
-{
-	/* Most flushes of some loads find none: what all processors read stays as it is. */
-	return atomic_read(&store->unflushed) &&
-	       atomic_xchg(&store->unflushed, 0);
-}
-
-int journal_flush_device(struct store *store)
-{
-	int error;
-
-	journal_take_unflushed(store);
-	error = block_flush(store->bdev);
-	if (error)
-		WRITE_ONCE(store->words_lost, true);
-	/* One that failed beside it may be the only one that was told. */
-	return error || !READ_ONCE(store->words_lost) ? error : -EIO;
-}
-
-void journal_note_failed_fua(struct store *store)
-{
-	if (bdev_write_cache(store->bdev) && !bdev_fua(store->bdev))
-		WRITE_ONCE(store->words_lost, true);
-}
-
-/* One that is ro still takes writes in place. */
-static bool has_unflushed(struct store *store)
-{
-	return atomic_read(&store->unflushed) &&
-	       READ_ONCE(store->mode) != STORE_FAIL;
-}
-
 /* --- making a step --- */
 
 static const char flush_failed[] = "device cannot be flushed";
@@ -207,31 +175,43 @@ static void finish_step(struct store *store, struct round *round)
 	reclaim_kick(store);
 }
 
-/* One step.  Return: 0, or an error, after which no step is made any more. */
-static int run_step(struct store *store, struct round *round)
+/* Between flush_begin() and flush_end(). */
+static int make_and_write_step(struct store *store, struct round *round)
 {
-	bool unflushed;
-	int error = 0;
+	bool unflushed = flush_take_unflushed(store);
 
-	if (!store_is_rw(store))
-		return -EROFS;
-	wait_for_ring(store);
-	/* By a flush that no step made, perhaps while this one waited: a user's, or a job's. */
-	if (READ_ONCE(store->words_lost))
-		store_set_ro(store, flush_failed, -EIO);
-	if (!store_is_rw(store))
-		return -EROFS;
-
-	unflushed = journal_take_unflushed(store);
 	mutex_lock(&store->metadata_lock);
 	make_step(store, round);
 	mutex_unlock(&store->metadata_lock);
 	if (store->step.blocks)
-		error = write_step(store);
-	else if (unflushed || !list_empty(&round->waiters))
-		error = journal_flush_device(store);
+		return write_step(store);
+	return unflushed || !list_empty(&round->waiters) ? flush_send(store) : 0;
+}
+
+static int begin_step(struct store *store)
+{
+	if (!store_is_rw(store))
+		return -EROFS;
+	wait_for_ring(store);
+	flush_begin(store);
+	if (store_is_rw(store) && !READ_ONCE(store->words_lost))
+		return 0;
+	flush_end(store, 0);
+	/* By a flush that no step made: a user's, a job's, a checkpoint's. */
+	if (READ_ONCE(store->words_lost))
+		store_set_ro(store, flush_failed, -EIO);
+	return -EROFS;
+}
+
+/* One step.  Return: 0, or an error, after which no step is made any more. */
+static int run_step(struct store *store, struct round *round)
+{
+	int error = begin_step(store);
+
+	if (error)
+		return error;
+	error = flush_end(store, make_and_write_step(store, round));
 	if (error) {
-		WRITE_ONCE(store->words_lost, true);
 		store_set_ro(store,
 			     store->step.blocks ? "journal cannot be written" :
 						  flush_failed,
@@ -257,9 +237,9 @@ static void fail_round(struct store *store, struct round *round, int error)
 	    cowstack_words_are_dirty(&store->metadata))
 		complete_waiters(&round->waiters, -EIO);
 	/* Data in place is flushed all the same. */
-	if (!asked && !has_unflushed(store))
+	if (!asked && !flush_is_due(store))
 		return;
-	error = journal_flush_device(store) ? -EIO : 0;
+	error = flush_device(store) ? -EIO : 0;
 	complete_waiters(&round->waiters, error);
 }
 
@@ -276,9 +256,7 @@ static void run_round(struct store *store, struct round *round)
 	if (error)
 		fail_round(store, round, error);
 	else
-		/* A checkpoint's flush may have failed beside: ours was not told of it. */
-		complete_waiters(&round->waiters,
-				 READ_ONCE(store->words_lost) ? -EIO : 0);
+		complete_waiters(&round->waiters, 0);
 }
 
 /* Is there anything to do?  If not, the thread goes idle; step_lock held. */
@@ -497,7 +475,7 @@ bool journal_is_full(struct store *store)
 
 static bool timer_has_work(struct store *store)
 {
-	if (has_unflushed(store))
+	if (flush_is_due(store))
 		return true;
 	return store_is_rw(store) &&
 	       (READ_ONCE(store->words_lost) ||
@@ -557,6 +535,7 @@ int journal_init(struct store *store)
 	INIT_LIST_HEAD(&store->step_changes);
 	init_waitqueue_head(&store->step_idle);
 	init_waitqueue_head(&store->ring_room);
+	flush_init(store);
 	INIT_WORK(&store->step_work, step_work_fn);
 	INIT_DELAYED_WORK(&store->step_timer, step_timer_fn);
 	store->step_stopped = true;

@@ -87,6 +87,7 @@ struct cowstack_io {
 	bool of_job;			/* of a stack above: never waits for room */
 	bool step_after;		/* acknowledged when a step is durable */
 	bool stepped;
+	bool direct_flush;		/* of a user's, at the device */
 	/* A write into sixteenths that are to enter the mask; or NULL. */
 	struct cowstack_layer *layer;
 	u64 sector;			/* of the volume */
@@ -130,6 +131,23 @@ int io_end(struct bio *bio, blk_status_t *error);
 
 /* Maps and submits a bio that was deferred; process context. */
 void io_map_deferred(struct bio *bio);
+
+/* --- io_flush.c --- */
+
+/* A flush; it goes to the store alone, for only commits write to the base.  DM_MAPIO_*. */
+int io_map_flush(struct cowstack_io *io, struct bio *bio);
+
+/*
+ * One that went straight to the device has ended.  A device may tell of an error only once,
+ * and whom it tells may be any user.  Return: has one failed?  The journal's worker makes
+ * the store ro, then answers.
+ */
+bool io_end_flush(struct cowstack_io *io, bool failed);
+
+/* @io's bio is completed when the next step is durable.  Any context. */
+void io_wait_for_step(struct cowstack_io *io);
+
+/* --- io_map.c, for the others --- */
 
 /* Leaves all that @io holds; any context. */
 void io_leave(struct cowstack_io *io);

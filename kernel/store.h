@@ -7,11 +7,14 @@
  *
  *   store.message_mutex → stack.chain_mutex → range locks, of a stream
  *                       → stores_mutex → store.metadata_lock
+ *   store.flush_mutex → store.metadata_lock
  *        → step_lock, held_lock, range lock buckets, allocator.lock, page locks
  *
  * stores_mutex and metadata_lock may be held over memory allocation (NOIO),
  * never over I/O, or a wait for it: what is waited for may be another store's to
- * finish, which needs the registry.  The spinlocks are never held together.
+ * finish, which needs the registry.  flush_mutex is, over a write of a step and each
+ * flush of the store's own: nothing that a device waits for takes it.  The spinlocks
+ * are never held together.
  *
  * Threads, each a workqueue of the store's own (WQ_MEM_RECLAIM), so that none
  * waits for a bio that it would have to finish itself:
@@ -106,8 +109,6 @@ struct store {
 	bool step_running;
 	bool step_stopped;		/* suspended: nothing new starts */
 	bool step_kicked;		/* one more, though nobody waits for it */
-	bool words_lost;		/* or data: ro, and flushes fail from now on */
-	atomic_t unflushed;		/* 1: a write has ended since a flush last began */
 	wait_queue_head_t step_idle;
 	struct workqueue_struct *journal_wq;
 	struct work_struct step_work;
@@ -116,6 +117,14 @@ struct store {
 	struct disk_record_block **step_blocks;
 	struct bio_set bios;
 	struct bio_set copy_bios;	/* a job's: it may wait for a lower store */
+
+	/* device_flush.c */
+	bool words_lost;		/* or data: ro, and flushes fail from now on */
+	atomic_t unflushed;		/* 1: a write has ended since a flush last began */
+	struct mutex flush_mutex;	/* one at a time, of the store's own */
+	bool flushing;			/* users' flushes wait for a step; flush_mutex */
+	atomic_t direct_flushes;	/* users', under way at the device */
+	wait_queue_head_t flush_idle;
 
 	/* checkpoint_io.c */
 	struct workqueue_struct *checkpoint_wq;
@@ -255,24 +264,6 @@ void journal_push_back(struct store *store);
  */
 int journal_flush(struct store *store);
 
-/*
- * Writes that have ended count as flushed from now on: a flush of the device is about to
- * begin.  Return: have there been any?  Any context.
- */
-bool journal_take_unflushed(struct store *store);
-
-/*
- * Flushes the device.  It may be the only flush to hear of an error, so after one, this
- * or another, all fail.  May sleep.
- */
-int journal_flush_device(struct store *store);
-
-/*
- * A write with FUA has failed.  Where the device has none it was flushed behind the write,
- * and which of the two has failed is not told: then as if it was the flush.  Any context.
- */
-void journal_note_failed_fua(struct store *store);
-
 /* A step now, though nobody waits for it; process context. */
 void journal_kick(struct store *store);
 
@@ -285,6 +276,64 @@ void journal_start(struct store *store);
 
 /* Is the ring so full that new words must wait for the checkpoint? */
 bool journal_is_full(struct store *store);
+
+/* --- device_flush.c --- */
+void flush_init(struct store *store);
+
+/*
+ * Flushes the device, with no other flush under way.  Return: 0, or a negative errno if
+ * it, or any before it, has failed: words_lost.  May sleep.
+ */
+int flush_device(struct store *store);
+
+/**
+ * flush_begin() - no flush of the device is under way from here to flush_end().
+ *
+ * For a flush that has words written behind it in one request: words_lost, looked at in
+ * between, tells whether one before has failed.  Waits for users' flushes that are at the
+ * device; they wait for nothing of ours.  May sleep; not while the caller holds
+ * metadata_lock.
+ */
+void flush_begin(struct store *store);
+
+/* The one flush between both, but for the write of a step, which has its own. */
+int flush_send(struct store *store);
+
+/* @error: of the flush between; sets words_lost.  Returns it. */
+int flush_end(struct store *store, int error);
+
+/*
+ * A user's flush that has no step to wait for goes to the device now.  False: one of the
+ * store's own is under way, and it waits for a step after all.  Any context.
+ */
+bool flush_enter_direct(struct store *store);
+/* It has ended.  Any context. */
+void flush_leave_direct(struct store *store, bool failed);
+
+/*
+ * Writes that have ended count as flushed from now on: a flush of the device is about to
+ * begin.  Return: have there been any?  Any context.
+ */
+bool flush_take_unflushed(struct store *store);
+/* A write has ended that no flush has covered.  Any context. */
+static inline void flush_note_write(struct store *store)
+{
+	if (!atomic_read(&store->unflushed))
+		atomic_set(&store->unflushed, 1);
+}
+
+/* Is there such a write?  Any context. */
+bool flush_is_due(struct store *store);
+
+/*
+ * Where a device with a cache has no FUA, such a write is flushed behind it, beside all
+ * order here, and which of the two has failed is not told.  So none is sent there.  Any
+ * context.
+ */
+static inline bool flush_stands_for_fua(const struct store *store)
+{
+	return bdev_write_cache(store->bdev) && !bdev_fua(store->bdev);
+}
 
 /* --- checkpoint_io.c --- */
 int checkpoint_init(struct store *store);

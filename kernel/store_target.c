@@ -264,7 +264,7 @@ static int check_other_device(struct store *store, struct block_device *bdev)
  */
 static void make_loaded_durable(struct store *store)
 {
-	int error = store_is_rw(store) ? journal_flush_device(store) : 0;
+	int error = store_is_rw(store) ? flush_device(store) : 0;
 
 	if (error)
 		store_set_ro(store, "device cannot be flushed", error);

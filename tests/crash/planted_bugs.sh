@@ -49,7 +49,8 @@ look()
 {
 	COWSTACK_MODULE=$copy/planted.ko tests/guest/run --cpus 1 --timeout 3600 \
 		--add "tests/crash/build/$1" "tests/guest/tests/$2.sh" "${@:3}" >"$copy/output" 2>&1
-	grep -a -m 1 -E '^# (lost|another sector|base alone|bring-up failed: Stale|a store does not load)' \
+	grep -a -m 1 -E \
+		'^(# (lost|another sector|base alone|bring-up failed: Stale|a store does not load)|not ok .*what the disk has lost)' \
 		"$copy/output" | sed 's/^# //'
 }
 
@@ -95,10 +96,16 @@ plant "a base that is written to and not marked so" kernel/commit.c \
 	'begin.mixed_top = job->stack->volume->info.mixed_top;' \
 	-- crash_test crash --only write --cuts 100
 plant "a superblock that is not behind the pages it names" kernel/checkpoint_io.c \
-	'error = journal_flush_device(store);' 'error = 0;' \
+	'error = flush_device(store);' 'error = 0;' \
 	-- crash_test crash --only checkpoint --cuts 100
 plant "a flush of the base that fails and is taken for done" kernel/commit_sweep.c \
 	'return block_flush(job->stack->base);' \
 	$'block_flush(job->stack->base);\n\treturn 0;' \
 	-- fault_test nth-request --from base --only commit --points 0
+plant "a step that does not wait for a user's flush" kernel/device_flush.c \
+	'wait_event(store->flush_idle, !atomic_read(&store->direct_flushes));' '' \
+	-- cut_disks flushes
+plant "a step behind a flush that has failed" kernel/journal_io.c \
+	'if (store_is_rw(store) && !READ_ONCE(store->words_lost))' 'if (store_is_rw(store))' \
+	-- cut_disks flushes
 done_testing

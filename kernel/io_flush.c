@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Users' flushes, and what else waits until a step is durable. */
+#include <linux/blk-cgroup.h>
+
+#include "stack.h"
+
+static void flush_done(struct step_waiter *waiter, int error)
+{
+	struct cowstack_io *io = container_of(waiter, struct cowstack_io,
+					      waiter);
+
+	io->stepped = true;
+	io_complete(io, error);
+}
+
+static bool flush_goes_back(const struct step_waiter *waiter)
+{
+	return stack_pushes_back(container_of(waiter, struct cowstack_io, waiter)->stack);
+}
+
+void io_wait_for_step(struct cowstack_io *io)
+{
+	io->waiter.done = flush_done;
+	io->waiter.goes_back = flush_goes_back;
+	journal_wait(io->stack->store, &io->waiter);
+}
+
+/*
+ * Without the limits of the group that it comes from: a step may wait for it, and every
+ * user for that.  dm, if left to send it, would put them back.
+ */
+static void send_direct_flush(struct store *store, struct bio *bio)
+{
+	bio_set_dev(bio, store->bdev);
+	if (bio_blkcg_css(bio) != blkcg_root_css)
+		bio_associate_blkg_from_css(bio, blkcg_root_css);
+	submit_bio_noacct(bio);
+}
+
+int io_map_flush(struct cowstack_io *io, struct bio *bio)
+{
+	struct stack *stack = io->stack;
+	struct store *store = stack->store;
+
+	if (!journal_is_dirty(store) && io_enter_drain(io)) {
+		io->direct_flush = flush_enter_direct(store);
+		if (io->direct_flush) {
+			send_direct_flush(store, bio);
+			return DM_MAPIO_SUBMITTED;
+		}
+		io_leave(io);
+	}
+	io_wait_for_step(io);
+	return DM_MAPIO_SUBMITTED;
+}
+
+bool io_end_flush(struct cowstack_io *io, bool failed)
+{
+	struct store *store = io->stack->store;
+
+	io->direct_flush = false;
+	flush_leave_direct(store, failed);
+	return READ_ONCE(store->words_lost);
+}

@@ -1,0 +1,291 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guest: --memory 1024 --cpus 2 --timeout 1200 --add tests/crash/build/cut_disks
+# Flushes that fail, and what is under way beside them. The disk tells of what it has lost
+# only once, and answers the next flush: whoever relied on that one had words for nothing.
+. /lib/cowstack-tests/tap.sh
+. /lib/cowstack-tests/devices.sh
+. /lib/cowstack-tests/failing.sh
+
+modprobe dm-cowstack
+modprobe nbd nbds_max=2 max_part=0
+size=$((4 * 2048))		# 64 chunks
+
+# tell WORD…: to the disks; prints the answer
+tell()
+{
+	local answer
+
+	echo "$*" >&"${disks[1]}"
+	read -r -u "${disks[0]}" answer
+	echo "$answer"
+}
+
+flush_is_held()
+{
+	[ "$(tell held)" = "held 1" ]
+}
+
+up()
+{
+	attach_store st /dev/nbd0 &&
+		dmsetup create v --table "$(stack_line 1 $size /dev/nbd1 st "$@")"
+}
+
+down()
+{
+	dmsetup remove v && dmsetup remove st
+}
+
+# What the volume has to show: /tmp/shadow, where nothing else is told
+same()
+{
+	is "$(content /dev/mapper/v)" "$(content_of_file /tmp/shadow)" "$1"
+}
+
+content_of_file()
+{
+	xxhsum <"$1"
+}
+
+# begin STORE-DISK: new disks, of which the store's is as cut_disks wants it told, and on
+# them volume 1, which holds its chunks 0 to 7; all of it is durable
+begin()
+{
+	coproc disks { exec cut_disks 1 "$1" 16; }
+	disk_process=$!
+	read -r -u "${disks[0]}" _
+	dd if=/dev/urandom of=/tmp/shadow bs=64k count=64 iflag=fullblock 2>/dev/null
+	copy_chunks /tmp/shadow 0 64 /dev/nbd1 >/dev/null
+	dmcommit format /dev/nbd0 --name st --force >/dev/null
+	attach_store st /dev/nbd0
+	dmsetup message st 0 create_volume 1 $size v
+	dmsetup message st 0 create_volume 2 $size w
+	dmsetup remove st
+	up
+	write_new 0 8
+	synchronize /dev/mapper/v >/dev/null
+	synchronize /dev/nbd1 >/dev/null
+	rest
+	is "$(tell cached)" "cached 0 0" "a volume on disks of $1 and 16 MB; all of it is durable"
+	forget_log
+}
+
+# The disks' process has no use for them when it ends.
+end()
+{
+	down
+	eval "exec ${disks[1]}>&-"
+	wait $disk_process
+}
+
+# No step is under way, and none will be.
+rest()
+{
+	at_rest requests_of nbd0 >/dev/null
+}
+
+# write_new CHUNK COUNT: new content, which the shadow has too
+write_new()
+{
+	put "$1" "$2" /dev/mapper/v >/dev/null &&
+		dd if=/tmp/new of=/tmp/shadow bs=64k seek="$1" conv=notrunc 2>/dev/null
+}
+
+# write_at_risk CHUNK COUNT: likewise; the shadow does not have it
+write_at_risk()
+{
+	put "$1" "$2" /dev/mapper/v >/dev/null
+}
+
+modes()
+{
+	echo "$(status_field st 1) $(status_field v 1)"
+}
+
+is_ro()
+{
+	[ "$(modes)" = "ro ro" ]
+}
+
+# start_flush: one of a user's, in the background; $flusher, and its answer in /tmp/flushed
+start_flush()
+{
+	synchronize /dev/mapper/v >/tmp/flushed &
+	flusher=$!
+}
+
+# flushes_in_slow_group DEVICE: how many milliseconds eight take
+flushes_in_slow_group()
+{
+	local began=${EPOCHREALTIME/./}
+
+	(
+		echo $BASHPID >/tmp/groups/slow/cgroup.procs
+		for _ in 1 2 3 4 5 6 7 8; do
+			synchronize "$1" >/dev/null
+		done
+	)
+	echo $(((${EPOCHREALTIME/./} - began) / 1000))
+}
+
+# now_ro WHY: what is to be seen when a flush has failed
+now_ro()
+{
+	check "the store turns ro" await is_ro
+	is "$(lines_with "cowstack st: $1 (error -5): store is read-only")" 1 \
+		"one line in the log says why"
+	like "$(synchronize /dev/mapper/v)" "Input/output error" "a flush fails from then on"
+}
+
+# comes_back: down and up again, from what the disks have
+comes_back()
+{
+	check "both go down" down
+	check "and come up" up
+	is "$(modes)" "rw rw" "in mode rw"
+	check "a flush is answered again" synchronize /dev/mapper/v
+	forget_log
+}
+
+begin 16
+
+# --- a step beside a user's flush that fails ---
+# The user's finds nothing changed, and is at the disk. Then comes a first write, whose data
+# the disk loses, and the step that would lead to it.
+tell hold 0 >/dev/null
+start_flush
+check "a user's flush is at the disk" await flush_is_held
+check "a first write beside it" write_at_risk 20 2
+# Longer than the timer needs, and a step.
+sleep 3
+steps=$(status_value st steps)
+tell lose >/dev/null
+wait $flusher
+like "$(cat /tmp/flushed)" "Input/output error" "it fails"
+now_ro "device cannot be flushed"
+is "$(status_value st steps)" "$steps" "no step was made behind it"
+comes_back
+same "nothing leads to what the disk has lost"
+
+# --- the same, and another user waits for that step ---
+tell hold 0 >/dev/null
+start_flush
+check "a user's flush is at the disk" await flush_is_held
+check "a first write beside it" write_at_risk 30 1
+synchronize /dev/mapper/v >/tmp/second &
+second=$!
+sleep 2
+check "the flush behind it is not answered before it" kill -0 $second
+tell lose >/dev/null
+wait $flusher $second
+like "$(cat /tmp/flushed)" "Input/output error" "it fails"
+like "$(cat /tmp/second)" "Input/output error" "so does the one behind it"
+now_ro "device cannot be flushed"
+comes_back
+same "nothing leads to what the disk has lost"
+
+# --- one that ends well holds nobody up ---
+tell hold 0 >/dev/null
+start_flush
+check "a user's flush is at the disk" await flush_is_held
+check "a first write beside it" write_new 30 1
+tell release >/dev/null
+wait $flusher
+is "$(grep -c error /tmp/flushed)" 0 "it ends well"
+check "so does one behind the write" synchronize /dev/mapper/v
+is "$(tell cached)" "cached 0 0" "all is durable"
+is "$(modes)" "rw rw" "the store is rw"
+same "content is right"
+
+# --- of a group that may send little ---
+# What waits for a flush at the disk is everybody's step, so no group's limit holds it back.
+if mkdir /tmp/groups && mount -t cgroup2 none /tmp/groups 2>/dev/null &&
+	grep -qw io /tmp/groups/cgroup.controllers; then
+	echo +io >/tmp/groups/cgroup.subtree_control
+	mkdir /tmp/groups/slow
+	echo "$(cat /sys/block/nbd0/dev) wiops=2" >/tmp/groups/slow/io.max
+	rest
+	check "of the disk itself, it holds flushes back" \
+		test "$(flushes_in_slow_group /dev/nbd0)" -ge 2000
+	check "of the volume it does not" \
+		test "$(flushes_in_slow_group /dev/mapper/v)" -lt 2000
+else
+	skip "no group's limit holds a flush back" "no limits for groups in this kernel"
+fi
+
+# --- a user's flush beside a checkpoint's that fails ---
+# A volume that is deleted has its record in a step, and takes a checkpoint to be forgotten,
+# which has a flush of its own.
+rest
+checkpoints=$(status_value st checkpoints)
+tell hold 1 >/dev/null
+dmsetup message st 0 delete_volume 2
+check "a checkpoint's flush is at the disk" await flush_is_held
+is "$(status_value st checkpoints)" "$checkpoints" "none was made yet"
+# In place: no word changes, so the flush would go straight to the disk.
+check "a rewrite beside it" write_at_risk 2 1
+start_flush
+sleep 2
+check "a user's flush is not answered before it" kill -0 $flusher
+tell lose >/dev/null
+wait $flusher
+like "$(cat /tmp/flushed)" "Input/output error" "nor is it told that the rewrite is durable"
+now_ro "checkpoint cannot be written"
+comes_back
+same "what was durable is there, of the rewrite nothing"
+end
+
+# --- a disk without FUA: what is sent there with it is flushed by the block layer ---
+# The base has it, so the stack is sent such writes.
+begin 16,nofua
+is "$(cat /sys/block/nbd0/queue/fua /sys/block/nbd1/queue/fua | xargs)" "0 1" \
+	"the store's disk has no FUA, the base's has"
+tell hold 0 >/dev/null
+dd if=/dev/urandom of=/dev/mapper/v bs=64k count=1 seek=2 oflag=direct,dsync conv=notrunc \
+	2>/tmp/flushed &
+flusher=$!
+check "a flush for a rewrite with FUA is at the disk" await flush_is_held
+check "a first write beside it" write_at_risk 20 2
+sleep 3
+steps=$(status_value st steps)
+tell lose >/dev/null
+wait $flusher
+like "$(cat /tmp/flushed)" "Input/output error" "the rewrite fails"
+now_ro "device cannot be flushed"
+is "$(status_value st steps)" "$steps" "no step was made behind it"
+comes_back
+same "nothing leads to what the disk has lost"
+
+# A step's own: it is written behind one flush, and made durable by another.
+check "a first write" write_at_risk 24 1
+tell hold 1 >/dev/null
+start_flush
+check "a step's second flush is at the disk" await flush_is_held
+tell lose >/dev/null
+wait $flusher
+like "$(cat /tmp/flushed)" "Input/output error" "the flush that waits for it fails"
+now_ro "journal cannot be written"
+comes_back
+same "the step is not there"
+
+# A checkpoint's: that of its pages, and one for each superblock.
+rest
+tell hold 2 >/dev/null
+dmsetup message st 0 delete_volume 2
+check "the flush of a superblock is at the disk" await flush_is_held
+check "a rewrite beside it" write_at_risk 2 1
+start_flush
+tell lose >/dev/null
+wait $flusher
+like "$(cat /tmp/flushed)" "Input/output error" "a flush does not tell that it is durable"
+now_ro "checkpoint cannot be written"
+comes_back
+same "what was durable is there, of the rewrite nothing"
+check "a rewrite with FUA" dd if=/tmp/shadow of=/dev/mapper/v bs=64k count=1 oflag=direct,dsync \
+	conv=notrunc 2>/dev/null
+is "$(tell cached)" "cached 0 0" "is durable when it is answered"
+rest
+end
+
+done_testing
