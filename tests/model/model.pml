@@ -3,7 +3,8 @@
  * What the models share.  -DFAULT=n breaks one rule: 1 … 9 are those of
  * kernel/core/fault.h; 10, a range check, is no matter of order.  Those from 11 on
  * are rules of Documentation/crash-consistency.rst that no build of the module
- * breaks.
+ * breaks; 25 and 31 are of Documentation/design.rst, the write gate and how a
+ * lookup begins again.
  */
 #ifndef FAULT
 #define FAULT 0
