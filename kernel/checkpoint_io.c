@@ -110,15 +110,8 @@ static int write_index(struct store *store)
 
 static int write_superblock(struct store *store, u64 place)
 {
-	struct disk_superblock *block = (void *)store->checkpoint_buffer;
-	blk_opf_t fua = flush_stands_for_fua(store) ? 0 : REQ_FUA;
-	int error;
-
-	cowstack_superblock_encode(&store->checkpoint.superblock, place, block);
-	error = block_io(store, store->bdev, REQ_OP_WRITE | REQ_META | fua,
-			 place * COWSTACK_BLOCK_SECTORS, block,
-			 COWSTACK_BLOCK_SIZE);
-	return error || fua ? error : flush_device(store);
+	return store_write_superblock(store, &store->checkpoint.superblock, place,
+				      (void *)store->checkpoint_buffer);
 }
 
 /*

@@ -9,7 +9,7 @@
  * flush_end().
  *
  * A user's flush that finds nothing changed goes straight to the device, several of them
- * side by side: each is told of its own error, and all together that one has failed.
+ * side by side, as on any disk.
  */
 #include "store.h"
 
@@ -20,13 +20,16 @@ void flush_begin(struct store *store)
 	/* Pairs with flush_enter_direct(): one of the two sees the other. */
 	smp_mb();
 	wait_event(store->flush_idle, !atomic_read(&store->direct_flushes));
+	/* Pairs with leave_direct(): words_lost, from who has left. */
+	smp_rmb();
 }
 
 int flush_end(struct store *store, int error)
 {
 	if (error)
 		WRITE_ONCE(store->words_lost, true);
-	WRITE_ONCE(store->flushing, false);
+	/* A user's flush that finds it false comes behind ours. */
+	smp_store_release(&store->flushing, false);
 	mutex_unlock(&store->flush_mutex);
 	return error;
 }
@@ -48,7 +51,7 @@ int flush_device(struct store *store)
 	return error || !READ_ONCE(store->words_lost) ? error : -EIO;
 }
 
-/* Only now does the step that waits know of an error. */
+/* What came before it, words_lost too, is seen by who finds that none is left. */
 static void leave_direct(struct store *store)
 {
 	if (atomic_dec_and_test(&store->direct_flushes) &&
@@ -61,7 +64,8 @@ bool flush_enter_direct(struct store *store)
 	atomic_inc(&store->direct_flushes);
 	/* Pairs with flush_begin(). */
 	smp_mb__after_atomic();
-	if (READ_ONCE(store->flushing)) {
+	/* Pairs with flush_end(). */
+	if (smp_load_acquire(&store->flushing)) {
 		leave_direct(store);
 		return false;
 	}

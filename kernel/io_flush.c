@@ -26,24 +26,46 @@ void io_wait_for_step(struct cowstack_io *io)
 }
 
 /*
- * Without the limits of the group that it comes from: a step may wait for it, and every
- * user for that.  dm, if left to send it, would put them back.
+ * A step may come to wait for a user's flush, and every user for that.  So one goes straight
+ * to the device only if nothing can hold it on its way.
  */
+
+static bool has_limits(struct bio *bio)
+{
+	struct cgroup_subsys_state *css = bio_blkcg_css(bio);
+
+	return css && css != blkcg_root_css;
+}
+
+/*
+ * Below a table of several targets it waits on its sender's list, while dm looks for memory
+ * for the next one's.  And a device of dm's own sends others for it, with the limits of the
+ * sender's group.
+ */
+static bool may_go_direct(struct store *store, struct dm_target *ti, struct bio *bio)
+{
+	return dm_table_get_size(ti->table) == ti->len &&
+	       (queue_is_mq(bdev_get_queue(store->bdev)) || !has_limits(bio));
+}
+
+/* Without these limits; dm, if left to send it, puts them back. */
 static void send_direct_flush(struct store *store, struct bio *bio)
 {
 	bio_set_dev(bio, store->bdev);
-	if (bio_blkcg_css(bio) != blkcg_root_css)
+	if (has_limits(bio))
 		bio_associate_blkg_from_css(bio, blkcg_root_css);
 	submit_bio_noacct(bio);
 }
 
-int io_map_flush(struct cowstack_io *io, struct bio *bio)
+int io_map_flush(struct cowstack_io *io, struct dm_target *ti, struct bio *bio)
 {
 	struct stack *stack = io->stack;
 	struct store *store = stack->store;
 
+	/* The device may be another outside of the drain section. */
 	if (!journal_is_dirty(store) && io_enter_drain(io)) {
-		io->direct_flush = flush_enter_direct(store);
+		io->direct_flush = may_go_direct(store, ti, bio) &&
+				   flush_enter_direct(store);
 		if (io->direct_flush) {
 			send_direct_flush(store, bio);
 			return DM_MAPIO_SUBMITTED;

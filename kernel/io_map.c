@@ -647,7 +647,7 @@ static void note_use(struct store *store)
 		WRITE_ONCE(store->used_at, now);
 }
 
-int io_map(struct stack *stack, struct bio *bio)
+int io_map(struct stack *stack, struct dm_target *ti, struct bio *bio)
 {
 	struct cowstack_io *io = bio_io(bio);
 
@@ -661,7 +661,7 @@ int io_map(struct stack *stack, struct bio *bio)
 		return DM_MAPIO_KILL;
 	note_use(stack->store);
 	if (bio->bi_opf & REQ_PREFLUSH)
-		return io_map_flush(io, bio);
+		return io_map_flush(io, ti, bio);
 	switch (bio_op(bio)) {
 	case REQ_OP_READ:
 		return map_read(io, bio);

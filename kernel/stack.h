@@ -123,8 +123,8 @@ void stack_target_unregister(void);
 
 /* --- io_map.c --- */
 
-/* Maps @bio, whose sector is the volume's.  Return: DM_MAPIO_*. */
-int io_map(struct stack *stack, struct bio *bio);
+/* Maps @bio of @ti, whose sector is the volume's.  Return: DM_MAPIO_*. */
+int io_map(struct stack *stack, struct dm_target *ti, struct bio *bio);
 
 /* @bio has ended; as a target's end_io.  Any context. */
 int io_end(struct bio *bio, blk_status_t *error);
@@ -135,7 +135,7 @@ void io_map_deferred(struct bio *bio);
 /* --- io_flush.c --- */
 
 /* A flush; it goes to the store alone, for only commits write to the base.  DM_MAPIO_*. */
-int io_map_flush(struct cowstack_io *io, struct bio *bio);
+int io_map_flush(struct cowstack_io *io, struct dm_target *ti, struct bio *bio);
 
 /*
  * One that went straight to the device has ended.  A device may tell of an error only once,

@@ -380,7 +380,7 @@ static int stack_map(struct dm_target *ti, struct bio *bio)
 	struct stack_table *table = ti->private;
 
 	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
-	return io_map(table->stack, bio);
+	return io_map(table->stack, ti, bio);
 }
 
 static int stack_end_io(struct dm_target *ti, struct bio *bio,

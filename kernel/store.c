@@ -168,6 +168,18 @@ static int start_threads(struct store *store)
 	return error;
 }
 
+int store_write_superblock(struct store *store, const struct cowstack_superblock *sb,
+			   u64 place, struct disk_superblock *block)
+{
+	blk_opf_t fua = flush_stands_for_fua(store) ? 0 : REQ_FUA;
+	int error;
+
+	cowstack_superblock_encode(sb, place, block);
+	error = block_io(store, store->bdev, REQ_OP_WRITE | REQ_META | fua,
+			 place * COWSTACK_BLOCK_SECTORS, block, sizeof(*block));
+	return error || fua ? error : flush_device(store);
+}
+
 /* The first write to a store; see other_place in core/load.h. */
 int store_mend_superblock(struct store *store)
 {
@@ -179,12 +191,8 @@ int store_mend_superblock(struct store *store)
 	block = kmalloc(sizeof(*block), GFP_KERNEL);
 	if (!block)
 		return -ENOMEM;
-	cowstack_superblock_encode(&store->metadata.superblock,
-				   store->mend_place, block);
-	error = block_io(store, store->bdev,
-			 REQ_OP_WRITE | REQ_META | REQ_PREFLUSH | REQ_FUA,
-			 store->mend_place * COWSTACK_BLOCK_SECTORS, block,
-			 sizeof(*block));
+	error = store_write_superblock(store, &store->metadata.superblock,
+				       store->mend_place, block);
 	kfree(block);
 	if (!error)
 		store->mend_superblock = false;

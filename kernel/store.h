@@ -7,7 +7,7 @@
  *
  *   store.message_mutex → stack.chain_mutex → range locks, of a stream
  *                       → stores_mutex → store.metadata_lock
- *   store.flush_mutex → store.metadata_lock
+ *                       store.flush_mutex → store.metadata_lock
  *        → step_lock, held_lock, range lock buckets, allocator.lock, page locks
  *
  * stores_mutex and metadata_lock may be held over memory allocation (NOIO),
@@ -218,7 +218,14 @@ int store_check_device(struct store *store, struct block_device *bdev,
 /* The name that @md has now, for logs.  Process context. */
 void copy_device_name(struct mapped_device *md, char name[DM_NAME_LEN]);
 
-/* Writes a superblock that is bad or old anew; 0 or an errno.  May sleep. */
+/*
+ * Writes @sb to @place, by way of @block, which is memory for it: durable when it returns.
+ * 0 or an errno.  May sleep; all that @sb leads to is durable by now.
+ */
+int store_write_superblock(struct store *store, const struct cowstack_superblock *sb,
+			   u64 place, struct disk_superblock *block);
+
+/* Likewise one that is bad or old, if there is such a one. */
 int store_mend_superblock(struct store *store);
 
 /* Gives one user's hold back; the last one frees the store.  May sleep. */
@@ -327,8 +334,8 @@ bool flush_is_due(struct store *store);
 
 /*
  * Where a device with a cache has no FUA, such a write is flushed behind it, beside all
- * order here, and which of the two has failed is not told.  So none is sent there.  Any
- * context.
+ * order here, and which of the two has failed is not told.  So none is sent there but a
+ * step, between flush_begin() and flush_end().  Any context.
  */
 static inline bool flush_stands_for_fua(const struct store *store)
 {

@@ -285,13 +285,13 @@ static int go_live(struct dm_target *ti, struct store_table *table)
 	store->device = table->dev->bdev->bd_dev;
 	WRITE_ONCE(store->stable_writes, bdev_stable_writes(store->bdev));
 	mutex_unlock(&stores_mutex);
-	error = store_mend_superblock(store);
+	make_loaded_durable(store);
+	error = store_is_rw(store) ? store_mend_superblock(store) : 0;
 	if (error) {
 		pr_err("cowstack %s: superblock cannot be written: error %d\n",
 		       store->name, error);
 		return error;
 	}
-	make_loaded_durable(store);
 	mutex_lock(&stores_mutex);
 	store->features = table->features;
 	WRITE_ONCE(store->target, ti);

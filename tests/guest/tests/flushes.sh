@@ -115,26 +115,30 @@ start_flush()
 	flusher=$!
 }
 
-# flushes_in_slow_group DEVICE: how many milliseconds eight take
-flushes_in_slow_group()
+# flushes_in_group GROUP DEVICE: how many milliseconds eight take
+flushes_in_group()
 {
 	local began=${EPOCHREALTIME/./}
 
 	(
-		echo $BASHPID >/tmp/groups/slow/cgroup.procs
+		echo $BASHPID >"$1/cgroup.procs"
 		for _ in 1 2 3 4 5 6 7 8; do
-			synchronize "$1" >/dev/null
+			synchronize "$2" >/dev/null
 		done
 	)
 	echo $(((${EPOCHREALTIME/./} - began) / 1000))
 }
 
-# now_ro WHY: what is to be seen when a flush has failed
+# now_ro WHY…: what is to be seen when a flush has failed; any of these is the reason
 now_ro()
 {
+	local why lines=0
+
 	check "the store turns ro" await is_ro
-	is "$(lines_with "cowstack st: $1 (error -5): store is read-only")" 1 \
-		"one line in the log says why"
+	for why; do
+		lines=$((lines + $(lines_with "cowstack st: $why (error -5): store is read-only")))
+	done
+	is "$lines" 1 "one line in the log says why"
 	like "$(synchronize /dev/mapper/v)" "Input/output error" "a flush fails from then on"
 }
 
@@ -169,6 +173,7 @@ comes_back
 same "nothing leads to what the disk has lost"
 
 # --- the same, and another user waits for that step ---
+rest
 tell hold 0 >/dev/null
 start_flush
 check "a user's flush is at the disk" await flush_is_held
@@ -186,6 +191,7 @@ comes_back
 same "nothing leads to what the disk has lost"
 
 # --- one that ends well holds nobody up ---
+rest
 tell hold 0 >/dev/null
 start_flush
 check "a user's flush is at the disk" await flush_is_held
@@ -207,9 +213,24 @@ if mkdir /tmp/groups && mount -t cgroup2 none /tmp/groups 2>/dev/null &&
 	echo "$(cat /sys/block/nbd0/dev) wiops=2" >/tmp/groups/slow/io.max
 	rest
 	check "of the disk itself, it holds flushes back" \
-		test "$(flushes_in_slow_group /dev/nbd0)" -ge 2000
-	check "of the volume it does not" \
-		test "$(flushes_in_slow_group /dev/mapper/v)" -lt 2000
+		test "$(flushes_in_group /tmp/groups/slow /dev/nbd0)" -ge 2000
+	free=$(flushes_in_group /tmp/groups /dev/mapper/v)
+	held=$(flushes_in_group /tmp/groups/slow /dev/mapper/v)
+	diag "$free ms without a limit, $held ms with it"
+	check "of the volume it does not" test "$held" -lt $((free * 2 + 1000))
+	# Below a device of dm's own, which sends flushes for those that it gets.
+	dmsetup suspend st
+	echo "0 $(sectors_of /dev/nbd0) linear /dev/nbd0 0" | dmsetup create between
+	echo "0 $(sectors_of /dev/nbd0) cowstore /dev/mapper/between" | dmsetup load st
+	dmsetup resume st
+	rest
+	held=$(flushes_in_group /tmp/groups/slow /dev/mapper/v)
+	diag "$held ms through another device of dm's"
+	check "nor below another device of dm's" test "$held" -lt $((free * 2 + 1000))
+	dmsetup suspend st
+	echo "0 $(sectors_of /dev/nbd0) cowstore /dev/nbd0" | dmsetup load st
+	dmsetup resume st
+	dmsetup remove between
 else
 	skip "no group's limit holds a flush back" "no limits for groups in this kernel"
 fi
@@ -231,9 +252,34 @@ check "a user's flush is not answered before it" kill -0 $flusher
 tell lose >/dev/null
 wait $flusher
 like "$(cat /tmp/flushed)" "Input/output error" "nor is it told that the rewrite is durable"
-now_ro "checkpoint cannot be written"
+now_ro "checkpoint cannot be written" "device cannot be flushed"
 comes_back
 same "what was durable is there, of the rewrite nothing"
+# --- a load of which the cache is lost ---
+# What was loaded may have lain there alone. Nothing is written before that is durable.
+check "both go down" down
+dd if=/dev/zero of=/dev/nbd0 bs=4096 seek=16 count=1 oflag=direct,dsync conv=notrunc 2>/dev/null
+forget_log
+tell hold 0 >/dev/null
+attach_store st /dev/nbd0 &
+loader=$!
+check "a load's flush is at the disk" await flush_is_held
+tell lose >/dev/null
+wait $loader
+is "$? $(status_field st 1)" "0 ro" "if it fails, the store comes up in ro"
+is "$(lines_with "cowstack st: device cannot be flushed (error -5): store is read-only")" 1 \
+	"one line in the log says why"
+dmsetup suspend st
+dmsetup resume st
+is "$(status_field st 1)" ro "a second resume does not change that"
+dmsetup remove st
+check "both come up" up
+is "$(modes) $(lines_with "one superblock of nbd0 is damaged or old")" "rw rw 2" \
+	"in mode rw, and only now the superblock is mended"
+same "content is right"
+check "both go down" down
+check "and come up" up
+is "$(lines_with "one superblock of nbd0 is damaged or old")" 2 "it is whole"
 end
 
 # --- a disk without FUA: what is sent there with it is flushed by the block layer ---
@@ -258,8 +304,9 @@ comes_back
 same "nothing leads to what the disk has lost"
 
 # A step's own: it is written behind one flush, and made durable by another.
-check "a first write" write_at_risk 24 1
+rest
 tell hold 1 >/dev/null
+check "a first write" write_at_risk 24 1
 start_flush
 check "a step's second flush is at the disk" await flush_is_held
 tell lose >/dev/null
@@ -269,9 +316,9 @@ now_ro "journal cannot be written"
 comes_back
 same "the step is not there"
 
-# A checkpoint's: that of its pages, and one for each superblock.
+# A checkpoint's: behind the step's two there is that of its pages, and one for each superblock.
 rest
-tell hold 2 >/dev/null
+tell hold 3 >/dev/null
 dmsetup message st 0 delete_volume 2
 check "the flush of a superblock is at the disk" await flush_is_held
 check "a rewrite beside it" write_at_risk 2 1
@@ -279,7 +326,7 @@ start_flush
 tell lose >/dev/null
 wait $flusher
 like "$(cat /tmp/flushed)" "Input/output error" "a flush does not tell that it is durable"
-now_ro "checkpoint cannot be written"
+now_ro "checkpoint cannot be written" "device cannot be flushed"
 comes_back
 same "what was durable is there, of the rewrite nothing"
 check "a rewrite with FUA" dd if=/tmp/shadow of=/dev/mapper/v bs=64k count=1 oflag=direct,dsync \
