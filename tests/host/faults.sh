@@ -3,7 +3,7 @@
 # Builds of the module with one rule broken: the crash test has to notice each, and nothing
 # where it does the same to the module as it is. One of them is for the test of requests that
 # fail, too: with a power cut behind, it has to notice.
-# Arguments: those to look for (all); --list names them.
+# Arguments: those to look for (all); --list names them, --rules says what they break.
 set -u
 
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
@@ -146,6 +146,10 @@ catch_fault()
 
 if [ "${1:-}" = --list ]; then
 	printf '%s\n' "${!rule[@]}" | sort -V
+	exit
+fi
+if [ "${1:-}" = --rules ]; then
+	printf '%s\n' "${rule[@]}" | sort
 	exit
 fi
 work=$(mktemp -d)
