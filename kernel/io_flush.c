@@ -30,6 +30,7 @@ void io_wait_for_step(struct cowstack_io *io)
  * to the device only if nothing can hold it on its way.
  */
 
+/* It may have them: it is of another group than the first. */
 static bool has_limits(struct bio *bio)
 {
 	struct cgroup_subsys_state *css = bio_blkcg_css(bio);

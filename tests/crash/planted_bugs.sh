@@ -50,7 +50,7 @@ look()
 	COWSTACK_MODULE=$copy/planted.ko tests/guest/run --cpus 1 --timeout 3600 \
 		--add "tests/crash/build/$1" "tests/guest/tests/$2.sh" "${@:3}" >"$copy/output" 2>&1
 	grep -a -m 1 -E \
-		'^(# (lost|another sector|base alone|bring-up failed: Stale|a store does not load)|not ok .*what the disk has lost)' \
+		'^(# (lost|another sector|base alone|bring-up failed: Stale|a store does not load)|not ok .*(what the disk has lost|waits for a step))' \
 		"$copy/output" | sed 's/^# //'
 }
 
@@ -104,6 +104,9 @@ plant "a flush of the base that fails and is taken for done" kernel/commit_sweep
 	-- fault_test nth-request --from base --only commit --points 0
 plant "a step that does not wait for a user's flush" kernel/device_flush.c \
 	'wait_event(store->flush_idle, !atomic_read(&store->direct_flushes));' '' \
+	-- cut_disks flushes
+plant "a user's flush beside a checkpoint's" kernel/device_flush.c \
+	'if (smp_load_acquire(&store->flushing)) {' 'if (false) {' \
 	-- cut_disks flushes
 plant "a step behind a flush that has failed" kernel/journal_io.c \
 	'if (store_is_rw(store) && !READ_ONCE(store->words_lost))' 'if (store_is_rw(store))' \

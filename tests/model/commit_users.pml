@@ -169,7 +169,7 @@ end:
 	od
 }
 
-/* map_flush() */
+/* io_map_flush() */
 inline end_flush()
 {
 	for (i : 0 .. CHUNKS - 1) {

@@ -168,7 +168,7 @@ end:
 	od
 }
 
-/* map_flush() and journal_is_dirty() */
+/* io_map_flush() and journal_is_dirty() */
 active proctype user_flush()
 {
 end:

@@ -178,7 +178,7 @@ inline flush_store()
 	i = 0
 }
 
-/* map_flush() */
+/* io_map_flush() */
 active proctype user_flush()
 {
 end:

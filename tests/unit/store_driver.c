@@ -214,8 +214,9 @@ bool driver_open(struct store_driver *d)
 		return false;
 	}
 	d->ro = false;
-	mend_superblock(d, &report);
 	make_loaded_durable(d);
+	if (!d->ro)
+		mend_superblock(d, &report);
 	if (d->power.dead) {
 		cowstack_metadata_exit(&d->md);
 		return false;

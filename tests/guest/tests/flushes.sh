@@ -129,6 +129,20 @@ flushes_in_group()
 	echo $(((${EPOCHREALTIME/./} - began) / 1000))
 }
 
+# move_store DEVICE: where it is found by another name
+move_store()
+{
+	dmsetup suspend st &&
+		dmsetup load st --table "0 $(sectors_of /dev/nbd0) cowstore $1" &&
+		dmsetup resume st && [[ $(dmsetup deps -o devname st) = *"($(basename "$1"))"* ]]
+}
+
+# The journal has taken another flush than $served.
+one_is_served()
+{
+	[ "$(status_value st flushes_served)" -gt "$served" ]
+}
+
 # now_ro WHY…: what is to be seen when a flush has failed; any of these is the reason
 now_ro()
 {
@@ -219,17 +233,13 @@ if mkdir /tmp/groups && mount -t cgroup2 none /tmp/groups 2>/dev/null &&
 	diag "$free ms without a limit, $held ms with it"
 	check "of the volume it does not" test "$held" -lt $((free * 2 + 1000))
 	# Below a device of dm's own, which sends flushes for those that it gets.
-	dmsetup suspend st
 	echo "0 $(sectors_of /dev/nbd0) linear /dev/nbd0 0" | dmsetup create between
-	echo "0 $(sectors_of /dev/nbd0) cowstore /dev/mapper/between" | dmsetup load st
-	dmsetup resume st
+	check "it moves onto another device of dm's" move_store /dev/mapper/between
 	rest
 	held=$(flushes_in_group /tmp/groups/slow /dev/mapper/v)
 	diag "$held ms through another device of dm's"
 	check "nor below another device of dm's" test "$held" -lt $((free * 2 + 1000))
-	dmsetup suspend st
-	echo "0 $(sectors_of /dev/nbd0) cowstore /dev/nbd0" | dmsetup load st
-	dmsetup resume st
+	check "and back" move_store /dev/nbd0
 	dmsetup remove between
 else
 	skip "no group's limit holds a flush back" "no limits for groups in this kernel"
@@ -244,17 +254,23 @@ tell hold 1 >/dev/null
 dmsetup message st 0 delete_volume 2
 check "a checkpoint's flush is at the disk" await flush_is_held
 is "$(status_value st checkpoints)" "$checkpoints" "none was made yet"
-# In place: no word changes, so the flush would go straight to the disk.
+# Nothing has changed, so the flush would go straight to the disk.
+served=$(status_value st flushes_served)
+synchronize /dev/mapper/v >/dev/null &
+second=$!
+check "a user's flush beside it waits for a step" await one_is_served
+# In place, so no word changes.
 check "a rewrite beside it" write_at_risk 2 1
 start_flush
 sleep 2
-check "a user's flush is not answered before it" kill -0 $flusher
+check "no user's flush is answered before it" kill -0 $flusher $second
 tell lose >/dev/null
-wait $flusher
+wait $flusher $second
 like "$(cat /tmp/flushed)" "Input/output error" "nor is it told that the rewrite is durable"
 now_ro "checkpoint cannot be written" "device cannot be flushed"
 comes_back
 same "what was durable is there, of the rewrite nothing"
+
 # --- a load of which the cache is lost ---
 # What was loaded may have lain there alone. Nothing is written before that is durable.
 check "both go down" down
