@@ -6,7 +6,7 @@
 # golden stores and 6 seeds of work have to show it. And more seeds, written on one side
 # and worked with on the other, both ways.
 #
-# COWSTACK_LONG_PERCENT scales both numbers: 150 conversions at the time of writing, 1,000
+# COWSTACK_LONG_PERCENT scales both numbers: 151 conversions at the time of writing, 1,000
 # seeds.
 set -u
 

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Checkpoints that cannot be whole: they fail, and what was there before stays.  And what
- * of steps since the last one tells a device from an older copy of it.
- */
+/* Checkpoints that cannot be whole: they fail, and what was there before stays. */
 #include "chain_store.h"
 #include "harness.h"
 #include "wrapped_records.h"
@@ -161,39 +158,6 @@ TEST_F(checkpoint, volumes_go_while_it_is_made)
 	delete_others(s);
 	chain_fill(s);
 	EXPECT_EQ(0, go_on(s, &cp));
-}
-
-/* A device's block where the last one of the last step is to be. */
-static void *last_block(struct chain_store *s, struct store_image *device)
-{
-	return image_block(device, from_mblock(cowstack_step_last_place(&s->md)));
-}
-
-TEST_F(checkpoint, only_an_up_to_date_device_has_the_last_step)
-{
-	struct chain_store *s = &self->s;
-	const struct cowstack_geometry *g = cowstack_geometry(&s->md);
-	u64 ring = from_mblock(g->ring_start), n;
-	struct store_image older = s->image;
-
-	older.bytes = malloc((ring + g->ring_blocks) * COWSTACK_BLOCK_SIZE);
-	ASSERT_NE(NULL, older.bytes);
-	for (n = 0; s->md.head < 2 * g->ring_blocks; n++) {
-		memcpy(image_block(&older, ring), image_block(&s->image, ring),
-		       g->ring_blocks * COWSTACK_BLOCK_SIZE);
-		chain_give_zeroes(s, 4, n % CHAIN_VOLUME_CHUNKS);
-		image_run_step(&s->image, &s->md);
-		ASSERT_FALSE(cowstack_step_none_since_tail(&s->md));
-		ASSERT_TRUE(cowstack_step_is_last(&s->md,
-						  last_block(s, &s->image)));
-		ASSERT_FALSE(cowstack_step_is_last(&s->md,
-						   last_block(s, &older)));
-		if (!cowstack_ring_wants_checkpoint(&s->md))
-			continue;
-		image_checkpoint(&s->image, &s->md);
-		ASSERT_TRUE(cowstack_step_none_since_tail(&s->md));
-	}
-	free(older.bytes);
 }
 
 TEST_HARNESS_MAIN

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Loading: every field of every record comes back, from the journal and from the
- * index; and a load that forgives, as a repair does, says what it goes on without,
- * and keeps the rest.
+ * index; what tells a device from an older copy of it; and a load that forgives, as a
+ * repair does, says what it goes on without, and keeps the rest.
  */
 #include "loader.h"
 #include "store_image.h"
@@ -682,6 +682,39 @@ TEST_F(load, a_page_that_is_named_twice)
 	cowstack_block_seal(&self->md, block, COWSTACK_MAGIC_INDEX, to_mblock(place),
 			    self->md.superblock.tail_step, 0, used + bytes);
 	EXPECT_TRUE(is_refused(self, "map page is named twice"));
+}
+
+/* A device's block where the last one of the last step is to be. */
+static void *last_block(load_data *self, struct store_image *device)
+{
+	return image_block(device, from_mblock(cowstack_step_last_place(&self->md)));
+}
+
+TEST_F(load, only_an_up_to_date_device_has_the_last_step)
+{
+	const struct cowstack_geometry *g = cowstack_geometry(&self->md);
+	u64 ring = from_mblock(g->ring_start), n;
+	struct store_image older = self->image;
+
+	older.bytes = malloc((ring + g->ring_blocks) * COWSTACK_BLOCK_SIZE);
+	ASSERT_NE(NULL, older.bytes);
+	for (n = 0; self->md.head < 2 * g->ring_blocks; n++) {
+		memcpy(image_block(&older, ring), image_block(&self->image, ring),
+		       g->ring_blocks * COWSTACK_BLOCK_SIZE);
+		image_set_word(&self->md, self->volume->top, n % COWSTACK_PAGE_CHUNKS,
+			       map_word_zeroes());
+		image_run_step(&self->image, &self->md);
+		ASSERT_FALSE(cowstack_step_none_since_tail(&self->md));
+		ASSERT_TRUE(cowstack_step_is_last(&self->md,
+						  last_block(self, &self->image)));
+		ASSERT_FALSE(cowstack_step_is_last(&self->md,
+						   last_block(self, &older)));
+		if (!cowstack_ring_wants_checkpoint(&self->md))
+			continue;
+		image_checkpoint(&self->image, &self->md);
+		ASSERT_TRUE(cowstack_step_none_since_tail(&self->md));
+	}
+	free(older.bytes);
 }
 
 TEST_HARNESS_MAIN
