@@ -107,6 +107,16 @@ check_fails()
 	fi
 }
 
+# all_run PROCESS…: are all of them still at it? kill by itself is content with one.
+all_run()
+{
+	local process
+
+	for process; do
+		kill -0 "$process" || return
+	done
+}
+
 # await COMMAND…: until it succeeds; fails if it does not for minutes. Waits look often and
 # give up late: a machine may be slow, or have others to serve.
 await()

@@ -115,6 +115,15 @@ start_flush()
 	flusher=$!
 }
 
+# hold_flush_beside WRITE…: a user's flush waits at the disk, and a first write comes
+hold_flush_beside()
+{
+	tell hold 0 >/dev/null
+	start_flush
+	check "a user's flush is at the disk" await flush_is_held
+	check "a first write beside it" "$@"
+}
+
 # flushes_in_group GROUP DEVICE: how many milliseconds eight take
 flushes_in_group()
 {
@@ -171,10 +180,7 @@ begin 16
 # --- a step beside a user's flush that fails ---
 # The user's finds nothing changed, and is at the disk. Then comes a first write, whose data
 # the disk loses, and the step that would lead to it.
-tell hold 0 >/dev/null
-start_flush
-check "a user's flush is at the disk" await flush_is_held
-check "a first write beside it" write_at_risk 20 2
+hold_flush_beside write_at_risk 20 2
 # Longer than the timer needs, and a step.
 sleep 3
 steps=$(status_value st steps)
@@ -188,10 +194,7 @@ same "nothing leads to what the disk has lost"
 
 # --- the same, and another user waits for that step ---
 rest
-tell hold 0 >/dev/null
-start_flush
-check "a user's flush is at the disk" await flush_is_held
-check "a first write beside it" write_at_risk 30 1
+hold_flush_beside write_at_risk 30 1
 synchronize /dev/mapper/v >/tmp/second &
 second=$!
 sleep 2
@@ -206,10 +209,7 @@ same "nothing leads to what the disk has lost"
 
 # --- one that ends well holds nobody up ---
 rest
-tell hold 0 >/dev/null
-start_flush
-check "a user's flush is at the disk" await flush_is_held
-check "a first write beside it" write_new 30 1
+hold_flush_beside write_new 30 1
 tell release >/dev/null
 wait $flusher
 is "$(grep -c error /tmp/flushed)" 0 "it ends well"
@@ -263,7 +263,7 @@ check "a user's flush beside it waits for a step" await one_is_served
 check "a rewrite beside it" write_at_risk 2 1
 start_flush
 sleep 2
-check "no user's flush is answered before it" kill -0 $flusher $second
+check "no user's flush is answered before it" all_run $flusher $second
 tell lose >/dev/null
 wait $flusher $second
 like "$(cat /tmp/flushed)" "Input/output error" "nor is it told that the rewrite is durable"

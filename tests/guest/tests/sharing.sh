@@ -72,7 +72,7 @@ all_have_begun()
 # Are all of them still at it?
 all_write()
 {
-	kill -0 "${writers[@]}"
+	all_run "${writers[@]}"
 }
 
 end_writers()
@@ -204,7 +204,7 @@ dmsetup remove wide
 used=$(status_field st 3)
 check "its volume is deleted" dmsetup message st 0 delete_volume 20
 is "$(wait_for_value st freeing 0)" 0 "what it held comes free"
-check "the others want them still" kill -0 "${hogs[@]}"
+check "the others want them still" all_run "${hogs[@]}"
 diag "chunks used: $used, then $(status_field st 3)"
 kill "${hogs[@]}"
 end_writers
